@@ -1,0 +1,356 @@
+"""The formula line of an activation: found, parsed, and executable in three worlds.
+
+A docstring line such as ``elu(x, alpha) = x if x > 0 else alpha * (exp(x) - 1)`` is
+parsed once, its literals read as written decimals, and then evaluated
+
+- on jnp arrays: the plain reference whose `jax.grad` the tests compare with;
+- on power series of balls (python-flint): derivatives of every order, proven;
+- on SymPy symbols: for derivations and LaTeX.
+
+`max` and `min` split ties evenly in all three, as `jnp.maximum` does.
+"""
+
+import ast
+import functools
+import operator
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Env = dict[str, Any]
+Thunk = Callable[[Env], Any]
+
+_BINARY: dict[type, Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
+_COMPARE: dict[type, str] = {ast.Gt: ">", ast.GtE: ">=", ast.Lt: "<", ast.LtE: "<="}
+_CONSTANTS = ("pi",)
+_FUNCTIONS = (
+    "abs atan cos erf erfc exp log max min sign sin sqrt tanh"  # known in every world
+).split()
+
+
+class UnresolvedError(ArithmeticError):
+    """A comparison that the balls at this precision cannot decide."""
+
+
+@dataclass(frozen=True, eq=False)
+class Formula:
+    """A parsed formula line."""
+
+    name: str
+    variables: tuple[str, ...]
+    text: str
+    tree: ast.expr
+
+    @functools.cache  # noqa: B019 (formulas live as long as their activation)
+    def as_jnp(self) -> Callable[..., Any]:
+        """The formula on jnp arrays, as a function of its variables."""
+        return self._function(_JnpWorld())
+
+    def as_arb(self) -> Callable[..., Any]:
+        """The formula on `arb_series`, its constants at flint's current precision."""
+        return self._function(_ArbWorld())
+
+    def as_sympy(self) -> Any:
+        """The formula as a SymPy expression in real symbols."""
+        import sympy
+
+        symbols = {n: sympy.Symbol(n, real=True) for n in self.variables}
+        return self._function(_SympyWorld())(**symbols)
+
+    def _function(self, world: "_World") -> Callable[..., Any]:
+        thunk = _build(self.tree, self.text, world)
+        variables = self.variables
+
+        def evaluate(*args: Any, **kwargs: Any) -> Any:
+            return thunk(dict(zip(variables, args, strict=False), **kwargs))
+
+        evaluate.__name__ = evaluate.__qualname__ = self.name
+        return evaluate
+
+
+def find_formula(name: str, doc: str, variables: Iterable[str]) -> Formula | None:
+    """The formula in the first docstring line that starts ``name(...) =``, if any."""
+    lines = doc.splitlines()
+    for i, line in enumerate(lines):
+        match = re.match(rf"\s*{re.escape(name)}\(([^()=]*)\)\s*=(?!=)\s*(.+)", line)
+        if match is None:
+            continue
+        named = tuple(v.strip() for v in match[1].split(","))
+        known = tuple(variables)
+        if unknown := [v for v in named if v not in known]:
+            raise ValueError(
+                f"{name}: the formula line {line.strip()!r} takes {', '.join(unknown)}; "
+                f"the function takes {', '.join(known)}"
+            )
+        text = match[2].strip()
+        for more in lines[i + 1 :]:  # a long formula goes on until a blank line
+            if not more.strip():
+                break
+            text += " " + more.strip()
+        return parse_formula(text, named, name)
+    return None
+
+
+def parse_formula(text: str, variables: Iterable[str], name: str = "f") -> Formula:
+    """Parse the right side of a formula line.
+
+    Raises:
+        ValueError: it does not parse, or names something unknown.
+    """
+    known = tuple(variables)
+    try:
+        tree = ast.parse(text, mode="eval").body
+    except SyntaxError as error:
+        raise ValueError(f"{name}: the formula {text!r} does not parse: {error.msg}") from None
+    for node in ast.walk(tree):
+        problem = _problem(node, known)
+        if problem:
+            raise ValueError(f"{name}: the formula {text!r} {problem}")
+    return Formula(name, known, text, tree)
+
+
+def _problem(node: ast.AST, variables: tuple[str, ...]) -> str | None:
+    match node:
+        case ast.Name(id=n):
+            if n not in (*variables, *_CONSTANTS, *_FUNCTIONS):
+                return (
+                    f"names {n!r}; it may name {', '.join((*variables, *_CONSTANTS))} "
+                    f"and the functions {', '.join(_FUNCTIONS)}"
+                )
+        case ast.Call(func=ast.Name(id=n), args=args, keywords=[]):
+            wanted = 2 if n in ("max", "min") else 1
+            if n not in _FUNCTIONS:
+                return f"calls {n!r}; it may call {', '.join(_FUNCTIONS)}"
+            if len(args) != wanted:
+                return f"calls {n} with {len(args)} arguments, not {wanted}"
+        case ast.Constant(value=v):
+            if isinstance(v, bool) or not isinstance(v, (int, float)):
+                return f"has the literal {v!r}, which is no number"
+        case ast.BinOp(op=ast.Pow(), right=right):
+            if not (isinstance(right, ast.Constant) and isinstance(right.value, int)):
+                return "has a power whose exponent is no whole number"
+        case ast.BinOp(op=op):
+            if type(op) not in _BINARY:
+                return f"has an unknown operator {type(op).__name__}"
+        case ast.Compare(ops=ops):
+            if any(type(op) not in _COMPARE for op in ops):
+                return "compares by something else than < <= > >="
+        case ast.UnaryOp(op=op):
+            if not isinstance(op, (ast.USub, ast.UAdd)):
+                return f"has an unknown operator {type(op).__name__}"
+        case ast.IfExp(test=test):
+            if not isinstance(test, ast.Compare):
+                return "has a condition that is no comparison"
+        case ast.expr_context() | ast.operator() | ast.unaryop() | ast.cmpop():
+            pass
+        case _:
+            return f"has a {type(node).__name__}, which no formula may have"
+    return None
+
+
+class _World:
+    """What the numbers, functions and conditions of a formula mean."""
+
+    functions: Mapping[str, Callable[..., Any]]
+    constants: Mapping[str, Any]
+
+    def number(self, literal: str) -> Any:
+        raise NotImplementedError
+
+    def compare(self, op: str, a: Any, b: Any) -> Any:
+        return {
+            ">": operator.gt,
+            ">=": operator.ge,
+            "<": operator.lt,
+            "<=": operator.le,
+        }[op](a, b)
+
+    def both(self, a: Any, b: Any) -> Any:
+        return a & b
+
+    def select(self, test: Any, yes: Thunk, no: Thunk, pivot: Any, env: Env) -> Any:
+        raise NotImplementedError
+
+
+def _build(node: ast.expr, text: str, world: _World) -> Thunk:
+    """A closure that evaluates the tree in a world."""
+
+    def build(child: ast.expr) -> Thunk:
+        return _build(child, text, world)
+
+    match node:
+        case ast.Constant():
+            value = world.number(ast.get_source_segment(text, node) or "")
+            return lambda env: value
+        case ast.Name(id=n) if n in _CONSTANTS:
+            constant = world.constants[n]
+            return lambda env: constant
+        case ast.Name(id=n):
+            return lambda env: env[n]
+        case ast.UnaryOp(op=op, operand=operand):
+            inner = build(operand)
+            return (lambda env: -inner(env)) if isinstance(op, ast.USub) else inner
+        case ast.BinOp(left=left, op=ast.Pow(), right=ast.Constant(value=n)):
+            base = build(left)
+            return lambda env: base(env) ** n
+        case ast.BinOp(left=left, op=op, right=right):
+            a, b, apply = build(left), build(right), _BINARY[type(op)]
+            return lambda env: apply(a(env), b(env))
+        case ast.Call(func=ast.Name(id=n), args=args):
+            function, parts = world.functions[n], [build(a) for a in args]
+            return lambda env: function(*(p(env) for p in parts))
+        case ast.Compare(left=left, ops=ops, comparators=rest):
+            parts = [build(a) for a in (left, *rest)]
+            signs = [_COMPARE[type(op)] for op in ops]
+
+            def compare(env: Env) -> Any:
+                values = [p(env) for p in parts]
+                tests = [
+                    world.compare(s, a, b)
+                    for s, a, b in zip(signs, values, values[1:], strict=False)
+                ]
+                return functools.reduce(world.both, tests)
+
+            return compare
+        case ast.IfExp(test=ast.Compare() as test, body=body, orelse=orelse):
+            condition, yes, no = build(test), build(body), build(orelse)
+            fixed = [
+                a
+                for a in (test.left, *test.comparators)
+                if "x" not in {n.id for n in ast.walk(a) if isinstance(n, ast.Name)}
+            ]
+            pivot = build(fixed[0]) if fixed else (lambda env: None)
+            return lambda env: world.select(condition(env), yes, no, pivot(env), env)
+    raise AssertionError(ast.dump(node))  # parse_formula let something through
+
+
+class _JnpWorld(_World):
+    def __init__(self) -> None:
+        import math
+
+        import jax.numpy as jnp
+        from jax import lax
+
+        self.jnp, self.lax = jnp, lax
+        self.constants = {"pi": math.pi}
+        self.functions = {
+            "abs": jnp.abs,
+            "atan": jnp.arctan,
+            "cos": jnp.cos,
+            "erf": lax.erf,
+            "erfc": lax.erfc,
+            "exp": jnp.exp,
+            "log": jnp.log,
+            "max": jnp.maximum,
+            "min": jnp.minimum,
+            "sign": jnp.sign,
+            "sin": jnp.sin,
+            "sqrt": jnp.sqrt,
+            "tanh": jnp.tanh,
+        }
+
+    def number(self, literal: str) -> Any:
+        return float(literal)
+
+    def select(self, test: Any, yes: Thunk, no: Thunk, pivot: Any, env: Env) -> Any:
+        where = self.jnp.where
+        if pivot is None:
+            return where(test, yes(env), no(env))
+        # the branch not taken is evaluated at the threshold, where it is finite, so
+        # that its infinity does not become 0 * inf in the gradient
+        pivot = self.lax.stop_gradient(pivot)
+        taken = {**env, "x": where(test, env["x"], pivot)}
+        other = {**env, "x": where(test, pivot, env["x"])}
+        return where(test, yes(taken), no(other))
+
+
+class _ArbWorld(_World):
+    def __init__(self) -> None:
+        from flint import arb, arb_series
+
+        def head(v: Any) -> Any:
+            return v[0] if isinstance(v, arb_series) else arb(v)
+
+        def series(v: Any) -> Any:
+            return v if isinstance(v, arb_series) else arb_series([v])
+
+        def tanh(v: Any) -> Any:
+            v = series(v)
+            return 1 - 2 / ((2 * v).exp() + 1)
+
+        def log(v: Any) -> Any:
+            v = series(v)
+            return arb_series([arb.neg_inf()]) if v[0] == 0 else v.log()
+
+        def maximum(a: Any, b: Any) -> Any:
+            if head(a) == head(b):
+                return (series(a) + series(b)) / 2
+            return a if self.compare(">", a, b) else b
+
+        def sign(v: Any) -> Any:
+            return arb(0) if head(v) == 0 else arb(1 if self.compare(">", v, 0) else -1)
+
+        self.head, self.arb = head, arb
+        self.constants = {"pi": arb.pi()}
+        self.functions = {
+            "abs": lambda v: maximum(v, -v),
+            "atan": lambda v: series(v).atan(),
+            "cos": lambda v: series(v).cos(),
+            "erf": lambda v: series(v).erf(),
+            "erfc": lambda v: series(v).erfc(),
+            "exp": lambda v: series(v).exp(),
+            "log": log,
+            "max": maximum,
+            "min": lambda a, b: -maximum(-a, -b),
+            "sign": sign,
+            "sin": lambda v: series(v).sin(),
+            "sqrt": lambda v: series(v).sqrt(),
+            "tanh": tanh,
+        }
+
+    def number(self, literal: str) -> Any:
+        return self.arb(literal)
+
+    def compare(self, op: str, a: Any, b: Any) -> bool:
+        a, b = self.head(a), self.head(b)
+        if super().compare(op, a, b):
+            return True
+        opposite = {">": "<=", ">=": "<", "<": ">=", "<=": ">"}[op]
+        if super().compare(opposite, a, b):
+            return False
+        raise UnresolvedError(f"{a} {op} {b}")
+
+    def both(self, a: Any, b: Any) -> bool:
+        return a and b
+
+    def select(self, test: Any, yes: Thunk, no: Thunk, pivot: Any, env: Env) -> Any:
+        return yes(env) if test else no(env)
+
+
+class _SympyWorld(_World):
+    def __init__(self) -> None:
+        import sympy
+
+        self.sympy = sympy
+        self.constants = {"pi": sympy.pi}
+        self.functions = {
+            **{n: getattr(sympy, n) for n in _FUNCTIONS if hasattr(sympy, n)},
+            "abs": sympy.Abs,
+            "max": sympy.Max,
+            "min": sympy.Min,
+        }
+
+    def number(self, literal: str) -> Any:
+        return self.sympy.Rational(literal)
+
+    def both(self, a: Any, b: Any) -> Any:
+        return self.sympy.And(a, b)
+
+    def select(self, test: Any, yes: Thunk, no: Thunk, pivot: Any, env: Env) -> Any:
+        return self.sympy.Piecewise((yes(env), test), (no(env), True))
