@@ -38,6 +38,10 @@ class UnresolvedError(ArithmeticError):
     """A comparison that the balls at this precision cannot decide."""
 
 
+class UndefinedError(ArithmeticError):
+    """A formula without a real value at a point: a root or logarithm of a negative."""
+
+
 @dataclass(frozen=True, eq=False)
 class Formula:
     """A parsed formula line."""
@@ -46,6 +50,12 @@ class Formula:
     variables: tuple[str, ...]
     text: str
     tree: ast.expr
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The parameters that occur in it, in order of the signature."""
+        found = {n.id for n in ast.walk(self.tree) if isinstance(n, ast.Name)}
+        return tuple(v for v in self.variables if v in found and v != "x")
 
     @functools.cache  # noqa: B019 (formulas live as long as their activation)
     def as_jnp(self) -> Callable[..., Any]:
@@ -85,8 +95,8 @@ def find_formula(name: str, doc: str, variables: Iterable[str]) -> Formula | Non
         known = tuple(variables)
         if unknown := [v for v in named if v not in known]:
             raise ValueError(
-                f"{name}: the formula line {line.strip()!r} takes {', '.join(unknown)}; "
-                f"the function takes {', '.join(known)}"
+                f"{name}: the formula line {line.strip()!r} takes "
+                f"{', '.join(unknown)}; the function takes {', '.join(known)}"
             )
         text = match[2].strip()
         for more in lines[i + 1 :]:  # a long formula goes on until a blank line
@@ -107,7 +117,8 @@ def parse_formula(text: str, variables: Iterable[str], name: str = "f") -> Formu
     try:
         tree = ast.parse(text, mode="eval").body
     except SyntaxError as error:
-        raise ValueError(f"{name}: the formula {text!r} does not parse: {error.msg}") from None
+        complaint = f"{name}: the formula {text!r} does not parse: {error.msg}"
+        raise ValueError(complaint) from None
     for node in ast.walk(tree):
         problem = _problem(node, known)
         if problem:
@@ -281,12 +292,29 @@ class _ArbWorld(_World):
             return v if isinstance(v, arb_series) else arb_series([v])
 
         def tanh(v: Any) -> Any:
+            # by the exponential that does not overflow: no ball can divide by infinity
             v = series(v)
-            return 1 - 2 / ((2 * v).exp() + 1)
+            if v[0] > 0:
+                small = (-2 * v).exp()
+                return (1 - small) / (1 + small)
+            small = (2 * v).exp()
+            return (small - 1) / (small + 1)
+
+        def at_zero(value: Any, v: Any) -> Any:
+            """A value at the end of the domain, where the derivatives have poles."""
+            return arb_series([value, *(arb.nan() for _ in range(v.length() - 1))])
 
         def log(v: Any) -> Any:
             v = series(v)
-            return arb_series([arb.neg_inf()]) if v[0] == 0 else v.log()
+            if v[0] < 0:
+                raise UndefinedError(f"log({v[0]})")
+            return at_zero(arb.neg_inf(), v) if v[0] == 0 else v.log()
+
+        def sqrt(v: Any) -> Any:
+            v = series(v)
+            if v[0] < 0:
+                raise UndefinedError(f"sqrt({v[0]})")
+            return at_zero(arb(0), v) if v[0] == 0 else v.sqrt()
 
         def maximum(a: Any, b: Any) -> Any:
             if head(a) == head(b):
@@ -310,7 +338,7 @@ class _ArbWorld(_World):
             "min": lambda a, b: -maximum(-a, -b),
             "sign": sign,
             "sin": lambda v: series(v).sin(),
-            "sqrt": lambda v: series(v).sqrt(),
+            "sqrt": sqrt,
             "tanh": tanh,
         }
 

@@ -1,0 +1,18 @@
+"""The commands of ``python -m jaxact``, one module each."""
+
+import typer
+
+from ._check import check
+
+app = typer.Typer(
+    name="jaxact",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+)
+app.command()(check)
+
+
+@app.callback()
+def _jaxact() -> None:
+    """Activation functions for JAX: check them on this machine."""

@@ -1,0 +1,80 @@
+"""Which functions a command is about: names of the catalogue, or module:attribute."""
+
+import difflib
+import functools
+import importlib
+import os
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any, NoReturn
+
+import jax
+import jax.numpy as jnp
+import typer
+
+_MODES_OF_GELU = {"gelu_tanh": True, "gelu_exact": False}
+
+
+def refuse(complaint: str) -> NoReturn:
+    """Say what is wrong with the arguments, and exit with status 2."""
+    typer.echo(f"jaxact: {complaint}", err=True)
+    raise typer.Exit(2)
+
+
+def functions(names: Iterable[str]) -> dict[str, Callable[..., Any]]:
+    """The functions of these names; the whole catalogue for none."""
+    from .. import catalogue
+
+    names, known = list(names), list(catalogue.names())
+    found = {}
+    for name in names or known:
+        if ":" in name:
+            found[name] = _imported(name)
+        elif name in known:
+            found[name] = catalogue.get(name)
+        else:
+            refuse(f"no activation {name!r}{_close(name, known)}")
+    return found
+
+
+def counterpart(name: str, module: str) -> Callable[..., Any] | None:
+    """The function of the same name in another library, if it has one."""
+    other = importlib.import_module(module)
+    if module == "jax.nn" and name in _MODES_OF_GELU:
+        return functools.partial(jax.nn.gelu, approximate=_MODES_OF_GELU[name])
+    return getattr(other, name, None)
+
+
+def dtype_name(name: str) -> str:
+    """The name of a floating dtype."""
+    known = "bfloat16 float16 float32 float64 float8_e4m3fn float8_e5m2".split()
+    try:
+        dtype = jnp.dtype(name)
+    except TypeError:
+        refuse(f"no dtype {name!r}{_close(name, known)}")
+    if not jnp.issubdtype(dtype, jnp.floating):
+        refuse(f"{name!r} is no floating dtype")
+    return dtype.name
+
+
+def _imported(spec: str) -> Callable[..., Any]:
+    """What ``module:attribute`` names, the working directory on the path."""
+    module_name, _, attribute = spec.partition(":")
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        value: Any = importlib.import_module(module_name)
+    except Exception as error:
+        refuse(f"cannot import {module_name!r}: {type(error).__name__}: {error}")
+    for part in attribute.split("."):
+        if not hasattr(value, part):
+            refuse(f"{spec}: no attribute {part!r}{_close(part, dir(value))}")
+        value = getattr(value, part)
+    if not callable(value):
+        refuse(f"{spec} is no function but {value!r:.60}")
+    return value
+
+
+def _close(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=3)
+    return f"; did you mean {' or '.join(close)}?" if close else ""

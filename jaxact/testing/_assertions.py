@@ -1,0 +1,300 @@
+"""Assertions for the tests of an activation, ours or a user's."""
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .._core import lookup
+from .._formula import parse_formula
+from ._measure import compare, kinks, require_x64, with_flushed
+from ._oracle import exact_orders, question
+from ._points import points as sample
+from ._ulp import format_of
+
+
+def assert_accurate(
+    f: Callable[..., Any],
+    max_ulp: float | Mapping[str, float],
+    dtypes: Iterable[str] = ("bfloat16", "float16", "float32"),
+    orders: Iterable[int] = (0, 1, 2),
+    *,
+    formula: str | None = None,
+    **parameters: float,
+) -> None:
+    """Assert that values and derivatives are within an error of the exact ones.
+
+    bfloat16 and float16 are measured at all of their 65,536 bit patterns, float32 and
+    float64 at a sample of every magnitude; all of it on the default backend.
+
+    Args:
+        f: an activation with a formula line, or any elementwise function.
+        max_ulp: the error allowed in units in the last place; a number for all dtypes
+            or one by dtype.  0.51 is as good as correctly rounded.
+        dtypes: the dtypes to compute in.
+        orders: 0 for the value, 1, 2, ... for the derivatives by x.
+        formula: the formula in `x` and the parameters, for a function without one.
+        parameters: values of the parameters of `f`.
+
+    Raises:
+        AssertionError: an error is larger, or NaN or a limit is wrong.
+        ValueError: there is no formula.
+        RuntimeError: float64 without `jax_enable_x64`.
+    """
+    orders = tuple(orders)
+    for dtype in dtypes:
+        dtype = jnp.dtype(dtype).name
+        bound = max_ulp[dtype] if isinstance(max_ulp, Mapping) else max_ulp
+        require_x64(dtype)
+        at = sample(dtype, around=kinks(f, **parameters))
+        asked = question(f, formula, parameters, dtype)
+        exact = exact_orders(asked, with_flushed(at, dtype), orders, dtype, "x")
+        for order, expected in zip(orders, exact, strict=True):
+            found = compare(f, dtype, order, "x", at, expected, parameters)
+            if found.wrong or found.max_ulp > bound:
+                wrong = ""
+                if found.wrong:
+                    wrong = (
+                        f"\n  NaN or a limit is wrong at {found.wrong} points, the "
+                        f"first is x = {found.wrong_at!r}"
+                    )
+                raise AssertionError(
+                    f"{_call(f, parameters)}: {_ordinal(order)} in {dtype}\n"
+                    f"  at x   {found.worst_at!r}\n"
+                    f"  got    {found.got!r}\n"
+                    f"  wanted {found.wanted!r}\n"
+                    f"  error  {found.max_ulp:.6g} ULP, {bound:.6g} allowed; "
+                    f"{found.share_051:.2%} of {found.count} points are within 0.51 ULP"
+                    + wrong
+                )
+
+
+def assert_derivatives(
+    f: Callable[..., Any],
+    *,
+    formula: str | None = None,
+    orders: Iterable[int] = (1, 2),
+    dtypes: Iterable[str] = ("float32", "bfloat16", "float16"),
+    **parameters: float,
+) -> None:
+    """Assert that the derivatives of `f` are those that JAX derives from its formula.
+
+    The derivatives by x and by every parameter, in forward mode (`jax.jvp`) and in
+    reverse mode (`jax.grad`), against `jax.grad` of the formula in float64, at moderate
+    points and at the kinks themselves, where the branch of the formula decides.
+
+    Args:
+        f: an activation with a formula line or a definition, or any elementwise
+            function.
+        formula: the formula in `x` and the parameters, for a function without one.
+        orders: 1, 2, ...
+        dtypes: the dtypes to compute in.
+        parameters: values of the parameters of `f`.
+
+    Raises:
+        AssertionError: a derivative differs.
+        ValueError: there is nothing to compare with.
+        RuntimeError: float64 without `jax_enable_x64`.
+    """
+    variables = ("x", *trainable(f, formula))
+    for dtype in dtypes:
+        for order in orders:
+            for wrt in variables:
+                problem = disagreement(f, dtype, order, wrt, formula, parameters)
+                if problem:
+                    raise AssertionError(problem)
+
+
+def disagreement(
+    f: Callable[..., Any],
+    dtype: Any,
+    order: int,
+    wrt: str = "x",
+    formula: str | None = None,
+    parameters: Mapping[str, float] | None = None,
+) -> str | None:
+    """How a derivative differs from that of the formula; None if it does not."""
+    require_x64(dtype)
+    parameters = dict(parameters or {})
+    reference, names = _reference(f, formula)
+    signature = inspect.signature(f).parameters
+    chosen: dict[str, Any] = {n: parameters.get(n, signature[n].default) for n in names}
+    variables = {n: float(v) for n, v in chosen.items() if type(v) in (int, float)}
+    if options := {n: v for n, v in parameters.items() if n not in variables}:
+        reference = functools.partial(reference, **options)
+    at = _moderate(f, dtype, parameters)
+    wanted = _overflow(_expect(reference, order, wrt, at, variables), dtype)
+    got = _differentiate(f, order, wrt, at, variables, parameters)
+    for mode, values in zip(("jax.jvp", "jax.grad"), got, strict=True):
+        bad = _differing(values, wanted)
+        if bad.any():
+            i = int(np.argmax(np.where(bad, _distance(values, wanted), -1)))
+            return (
+                f"{_call(f, parameters)}: {_ordinal(order)} by {wrt} in "
+                f"{at.dtype.name}, by {mode}, is not that of the formula at "
+                f"{int(bad.sum())} of {len(at)} points\n"
+                f"  at x   {float(at[i])!r}\n"
+                f"  got    {float(values[i])!r}\n"
+                f"  wanted {float(wanted[i])!r}"
+            )
+    return None
+
+
+def trainable(f: Callable[..., Any], formula: str | None = None) -> tuple[str, ...]:
+    """The parameters of f that its formula or definition reads, if numbers."""
+    _, names = _reference(f, formula)
+    signature = inspect.signature(f).parameters
+    return tuple(n for n in names if type(signature[n].default) in (int, float))
+
+
+def _reference(
+    f: Callable[..., Any], formula: str | None
+) -> tuple[Callable[..., Any], tuple[str, ...]]:
+    """The plain jnp function to compare with, and its parameters."""
+    name = getattr(f, "__name__", "f")
+    definition = lookup(f)
+    if formula is not None:
+        after_x = tuple(inspect.signature(f).parameters)[1:]
+        parsed = _parsed(formula, ("x", *after_x), name)
+        return parsed.as_jnp(), parsed.reads
+    if definition is None or definition.reference is None:
+        raise ValueError(
+            f"{name}: nothing to compare with: it has neither a formula line nor "
+            "@definition_of; give formula=..."
+        )
+    if definition.formula is None:
+        return definition.reference, definition.parameters
+    return definition.reference, definition.formula.reads
+
+
+_parsed = functools.cache(parse_formula)  # one object, and one compilation, for a text
+
+
+def _moderate(
+    f: Callable[..., Any], dtype: Any, parameters: Mapping[str, float]
+) -> np.ndarray:
+    """Points of ordinary size in a dtype, with the kinks."""
+    rng = np.random.default_rng(0)
+    small = rng.uniform(-1, 1, 200) * 10.0 ** rng.uniform(-3, 0, 200)
+    at = np.concatenate([np.linspace(-30, 30, 241), small, kinks(f, **parameters)])
+    at = at.astype(jnp.dtype(dtype))
+    definition = lookup(f)
+    if definition is not None and "x" in definition.domain:
+        low, high = definition.domain["x"]
+        at = at[(at.astype(np.float64) > low) & (at.astype(np.float64) < high)]
+    return at
+
+
+def _differentiate(
+    f: Callable[..., Any],
+    order: int,
+    wrt: str,
+    at: np.ndarray,
+    variables: Mapping[str, float],
+    parameters: Mapping[str, float],
+) -> tuple[np.ndarray, np.ndarray]:
+    """A derivative of f at points, in forward and in reverse mode."""
+
+    def along(v: Any, x: Any) -> Any:
+        if wrt == "x":
+            return f(v, **parameters)
+        return f(x, **{**parameters, wrt: v})
+
+    def forward(n: int, v: Any, x: Any) -> Any:
+        if n == 0:
+            return along(v, x)
+        one = jnp.ones_like(v)
+        return jax.jvp(lambda v: forward(n - 1, v, x), (v,), (one,))[1]
+
+    reverse = along
+    for _ in range(order):
+        reverse = jax.grad(reverse)
+
+    @jax.jit
+    def both(x: Any) -> tuple[Any, Any]:
+        if wrt == "x":
+            v = x
+        else:  # an array as x is, so that it counts in the dtype of the result
+            v = jnp.full_like(x, variables[wrt])
+        ahead = jax.vmap(functools.partial(forward, order))(v, x)
+        return ahead, jax.vmap(reverse)(v, x)
+
+    ahead, back = both(jnp.asarray(at))
+    return np.asarray(ahead), np.asarray(back)
+
+
+def _expect(
+    reference: Callable[..., Any],
+    order: int,
+    wrt: str,
+    at: np.ndarray,
+    variables: Mapping[str, float],
+) -> np.ndarray:
+    """`jax.grad` of the reference in float64."""
+    wide = np.promote_types(at.dtype, np.float32)
+    values = {
+        n: np.asarray(v).astype(at.dtype if n == wrt else wide).astype(np.float64)
+        for n, v in variables.items()
+    }
+    with jax.enable_x64(True):
+        derived = _reference_derivative(reference, order, wrt)
+        return np.asarray(derived(at.astype(np.float64), values))
+
+
+@functools.lru_cache(maxsize=256)
+def _reference_derivative(
+    reference: Callable[..., Any], order: int, wrt: str
+) -> Callable[..., Any]:
+    def along(v: Any, x: Any, values: dict[str, Any]) -> Any:
+        arguments = {**values, "x": x, wrt: v}
+        return reference(**arguments)
+
+    derived = along
+    for _ in range(order):
+        derived = jax.grad(derived)
+
+    def at_all(at: Any, values: dict[str, Any]) -> Any:
+        return jax.vmap(lambda x: derived(x if wrt == "x" else values[wrt], x, values))(
+            at
+        )
+
+    return jax.jit(at_all)
+
+
+def _differing(got: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Where `got` is not `wanted` as closely as its dtype can hold it."""
+    info = jnp.finfo(got.dtype)
+    relative = {4: 1e-5, 8: 1e-9}.get(got.dtype.itemsize, float(info.eps))
+    finite = np.abs(wanted[np.isfinite(wanted)])
+    # where terms cancel, an error is measured by their size, not by the result's
+    absolute = min(relative, 1e-6) * np.max(finite, initial=0.0)
+    absolute += float(info.smallest_normal)
+    allowed = relative * np.nan_to_num(np.abs(wanted)) + absolute
+    return _distance(got, wanted) > allowed
+
+
+def _overflow(wanted: np.ndarray, dtype: Any) -> np.ndarray:
+    """What overflows in a dtype as the dtype has it."""
+    form = format_of(dtype)
+    over = np.abs(wanted) > form.largest
+    return np.where(over, np.copysign(form.overflow, wanted), wanted)
+
+
+def _distance(got: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    got = got.astype(np.float64)
+    same = (got == wanted) | (np.isnan(got) & np.isnan(wanted))
+    with np.errstate(invalid="ignore"):
+        return np.where(same, 0, np.nan_to_num(np.abs(got - wanted), nan=np.inf))
+
+
+def _call(f: Callable[..., Any], parameters: Mapping[str, float]) -> str:
+    name = getattr(f, "__name__", type(f).__name__)
+    return f"{name}({', '.join(['x', *(f'{n}={v!r}' for n, v in parameters.items())])})"
+
+
+def _ordinal(order: int) -> str:
+    return {0: "the value", 1: "derivative 1"}.get(order, f"derivative {order}")

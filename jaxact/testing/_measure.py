@@ -1,0 +1,167 @@
+"""How far an activation is from the exact result, on this machine."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .._core import lookup
+from ..transforms import derivative
+from ._exact import Exact
+from ._oracle import exact_orders, question
+from ._points import points as sample
+from ._ulp import as_float64, format_of, ulp_error
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What `measure` found.
+
+    Attributes:
+        max_ulp: the largest error in units in the last place, over `count` points
+            less those that are wrong.
+        worst_at: the point of the largest error.
+        got: the result there.
+        wanted: the exact result there, correctly rounded.
+        share_051: the share of results within 0.51 ULP: as good as correctly rounded.
+        share_1: the share within 1 ULP.
+        share_4: the share within 4 ULP.
+        wrong: how many are NaN where a number is right, a number where NaN is right,
+            or miss an infinite limit.
+        wrong_at: the first point that is wrong; NaN if none is, or NaN itself.
+        count: the number of points.
+    """
+
+    max_ulp: float
+    worst_at: float
+    got: float
+    wanted: float
+    share_051: float
+    share_1: float
+    share_4: float
+    wrong: int
+    wrong_at: float
+    count: int
+
+
+def measure(
+    f: Callable[..., Any],
+    dtype: Any,
+    order: int = 0,
+    *,
+    wrt: str = "x",
+    formula: str | None = None,
+    points: np.ndarray | None = None,
+    **parameters: float,
+) -> Measurement:
+    """Measure an activation against the oracle on this machine's default backend.
+
+    Args:
+        f: an activation with a formula line, or any elementwise function.
+        dtype: the dtype to compute in.
+        order: 0 for the value, 1, 2, ... for a derivative.
+        wrt: the variable of the derivative.
+        formula: the formula in `x` and the parameters, for a function without one.
+        points: where, an array of the dtype; `jaxact.testing.points` by default, with
+            the kinks of `f` among them.
+        parameters: values of the parameters of `f`.
+
+    Raises:
+        RuntimeError: float64 without `jax_enable_x64`.
+        ValueError: there is no formula.
+    """
+    require_x64(dtype)
+    if points is None:
+        points = sample(dtype, around=kinks(f, **parameters))
+    asked = question(f, formula, parameters, dtype)
+    both = with_flushed(points, dtype)
+    (exact,) = exact_orders(asked, both, (order,), dtype, wrt)
+    return compare(f, dtype, order, wrt, points, exact, parameters)
+
+
+def kinks(f: Callable[..., Any], **parameters: float) -> tuple[float, ...]:
+    """The kinks that an activation declares; none for other functions."""
+    definition = lookup(f)
+    return () if definition is None else definition.kinks_at(**parameters)
+
+
+def require_x64(dtype: Any) -> None:
+    """Refuse float64 where JAX would quietly compute in float32."""
+    format_of(dtype)
+    if jnp.dtype(dtype) == np.float64 and not jax.config.read("jax_enable_x64"):
+        raise RuntimeError("float64 needs jax.config.update('jax_enable_x64', True)")
+
+
+def with_flushed(points: np.ndarray, dtype: Any) -> np.ndarray:
+    """The points in two rows: as given, and as hardware may flush them to zero."""
+    form = format_of(dtype)
+    smallest = float(jnp.finfo(form.wide).smallest_normal)
+    wide = as_float64(points)
+    return np.stack([wide, np.where(np.abs(wide) < smallest, 0.0, wide)])
+
+
+def evaluate(
+    f: Callable[..., Any],
+    order: int,
+    wrt: str,
+    points: np.ndarray,
+    parameters: dict[str, float],
+) -> np.ndarray:
+    """The value or a derivative of f at points, as JAX compiles it here."""
+    g = f if order == 0 else derivative(f, order, wrt)
+    return np.asarray(jax.jit(partial(g, **parameters))(jnp.asarray(points)))
+
+
+def compare(
+    f: Callable[..., Any],
+    dtype: Any,
+    order: int,
+    wrt: str,
+    points: np.ndarray,
+    exact: Exact,
+    parameters: dict[str, float],
+) -> Measurement:
+    """Measure f against exact values at `with_flushed(points)`."""
+    got = evaluate(f, order, wrt, points, parameters)
+    name = getattr(f, "__name__", "f")
+    if got.shape != points.shape:
+        raise TypeError(f"{name}: not elementwise: {points.shape} gave {got.shape}")
+    if got.dtype != jnp.dtype(dtype):
+        raise TypeError(
+            f"{name}: {jnp.dtype(dtype).name} in, {got.dtype.name} out (order {order})"
+        )
+    error = np.minimum(ulp_error(got, exact[0]), ulp_error(got, exact[1]))
+    if order:  # a constant slope need not be NaN where the value is already
+        error = np.where(np.isnan(as_float64(points)), 0, error)
+    number = np.isfinite(error)
+    worst = int(np.argmax(np.where(number, error, -1)))
+    return Measurement(
+        max_ulp=float(error[worst]) if number[worst] else 0.0,
+        worst_at=float(points[worst]),
+        got=float(got[worst]),
+        wanted=float(exact.rounded[0, worst]),
+        share_051=float(np.mean(error <= 0.51)),
+        share_1=float(np.mean(error <= 1)),
+        share_4=float(np.mean(error <= 4)),
+        wrong=int(np.sum(~number)),
+        wrong_at=math.nan if number.all() else float(points[np.argmin(number)]),
+        count=error.size,
+    )
+
+
+def residual_bytes(
+    f: Callable[..., Any], dtype: Any = "float32", **parameters: float
+) -> float:
+    """Bytes per element that JAX keeps of f between forward and backward pass.
+
+    Plain scalars are left aside.
+    """
+    x = jax.ShapeDtypeStruct((1024,), jnp.dtype(dtype))
+    pull = jax.eval_shape(lambda x: jax.vjp(partial(f, **parameters), x)[1], x)
+    kept = [leaf for leaf in jax.tree.leaves(pull) if leaf.size > 1]
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in kept) / x.size

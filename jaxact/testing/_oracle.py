@@ -1,0 +1,321 @@
+"""The oracle: an activation's formula in ball arithmetic, to proven bounds.
+
+The formula, evaluated on the power series ``z + t`` whose coefficients are balls
+(python-flint's `arb_series`), gives the value and the derivatives of every order with
+a bound of its own rounding error.  Where the bound is too wide the same point is tried
+again with more bits.
+"""
+
+import inspect
+import itertools
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from .._core import lookup
+from .._formula import Formula, UndefinedError, UnresolvedError, parse_formula
+from ._exact import Exact
+from ._ulp import as_float64, format_of, round_to
+
+_INFINITIES = (1.37 * 2.0**800, 2.0**900, 1.37 * 2.0**1000)  # stand-ins for a limit
+
+
+class Question(NamedTuple):
+    """A formula with everything fixed but the points; small enough to send around."""
+
+    formula: Formula
+    parameters: dict[str, float]
+    domain: tuple[float, float]
+
+
+class _Rigour(NamedTuple):
+    """How many bits to try, how many must be right, and what counts as zero."""
+
+    precisions: tuple[int, ...]
+    enough: int
+    tiny: float  # as a power of 2
+
+
+_NARROW = _Rigour((160, 400, 1600, 6000), 70, -200)
+_DOUBLE = _Rigour((220, 1400, 5000, 12000), 120, -1100)
+
+
+def question(
+    f: Callable[..., Any],
+    formula: str | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    dtype: Any = "float32",
+) -> Question:
+    """What to ask the oracle about a function.
+
+    Raises:
+        TypeError: a parameter is unknown, missing or no number.
+        ValueError: there is no formula, or it does not parse.
+    """
+    definition = lookup(f)
+    name = getattr(f, "__name__", getattr(getattr(f, "func", f), "__name__", "f"))
+    given = dict(parameters or {})
+    try:
+        signature = inspect.signature(f).parameters
+    except (TypeError, ValueError):
+        signature = {}
+    after_x = tuple(signature)[1:]
+    if formula is not None:
+        parsed = parse_formula(formula, ("x", *after_x), name)
+    elif definition is not None and definition.formula is not None:
+        parsed = definition.formula
+    else:
+        raise ValueError(
+            f"{name}: it has no formula: give formula=..., or write the line "
+            f"'{name}(x) = ...' in the docstring of the activation"
+        )
+    if unknown := set(given) - set(after_x):
+        raise TypeError(f"{name}: no parameter {', '.join(sorted(unknown))}")
+    wide = format_of(dtype).wide
+    values = {}
+    for n in parsed.reads:
+        value = given.get(n, signature[n].default)
+        try:
+            values[n] = float(np.asarray(value, np.float64).astype(wide))
+        except (TypeError, ValueError):
+            raise TypeError(
+                f"{name}: the oracle needs a number for {n}; got {value!r}"
+            ) from None
+    domain = (-math.inf, math.inf)
+    if definition is not None:
+        domain = definition.domain.get("x", domain)
+    return Question(parsed, values, (float(domain[0]), float(domain[1])))
+
+
+def oracle(
+    f: Callable[..., Any],
+    points: Any,
+    order: int = 0,
+    *,
+    wrt: str = "x",
+    dtype: Any = None,
+    formula: str | None = None,
+    **parameters: float,
+) -> Exact:
+    """The exact value of an activation or a derivative, with proven bounds.
+
+    The points count as written in their dtype, parameters as rounded to the dtype
+    kernels compute in.  At +-inf the answer is the limit, NaN if there is none; at a
+    kink it is the branch that the formula takes there.
+
+    Args:
+        f: an activation with a formula line, or any function with `formula` given.
+        points: where, an array of any floating dtype.
+        order: 0 for the value, 1, 2, ... for a derivative.
+        wrt: the variable of the derivative, `"x"` or a parameter.
+        dtype: the dtype of the results; that of the points by default.
+        formula: the formula in `x` and the parameters, for a function without one.
+        parameters: values of the parameters; the defaults of `f` otherwise.
+
+    Raises:
+        ArithmeticError: the value at a point cannot be bounded.
+        ValueError: there is no formula.
+        TypeError: a parameter is unknown, missing or no number.
+    """
+    points = np.asarray(points)
+    if not jnp.issubdtype(points.dtype, jnp.floating):
+        points = points.astype(np.float64)
+    dtype = points.dtype if dtype is None else jnp.dtype(dtype)
+    asked = question(f, formula, parameters, dtype)
+    if wrt != "x" and wrt not in asked.parameters:
+        raise ValueError(f"{asked.formula.name}: its formula has no variable {wrt!r}")
+    return exact_orders(asked, points, (order,), dtype, wrt)[0]
+
+
+def exact_orders(
+    asked: Question, points: np.ndarray, orders: Iterable[int], dtype: Any, wrt: str
+) -> tuple[Exact, ...]:
+    """The exact values of several orders, from one series at each point."""
+    orders = tuple(orders)
+    top = max(orders)
+    shape = points.shape
+    unique, back = np.unique(as_float64(points), return_inverse=True)
+    back = back.reshape(shape)
+    rigour = _DOUBLE if jnp.dtype(dtype).itemsize > 4 else _NARROW
+    low_end, high_end = asked.domain
+
+    high = np.full((top + 2, len(unique)), np.nan)
+    low = np.zeros_like(high)
+    inside = np.isfinite(unique) & (unique > low_end) & (unique < high_end)
+    high[:, inside], low[:, inside] = _coefficients(
+        asked, unique[inside], range(top + 1), wrt, rigour
+    )
+    roots = _root_scales(asked, unique, high, wrt)
+    for i in np.flatnonzero(~inside & ~np.isnan(unique)):
+        if math.isinf(unique[i]) and low_end <= unique[i] <= high_end:
+            high[: top + 1, i] = _limit(asked, unique[i], top, wrt)
+        elif unique[i] in asked.domain:
+            high[:, i], low[:, i] = _end_point(asked, unique[i], top, wrt)
+    return tuple(
+        Exact(
+            round_to(high[n], low[n], dtype)[back],
+            high[n][back],
+            low[n][back],
+            roots[n][back],
+        )
+        for n in orders
+    )
+
+
+def answer(
+    asked: Question | None,
+    points: np.ndarray,
+    orders: Iterable[int],
+    dtype: Any,
+    wrt: str,
+) -> tuple[Exact, ...] | str:
+    """`exact_orders`, or the complaint: for a process of its own."""
+    if asked is None:
+        return "nothing asked"
+    try:
+        return exact_orders(asked, points, orders, dtype, wrt)
+    except ArithmeticError as error:
+        return str(error)
+
+
+def _coefficients(
+    asked: Question,
+    points: Sequence[float] | np.ndarray,
+    wanted: Sequence[int],
+    wrt: str,
+    rigour: _Rigour,
+    nudge: int = 0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Derivatives of orders 0 to max(wanted) + 1 at points, as pairs of float64.
+
+    Only those `wanted` are sure to be accurate.  `nudge` = +-1 moves the points by
+    2^-1100, to the inside of a domain.
+    """
+    from flint import arb, arb_series, ctx
+
+    rows = max(wanted) + 2
+    high = np.zeros((rows, len(points)))
+    low = np.zeros((rows, len(points)))
+    factorial = [math.factorial(n) for n in range(rows)]
+    tiny = arb(2) ** int(rigour.tiny)
+    todo: Iterable[int] = range(len(points))
+    old = ctx.prec, ctx.cap
+    try:
+        ctx.cap = rows
+        for precision in rigour.precisions:
+            ctx.prec = precision
+            evaluate = asked.formula.as_arb()
+            env: dict[str, Any] = {n: arb(v) for n, v in asked.parameters.items()}
+            if wrt != "x":
+                env[wrt] = arb_series([env[wrt], 1])
+            again = []
+            for i in todo:
+                z = arb(float(points[i]))
+                if nudge:
+                    z += nudge * arb(2) ** -1100
+                env["x"] = arb_series([z, 1]) if wrt == "x" else z
+                try:
+                    series = evaluate(**env)
+                except UndefinedError:
+                    high[:, i] = np.nan
+                    continue
+                except (UnresolvedError, ValueError, ZeroDivisionError):
+                    again.append(i)
+                    continue
+                if not isinstance(series, arb_series):
+                    series = arb_series([series])
+                for n in range(rows):
+                    c = series[n]
+                    accuracy = c.rel_accuracy_bits()
+                    if accuracy < rigour.enough:
+                        if abs(c) < tiny:
+                            high[n, i] = low[n, i] = 0
+                            continue
+                        if n in wanted:
+                            again.append(i)
+                            break
+                        if accuracy < 20:
+                            high[n, i] = np.nan
+                            continue
+                    if n > 1:
+                        c = c * factorial[n]
+                    middle = c.mid()
+                    high[n, i] = h = float(middle)
+                    low[n, i] = float(middle - h) if math.isfinite(h) else 0.0
+            todo = again
+            if not todo:
+                break
+    finally:
+        ctx.prec, ctx.cap = old
+    if todo:
+        i = next(iter(todo))
+        raise ArithmeticError(
+            f"{asked.formula.name}: the oracle cannot bound the formula at "
+            f"x = {float(points[i])!r}, order {max(wanted)} by {wrt}; if the function "
+            "is not defined there, declare @activation(domain={'x': (low, high)})"
+        )
+    return high, low
+
+
+def _limit(asked: Question, x: float, top: int, wrt: str) -> list[float]:
+    """The limits at x = +-inf of orders 0 to top, NaN where there is none."""
+    at = [math.copysign(v, x) for v in _INFINITIES]
+    high, _ = _coefficients(asked, at, range(top + 1), wrt, _DOUBLE)
+    limits = []
+    for a, b, c in high[: top + 1]:
+        if max(abs(b), abs(c)) < 2.0**-300:
+            limits.append(0.0)
+        elif abs(c - b) <= 1e-12 * abs(c) or b == c:
+            limits.append(float(f"{c:.14g}"))
+        elif abs(a) < abs(b) < abs(c) > 100 and np.sign(a) == np.sign(b) == np.sign(c):
+            limits.append(math.copysign(math.inf, c))
+        else:
+            limits.append(math.nan)
+    return limits
+
+
+def _end_point(
+    asked: Question, x: float, top: int, wrt: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Value and derivatives at a finite end of the domain, from inside."""
+    inward = 1 if x == asked.domain[0] else -1
+    high, low = _coefficients(asked, [x], range(top + 1), wrt, _DOUBLE, inward)
+    value = _coefficients(asked, [x], [0], wrt, _DOUBLE)
+    high[0], low[0] = value[0][0], value[1][0]
+    return high[:, 0], low[:, 0]
+
+
+def _root_scales(
+    asked: Question, points: np.ndarray, high: np.ndarray, wrt: str
+) -> np.ndarray:
+    """|x f'(x)| where f has a root near x, away from 0; NaN elsewhere."""
+    scales = np.full((len(high) - 1, len(points)), np.nan)
+    if wrt != "x":
+        return scales
+    for n, (f, slope) in enumerate(itertools.pairwise(high)):
+        with np.errstate(all="ignore"):
+            step = f / slope
+            across = points - 2 * step
+            near = np.isfinite(slope) & (slope != 0)
+            near &= np.abs(step) < np.abs(points) / 4
+            near &= (across > asked.domain[0]) & (across < asked.domain[1])
+        at = np.flatnonzero(near)
+        if not len(at):
+            continue
+        signs = _signs(asked, across[at], n)
+        at = at[(signs * np.sign(f[at]) < 0) | (f[at] == 0)]
+        scales[n, at] = np.abs(points[at] * slope[at])
+    return scales
+
+
+def _signs(asked: Question, points: np.ndarray, order: int) -> np.ndarray:
+    """The sign of a derivative where 400 bits decide it, 0 elsewhere."""
+    anything = _Rigour((400,), -(2**62), -(2**20))
+    try:
+        high, _ = _coefficients(asked, points, range(order + 1), "x", anything)
+    except ArithmeticError:
+        return np.zeros(len(points))
+    return np.sign(np.nan_to_num(high[order]))

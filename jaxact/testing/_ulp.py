@@ -1,0 +1,140 @@
+"""Errors in units in the last place, and rounding to any floating format."""
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from ._exact import Exact
+
+
+class Format(NamedTuple):
+    """What rounding needs to know of a floating dtype."""
+
+    mantissa: int
+    lowest: int  # the exponent of the smallest normal number
+    highest: int  # the exponent of the largest number
+    largest: float
+    beyond: float  # the next value after the largest, were there one
+    overflow: float  # what overflow gives: inf, or nan in formats without inf
+    wide: np.dtype[Any]  # the dtype kernels compute in
+
+
+def format_of(dtype: Any) -> Format:
+    """The format of a dtype: bfloat16, float16, float32, float64, a float8.
+
+    Raises:
+        TypeError: it is no floating dtype.
+    """
+    try:
+        dtype = jnp.dtype(dtype)
+    except TypeError:
+        raise TypeError(f"{dtype!r} is no dtype") from None
+    if not jnp.issubdtype(dtype, jnp.floating):
+        raise TypeError(f"{dtype.name} is no floating dtype")
+    info = jnp.finfo(dtype)
+    largest = float(info.max)
+    highest = int(np.frexp(largest)[1]) - 1
+    mantissa = int(info.nmant)
+    if dtype.itemsize < 8:
+        with np.errstate(over="ignore", invalid="ignore"):
+            overflow = float(np.asarray(np.inf).astype(dtype))
+        beyond = largest + 2.0 ** (highest - mantissa)
+    else:
+        overflow, beyond = np.inf, np.inf
+    wide = np.dtype(np.float32 if dtype.itemsize < 4 else dtype)
+    lowest = int(np.frexp(float(info.smallest_normal))[1]) - 1
+    return Format(mantissa, lowest, highest, largest, beyond, overflow, wide)
+
+
+def as_float64(values: Any) -> np.ndarray:
+    """The values as float64, without a warning for NaN that carries a payload."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(values).astype(np.float64)
+
+
+def ulp(exact: Any, dtype: Any) -> np.ndarray:
+    """The spacing of a dtype at `exact`; that of the subnormals below the normals."""
+    form = format_of(dtype)
+    return _spacing(np.asarray(exact, np.float64), form)
+
+
+def _spacing(exact: np.ndarray, form: Format) -> np.ndarray:
+    finite = np.where(np.isfinite(exact), exact, form.largest)
+    exponent = np.frexp(finite)[1] - 1
+    exponent = np.where(finite == 0, form.lowest, exponent)
+    exponent = np.clip(exponent, form.lowest, form.highest)
+    return np.ldexp(1.0, exponent - form.mantissa)
+
+
+def round_to(high: np.ndarray, low: np.ndarray, dtype: Any) -> np.ndarray:
+    """The values `high + low` rounded once to a dtype, ties to even."""
+    form = format_of(dtype)
+    dtype = jnp.dtype(dtype)
+    if dtype == np.float64:
+        return high.copy()
+    # To odd first: a last bit that says "not exact" keeps the second rounding right.
+    bits = high.view(np.int64)
+    inexact = np.isfinite(high) & (low != 0) & (bits & 1 == 0)
+    odd = np.where(np.signbit(low) == np.signbit(high), bits + 1, bits - 1)
+    value = np.where(inexact, odd, bits).view(np.float64)
+    step = _spacing(value, form)
+    with np.errstate(invalid="ignore", over="ignore"):
+        value = np.rint(value / step) * step
+        over = np.abs(value) > form.largest
+        value = np.where(over, np.copysign(form.overflow, value), value)
+        return value.astype(dtype)
+
+
+def ulp_error(got: Any, exact: Any, dtype: Any = None) -> np.ndarray:
+    """The error of `got` in units in the last place of a dtype at the exact value.
+
+    Overflow counts as the next value after the largest.  A zero where the exact value
+    is below the smallest normal number is no error: hardware may flush it.  Near a root
+    of a derivative the unit is at least the rounding error of the largest term, as
+    `Exact.root_scale` has it.
+
+    Args:
+        got: the results.
+        exact: what `oracle` returns, or plain numbers.
+        dtype: the format that sets the unit; that of `got` by default.
+
+    Returns:
+        float64 errors; inf where one of the two is NaN, or a limit is missed.
+
+    Raises:
+        TypeError: the dtype is not a floating one.
+    """
+    got = np.asarray(got)
+    dtype = got.dtype if dtype is None else dtype
+    form = format_of(dtype)
+    got = as_float64(got)
+    if not isinstance(exact, Exact):
+        exact = Exact.of(np.asarray(exact, np.float64))
+    high, low = exact.high, np.where(np.isfinite(exact.high), exact.low, 0)
+    unit = _spacing(high, form)
+    scale = np.where(np.isnan(exact.root_scale), 0, exact.root_scale)
+    unit = np.maximum(unit, scale * float(jnp.finfo(form.wide).eps))
+
+    with np.errstate(invalid="ignore", over="ignore"):
+        over = np.isfinite(high) & (np.abs(high) > form.largest)
+        if np.isnan(form.overflow):
+            got = np.where(np.isnan(got) & over, np.copysign(form.beyond, high), got)
+        low = np.where(np.abs(high) >= form.beyond, 0, low)
+        want = np.where(
+            np.isfinite(high), np.clip(high, -form.beyond, form.beyond), high
+        )
+        bounded = np.where(
+            np.isinf(got) & np.isfinite(want), np.copysign(form.beyond, got), got
+        )
+        error = np.abs((bounded - want) - low) / unit
+    limit = np.isinf(high)
+    wanted_nan = np.isnan(high)
+    if np.isnan(form.overflow):  # a format without inf has NaN for it
+        error = np.where(limit, np.where(np.isnan(got), 0, np.inf), error)
+    else:
+        error = np.where(limit, np.where(got == high, 0, np.inf), error)
+    error = np.where(wanted_nan, np.where(np.isnan(got), 0, np.inf), error)
+    error = np.where(np.isnan(error), np.inf, error)
+    flushed = (got == 0) & (np.abs(high) < 2.0**form.lowest)
+    return np.where(flushed, 0.0, error)
