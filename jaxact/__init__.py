@@ -1,0 +1,35 @@
+"""Activation functions for JAX with analytic derivatives, correct to the last bits."""
+
+from . import catalogue as catalogue
+from ._core import activation as activation
+from ._core import definition_of as definition_of
+from ._core import derivative_of as derivative_of
+from ._core import pushforward_of as pushforward_of
+from ._functions.exponential import celu as celu
+from ._functions.exponential import elu as elu
+from ._functions.exponential import selu as selu
+from ._functions.rectifiers import identity as identity
+from ._functions.rectifiers import leaky_relu as leaky_relu
+from ._functions.rectifiers import relu as relu
+from ._functions.rectifiers import relu6 as relu6
+from ._functions.self_gated import gelu as gelu
+from ._functions.self_gated import gelu_exact as gelu_exact
+from ._functions.self_gated import gelu_tanh as gelu_tanh
+from ._functions.self_gated import hard_silu as hard_silu
+from ._functions.self_gated import hard_silu as hard_swish
+from ._functions.self_gated import mish as mish
+from ._functions.self_gated import silu as silu
+from ._functions.self_gated import silu as swish
+from ._functions.sigmoids import hard_sigmoid as hard_sigmoid
+from ._functions.sigmoids import hard_tanh as hard_tanh
+from ._functions.sigmoids import log_sigmoid as log_sigmoid
+from ._functions.sigmoids import sigmoid as sigmoid
+from ._functions.sigmoids import soft_sign as soft_sign
+from ._functions.sigmoids import sparse_sigmoid as sparse_sigmoid
+from ._functions.sigmoids import tanh as tanh
+from ._functions.smooth_rectifiers import log1mexp as log1mexp
+from ._functions.smooth_rectifiers import softplus as softplus
+from ._functions.smooth_rectifiers import sparse_plus as sparse_plus
+from ._functions.smooth_rectifiers import squareplus as squareplus
+from .transforms import derivative as derivative
+from .transforms import value_and_derivative as value_and_derivative

@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeVar, overload
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 from jax.custom_derivatives import SymbolicZero
 
@@ -456,7 +457,7 @@ def _value(
         known = dict(arrays)
         for n in definition.parameters:
             if n in constants and n in reads and constants[n] is not None:
-                known[n] = jnp.asarray(constants[n], wide)
+                known[n] = np.asarray(constants[n], wide)
         for n in definition.options:
             known[n] = constants[n]
         out = jnp.asarray(kernel(**{n: known[n] for n in reads}))

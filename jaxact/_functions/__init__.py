@@ -1,0 +1,1 @@
+"""The activations, one file per family."""

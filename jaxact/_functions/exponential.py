@@ -1,0 +1,137 @@
+"""Linear above 0, exponential below: a negative output that saturates smoothly.
+
+The slope below 0 is computed from the exponential itself, never from the output:
+`y + alpha` cancels, and reports live units dead from x = -17 in float32.
+"""
+
+import jax.numpy as jnp
+from jax import Array
+
+from .. import _numerics as num
+from .. import _polynomials
+from .._core import activation, derivative_of
+
+
+@activation(kinks=(0.0,), integers="weak")
+def elu(x: Array, alpha: float | Array = 1.0) -> Array:
+    """Exponential linear unit.
+
+    elu(x, alpha) = x if x > 0 else alpha * (exp(x) - 1)
+
+    Derivative: 1 for x > 0, alpha * exp(x) for x <= 0; by alpha: exp(x) - 1 for x <= 0.
+    The slope at 0 is alpha.  Tends to -alpha at -inf, with slope 0.
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+        alpha: the scale below 0, a number or an array that broadcasts with x.
+
+    Raises:
+        TypeError: an argument is no array or number of real dtype.
+
+    Reference:
+        Clevert, Unterthiner, Hochreiter (2015), arXiv:1511.07289
+    """
+    return jnp.where(x > 0, x, alpha * num.expm1(jnp.minimum(x, 0)))
+
+
+@derivative_of(elu)
+def _elu_dx(x: Array, alpha: Array) -> Array:
+    return jnp.where(x > 0, 1, num.faint_exp(jnp.minimum(x, 0)).times(alpha))
+
+
+@derivative_of(elu, order=2)
+def _elu_dx2(x: Array, alpha: Array) -> Array:
+    return jnp.where(x > 0, 0, num.faint_exp(jnp.minimum(x, 0)).times(alpha))
+
+
+@derivative_of(elu, wrt="alpha")
+def _elu_dalpha(x: Array) -> Array:
+    return num.expm1(jnp.minimum(x, 0))
+
+
+@activation(kinks=(0.0,), domain={"alpha": (0.0, float("inf"))}, integers="weak")
+def celu(x: Array, alpha: float | Array = 1.0) -> Array:
+    """Continuously differentiable exponential linear unit.
+
+    celu(x, alpha) = x if x > 0 else alpha * (exp(x / alpha) - 1)
+
+    Derivative: 1 for x > 0, exp(x / alpha) for x <= 0, so 1 at 0 for every alpha; by
+    alpha: exp(z) - 1 - z * exp(z) with z = x / alpha, for x <= 0.
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+        alpha: the scale below 0, positive, a number or an array that broadcasts with x.
+
+    Raises:
+        TypeError: an argument is no array or number of real dtype.
+
+    Reference:
+        Barron (2017), arXiv:1704.07483
+    """
+    below = jnp.minimum(x, 0)
+    z = below / alpha
+    near = below * (1 + z * (0.5 + z * (1 / 6)))  # z may underflow where x does not
+    far = alpha * num.expm1(z)
+    return jnp.where(x > 0, x, jnp.where(z > -(2.0**-8), near, far))
+
+
+def _exp_of_ratio(x: Array, alpha: Array) -> num.Faint:
+    """exp(x / alpha) of x <= 0, with the rest that the rounded quotient leaves."""
+    z = jnp.maximum(x / alpha, num.lowest(x))
+    z_high, alpha_high = num.upper_half(z), num.upper_half(alpha)
+    rest = (x - z_high * alpha_high) - z_high * (alpha - alpha_high)
+    rest = (rest - (z - z_high) * alpha) / alpha
+    return num.faint_exp(z, jnp.where(z > num.lowest(x), rest, 0))
+
+
+@derivative_of(celu)
+def _celu_dx(x: Array, alpha: Array) -> Array:
+    slope = _exp_of_ratio(jnp.minimum(x, 0), alpha).times(jnp.ones_like(x))
+    return jnp.where(x > 0, 1, slope)
+
+
+@derivative_of(celu, order=2)
+def _celu_dx2(x: Array, alpha: Array) -> Array:
+    return jnp.where(x > 0, 0, _exp_of_ratio(jnp.minimum(x, 0), alpha).times(1 / alpha))
+
+
+@derivative_of(celu, wrt="alpha")
+def _celu_dalpha(x: Array, alpha: Array) -> Array:
+    z = jnp.maximum(jnp.minimum(x, 0) / alpha, num.lowest(x))
+    near = -z * z * num.polynomial(_polynomials.CELU_TAIL, jnp.maximum(z, -1))
+    return jnp.where(z > -1, near, num.expm1(z) - num.faint_exp(z).times(z))
+
+
+_SCALE, _ALPHA = 1.0507009873554805, 1.6732632423543772
+
+
+@activation(kinks=(0.0,), integers="weak")
+def selu(x: Array) -> Array:
+    """Scaled exponential linear unit: keeps mean 0 and variance 1 through layers.
+
+    selu(x) = 1.0507009873554805 * (x if x > 0 else 1.6732632423543772 * (exp(x) - 1))
+
+    Derivative: 1.0507 for x > 0, 1.0507 * 1.6733 * exp(x) for x <= 0; so 1.7581 at 0.
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+
+    Raises:
+        TypeError: `x` is no array or number of real dtype.
+
+    Reference:
+        Klambauer, Unterthiner, Mayr, Hochreiter (2017), arXiv:1706.02515
+    """
+    return jnp.where(x > 0, _SCALE * x, _SCALE * _ALPHA * num.expm1(jnp.minimum(x, 0)))
+
+
+@derivative_of(selu)
+def _selu_dx(x: Array) -> Array:
+    below = num.faint_exp(jnp.minimum(x, 0)).times(jnp.full_like(x, _SCALE * _ALPHA))
+    return jnp.where(x > 0, _SCALE, below)
+
+
+@derivative_of(selu, order=2)
+def _selu_dx2(x: Array) -> Array:
+    below = num.faint_exp(jnp.minimum(x, 0)).times(jnp.full_like(x, _SCALE * _ALPHA))
+    return jnp.where(x > 0, 0, below)

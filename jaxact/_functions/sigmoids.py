@@ -1,0 +1,246 @@
+"""S-shaped: from one limit to another, with the slope largest in the middle.
+
+The slope of these is easily written with the output, g' = g (1 - g) or 1 - g**2, and
+just there it is lost: once g has rounded to 1 the slope is 0 and the unit counts as
+dead.  Here it is computed from the input, and is right until it underflows.
+"""
+
+import jax.numpy as jnp
+from jax import Array, lax
+
+from .. import _numerics as num
+from .._core import activation, derivative_of
+
+
+@activation(holomorphic=True)
+def sigmoid(x: Array) -> Array:
+    """Logistic sigmoid: a probability from a score.
+
+    sigmoid(x) = 1 / (1 + exp(-x))
+
+    The derivation: write g(z) = (1 + exp(-z))**-1.  By the chain rule
+
+        g'(z) = -(1 + exp(-z))**-2 * d/dz (1 + exp(-z))
+              = exp(-z) / (1 + exp(-z))**2
+              = 1 / (1 + exp(-z)) * (exp(-z) / (1 + exp(-z)))
+              = g(z) * (1 - g(z)),
+
+    largest, 1/4, at z = 0, and so g''(z) = g'(z) * (1 - 2 g(z)).  The kernel uses the
+    second line with exp(-|z|): 1 - g(z) loses its digits as g(z) nears 1.
+
+    Args:
+        x: an array or number of real or complex dtype; integers count as float32.
+
+    Raises:
+        TypeError: `x` is no array or number.
+
+    Reference:
+        Rumelhart, Hinton, Williams (1986), Learning representations by back-propagating
+        errors, Nature 323
+    """
+    return lax.logistic(x) if jnp.iscomplexobj(x) else num.logistic(x)
+
+
+@derivative_of(sigmoid)
+def _sigmoid_dx(x: Array) -> Array:
+    return num.logistic_dx(x)
+
+
+@derivative_of(sigmoid, order=2)
+def _sigmoid_dx2(x: Array) -> Array:
+    return num.logistic_dx2(x)
+
+
+@activation(holomorphic=True)
+def tanh(x: Array) -> Array:
+    """Hyperbolic tangent: a sigmoid from -1 to 1.
+
+    tanh(x) = (exp(x) - exp(-x)) / (exp(x) + exp(-x))
+
+    The derivation: with s = exp(z) - exp(-z) and c = exp(z) + exp(-z), g = s / c, and
+    s' = c, c' = s.  By the quotient rule
+
+        g'(z) = (c * c - s * s) / c**2 = 1 - g(z)**2,
+
+    largest, 1, at z = 0, and so g''(z) = -2 g(z) g'(z).  The kernel of g' is
+    4 exp(-2|z|) / (1 + exp(-2|z|))**2: 1 - g**2 is 0 from |z| = 9 on in float32.
+
+    Args:
+        x: an array or number of real or complex dtype; integers count as float32.
+
+    Raises:
+        TypeError: `x` is no array or number.
+
+    Reference:
+        LeCun, Bottou, Orr, Müller (1998), Efficient backprop
+    """
+    if jnp.iscomplexobj(x):
+        return jnp.tanh(x)
+    e, u = num.exp_and_rest(-2 * jnp.abs(x))
+    # 1 - e over 1 + e, or 1 less twice the smaller part, where that rounds better
+    large = e < 0.25
+    ratio = jnp.where(large, 2 * e, u) / (1 + e)
+    return jnp.sign(x) * jnp.where(large, 1 - ratio, ratio)
+
+
+@derivative_of(tanh)
+def _tanh_dx(x: Array) -> Array:
+    return 4 * num.logistic_dx(2 * x)
+
+
+@derivative_of(tanh, order=2)
+def _tanh_dx2(x: Array) -> Array:
+    return 8 * num.logistic_dx2(2 * x)
+
+
+@activation(holomorphic=True)
+def log_sigmoid(x: Array) -> Array:
+    """Logarithm of the sigmoid, a log-probability from a score.
+
+    log_sigmoid(x) = -log(1 + exp(-x))
+
+    Derivative: sigmoid(-x); second: -sigmoid'(x).  x far below 0, -exp(-x) far above.
+
+    Args:
+        x: an array or number of real or complex dtype; integers count as float32.
+
+    Raises:
+        TypeError: `x` is no array or number.
+    """
+    if jnp.iscomplexobj(x):
+        return -jnp.logaddexp(-x, jnp.zeros_like(x))
+    return jnp.minimum(x, 0) - num.log1p(num.exp(-jnp.abs(x)))
+
+
+@derivative_of(log_sigmoid)
+def _log_sigmoid_dx(x: Array) -> Array:
+    return num.logistic(-x)
+
+
+@derivative_of(log_sigmoid, order=2)
+def _log_sigmoid_dx2(x: Array) -> Array:
+    return -num.logistic_dx(x)
+
+
+@activation(kinks=(0.0,))
+def soft_sign(x: Array) -> Array:
+    """Softsign: a sigmoid with algebraic tails.
+
+    soft_sign(x) = x / (1 + x) if x >= 0 else x / (1 - x)
+
+    Derivative: 1 / (1 + |x|)**2; second: -2 sign(x) / (1 + |x|)**3, -2 at 0.
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+
+    Raises:
+        TypeError: `x` is no array or number of real dtype.
+
+    Reference:
+        Glorot, Bengio (2010), Understanding the difficulty of training deep feedforward
+        neural networks, AISTATS
+    """
+    x = jnp.clip(x, -(2.0**60), 2.0**60)  # 1 already, and inf / inf is not
+    return x / (1 + jnp.abs(x))
+
+
+@derivative_of(soft_sign)
+def _soft_sign_dx(x: Array) -> Array:
+    return 1 / jnp.square(1 + jnp.abs(x))
+
+
+@derivative_of(soft_sign, order=2)
+def _soft_sign_dx2(x: Array) -> Array:
+    d = 1 + jnp.abs(x)
+    return jnp.where(x < 0, 2, -2) / (d * d * d)
+
+
+@activation(kinks=(-3.0, 3.0), integers="weak")
+def hard_sigmoid(x: Array) -> Array:
+    """Piecewise linear sigmoid of slope 1/6.
+
+    hard_sigmoid(x) = 0 if x <= -3 else 1 if x >= 3 else x / 6 + 1 / 2
+
+    Derivative: 1/6 for |x| < 3, 0 elsewhere.  Older Keras and ONNX take the slope 1/5.
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+
+    Raises:
+        TypeError: `x` is no array or number of real dtype.
+
+    Reference:
+        Howard et al. (2019), Searching for MobileNetV3, arXiv:1905.02244
+    """
+    return (jnp.clip(x, -3, 3) + 3) / 6
+
+
+@derivative_of(hard_sigmoid)
+def _hard_sigmoid_dx(x: Array) -> Array:
+    return jnp.maximum(jnp.sign(3 - jnp.abs(x)), 0) / 6
+
+
+@derivative_of(hard_sigmoid, order=2)
+def _hard_sigmoid_dx2(x: Array) -> Array:
+    return jnp.zeros_like(x)
+
+
+@activation(kinks=(-1.0, 1.0), integers="keep")
+def hard_tanh(x: Array) -> Array:
+    """Piecewise linear tanh.
+
+    hard_tanh(x) = -1 if x < -1 else x if x <= 1 else 1
+
+    Derivative: 1 for |x| <= 1, 0 elsewhere.  PyTorch takes 0 at -1 and 1.
+
+    Args:
+        x: an array or number of real dtype; integer arrays keep their dtype.
+
+    Raises:
+        TypeError: `x` is no array or number of real dtype.
+
+    Reference:
+        Collobert (2004), Large scale machine learning, PhD thesis
+    """
+    return jnp.clip(x, -1, 1)
+
+
+@derivative_of(hard_tanh)
+def _hard_tanh_dx(x: Array) -> Array:
+    # from x: an output of 1 does not tell x = 1, of slope 1, from what lies above
+    return 1 - jnp.maximum(jnp.sign(jnp.abs(x) - 1), 0)
+
+
+@derivative_of(hard_tanh, order=2)
+def _hard_tanh_dx2(x: Array) -> Array:
+    return jnp.zeros_like(x)
+
+
+@activation(kinks=(-1.0, 1.0))
+def sparse_sigmoid(x: Array) -> Array:
+    """Piecewise linear sigmoid from -1 to 1, the derivative of `sparse_plus`.
+
+    sparse_sigmoid(x) = min(max((x + 1) / 2, 0), 1)
+
+    Derivative: 1/2 for |x| < 1, 0 for |x| > 1, and 1/4 at -1 and 1, as in jax.nn.
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+
+    Raises:
+        TypeError: `x` is no array or number of real dtype.
+
+    Reference:
+        Blondel, Martins, Niculae (2019), arXiv:1901.02324
+    """
+    return (jnp.clip(x, -1, 1) + 1) / 2
+
+
+@derivative_of(sparse_sigmoid)
+def _sparse_sigmoid_dx(x: Array) -> Array:
+    return (1 + jnp.sign(1 - jnp.abs(x))) / 4
+
+
+@derivative_of(sparse_sigmoid, order=2)
+def _sparse_sigmoid_dx2(x: Array) -> Array:
+    return jnp.zeros_like(x)

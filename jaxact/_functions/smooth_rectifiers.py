@@ -1,0 +1,155 @@
+"""Rectifiers without a corner: zero far below 0, the identity far above.
+
+Each is the integral of a sigmoid of `sigmoids`, which is therefore its derivative.
+"""
+
+import jax.numpy as jnp
+from jax import Array
+
+from .. import _numerics as num
+from .._core import activation, derivative_of
+
+
+@activation(holomorphic=True)
+def softplus(x: Array) -> Array:
+    """Softplus, the integral of `sigmoid`.
+
+    softplus(x) = log(1 + exp(x))
+
+    Derivative: sigmoid(x); second: sigmoid'(x).  exp(x) far below 0, x far above, with
+    no threshold between them.
+
+    Args:
+        x: an array or number of real or complex dtype; integers count as float32.
+
+    Raises:
+        TypeError: `x` is no array or number.
+
+    Reference:
+        Dugas, Bengio, Belisle, Nadeau, Garcia (2000), Incorporating second-order
+        functional knowledge for better option pricing, NIPS
+    """
+    if jnp.iscomplexobj(x):
+        return jnp.logaddexp(x, jnp.zeros_like(x))
+    return jnp.maximum(x, 0) + num.log1p(num.exp(-jnp.abs(x)))
+
+
+@derivative_of(softplus)
+def _softplus_dx(x: Array) -> Array:
+    return num.logistic(x)
+
+
+@derivative_of(softplus, order=2)
+def _softplus_dx2(x: Array) -> Array:
+    return num.logistic_dx(x)
+
+
+@activation(domain={"b": (0.0, float("inf"))})
+def squareplus(x: Array, b: float | Array = 4.0) -> Array:
+    """Squareplus, an algebraic softplus.
+
+    squareplus(x, b) = (x + sqrt(x**2 + b)) / 2
+
+    Derivative: (1 + x / sqrt(x**2 + b)) / 2; second: b / (2 * (x**2 + b)**(3/2)); by b:
+    1 / (4 * sqrt(x**2 + b)).  The value at 0 is sqrt(b) / 2; b = 4 makes the curvature
+    at 0 that of softplus.
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+        b: the width of the bend, positive, a number or an array that broadcasts with x.
+
+    Raises:
+        TypeError: an argument is no array or number of real dtype.
+
+    Reference:
+        Barron (2021), arXiv:2112.11687
+    """
+    a, root, up, down = num.hypotenuse(x, b)
+    # above 0 a sum, below 0 the conjugate, which has no difference to cancel
+    below = (b * up) / jnp.where(root > 0, root + a, 1) * (0.5 * down)
+    return jnp.where(x < 0, below, (a + root) * (0.5 / up / down))
+
+
+@derivative_of(squareplus)
+def _squareplus_dx(x: Array, b: Array) -> Array:
+    a, root, up, down = num.hypotenuse(x, b)
+    below = (b * up) / (root + a) * down * up / root * (0.5 * down)
+    return jnp.where(x < 0, below, 0.5 + jnp.where(a == jnp.inf, 1, a / root) / 2)
+
+
+@derivative_of(squareplus, order=2)
+def _squareplus_dx2(x: Array, b: Array) -> Array:
+    _, root, up, down = num.hypotenuse(x, b)
+    return (b * up) / root * down * up / root * down * up / root * (0.5 * down)
+
+
+@derivative_of(squareplus, wrt="b")
+def _squareplus_db(x: Array, b: Array) -> Array:
+    _, root, up, down = num.hypotenuse(x, b)
+    return 0.25 / root * up * down
+
+
+@activation(kinks=(-1.0, 1.0))
+def sparse_plus(x: Array) -> Array:
+    """Sparse plus: the integral of `sparse_sigmoid`, exactly 0 below -1.
+
+    sparse_plus(x) = 0 if x <= -1 else x if x >= 1 else (x + 1)**2 / 4
+
+    Derivative: 0 for x <= -1, 1 for x >= 1, (x + 1) / 2 between.
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+
+    Raises:
+        TypeError: `x` is no array or number of real dtype.
+
+    Reference:
+        Blondel, Martins, Niculae (2019), arXiv:1901.02324
+    """
+    between = jnp.square(jnp.clip(x, -1, 1) + 1) / 4
+    return jnp.where(x >= 1, x, between)
+
+
+@derivative_of(sparse_plus)
+def _sparse_plus_dx(x: Array) -> Array:
+    return (jnp.clip(x, -1, 1) + 1) / 2
+
+
+@derivative_of(sparse_plus, order=2)
+def _sparse_plus_dx2(x: Array) -> Array:
+    return jnp.maximum(jnp.sign(1 - jnp.abs(x)), 0) / 2
+
+
+@activation(domain={"x": (0.0, float("inf"))})
+def log1mexp(x: Array) -> Array:
+    """log(1 - exp(-x)) for x > 0: the log-probability of the complement.
+
+    log1mexp(x) = log(1 - exp(-x))
+
+    Derivative: 1 / (exp(x) - 1); second: -exp(x) / (exp(x) - 1)**2.  -inf at 0 and NaN
+    below, where it is not defined; 0 at inf.
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+
+    Raises:
+        TypeError: `x` is no array or number of real dtype.
+
+    Reference:
+        Maechler (2012), Accurately computing log(1 - exp(-|a|)), R package Rmpfr
+    """
+    e, u = num.exp_and_rest(-jnp.abs(x))
+    near, far = jnp.log(u), num.log1m(jnp.minimum(e, 0.5))
+    return jnp.where(x < 0, jnp.nan, jnp.where(x < 0.6875, near, far))
+
+
+@derivative_of(log1mexp)
+def _log1mexp_dx(x: Array) -> Array:
+    e, u = num.exp_and_rest(-jnp.abs(x))
+    return jnp.where(x < 0, jnp.nan, e / u)
+
+
+@derivative_of(log1mexp, order=2)
+def _log1mexp_dx2(x: Array) -> Array:
+    e, u = num.exp_and_rest(-jnp.abs(x))
+    return jnp.where(x < 0, jnp.nan, -e / u / u)
