@@ -25,21 +25,19 @@ def functions(names: Iterable[str]) -> dict[str, Callable[..., Any]]:
     """The functions of these names; the whole catalogue for none."""
     from .. import catalogue
 
-    names, known = list(names), list(catalogue.names())
     found = {}
-    for name in names or known:
-        if ":" in name:
-            found[name] = _imported(name)
-        elif name in known:
-            found[name] = catalogue.get(name)
-        else:
-            refuse(f"no activation {name!r}{_close(name, known)}")
+    for name in list(names) or catalogue.names():
+        try:
+            found[name] = _imported(name) if ":" in name else catalogue.get(name)
+        except ValueError as error:
+            refuse(str(error))
     return found
 
 
 def counterpart(name: str, module: str) -> Callable[..., Any] | None:
     """The function of the same name in another library, if it has one."""
     other = importlib.import_module(module)
+    name = name.rpartition(":")[2]
     if module == "jax.nn" and name in _MODES_OF_GELU:
         return functools.partial(jax.nn.gelu, approximate=_MODES_OF_GELU[name])
     return getattr(other, name, None)

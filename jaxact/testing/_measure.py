@@ -136,20 +136,22 @@ def compare(
             f"{name}: {jnp.dtype(dtype).name} in, {got.dtype.name} out (order {order})"
         )
     error = np.minimum(ulp_error(got, exact[0]), ulp_error(got, exact[1]))
+    at = as_float64(points)
     if order:  # a constant slope need not be NaN where the value is already
-        error = np.where(np.isnan(as_float64(points)), 0, error)
+        error = np.where(np.isnan(at), 0, error)
     number = np.isfinite(error)
-    worst = int(np.argmax(np.where(number, error, -1)))
+    largest = np.max(error, where=number, initial=0.0)
+    worst = int(np.argmin(np.where(error == largest, np.abs(at), np.inf)))
     return Measurement(
-        max_ulp=float(error[worst]) if number[worst] else 0.0,
-        worst_at=float(points[worst]),
+        max_ulp=float(largest),
+        worst_at=float(at[worst]),
         got=float(got[worst]),
         wanted=float(exact.rounded[0, worst]),
         share_051=float(np.mean(error <= 0.51)),
         share_1=float(np.mean(error <= 1)),
         share_4=float(np.mean(error <= 4)),
         wrong=int(np.sum(~number)),
-        wrong_at=math.nan if number.all() else float(points[np.argmin(number)]),
+        wrong_at=math.nan if number.all() else float(at[np.argmin(number)]),
         count=error.size,
     )
 

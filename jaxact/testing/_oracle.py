@@ -268,10 +268,10 @@ def _limit(asked: Question, x: float, top: int, wrt: str) -> list[float]:
     for a, b, c in high[: top + 1]:
         if max(abs(b), abs(c)) < 2.0**-300:
             limits.append(0.0)
-        elif abs(c - b) <= 1e-12 * abs(c) or b == c:
+        elif b == c or (math.isfinite(c) and abs(c - b) <= 1e-12 * abs(c)):
             limits.append(float(f"{c:.14g}"))
         elif abs(a) < abs(b) < abs(c) > 100 and np.sign(a) == np.sign(b) == np.sign(c):
-            limits.append(math.copysign(math.inf, c))
+            limits.append(math.copysign(math.inf, c))  # it grows, if slowly
         else:
             limits.append(math.nan)
     return limits
