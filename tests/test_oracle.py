@@ -1,6 +1,7 @@
 """The oracle, the ULP measure and the points, against independent arithmetic."""
 
 import math
+from typing import Any
 
 import jax.numpy as jnp
 import ml_dtypes
@@ -15,6 +16,10 @@ from jaxact.testing._ulp import round_to
 SMALL = ("bfloat16", "float16", "float8_e4m3fn", "float8_e5m2")
 SIGMOID = "1 / (1 + exp(-x))"
 SILU = "x / (1 + exp(-x))"
+
+
+def single(*values):
+    return np.array(values, np.float32)
 
 
 def plain(x):
@@ -99,7 +104,7 @@ def test_rounding_agrees_with_a_direct_cast():
 @pytest.mark.parametrize("text", [SILU, "erf(x)", "atan(x) * cos(x)", "tanh(x)"])
 def test_values_agree_with_mpmath(text, order):
     functions = {n: getattr(mpmath, n) for n in ("exp", "erf", "atan", "cos", "tanh")}
-    x = np.float32([-20, -3.5, -1.25, -1e-3, 1e-20, 0.5, 2, 7.75])
+    x = single(-20, -3.5, -1.25, -1e-3, 1e-20, 0.5, 2, 7.75)
     exact = testing.oracle(plain, x, order, dtype="float64", formula=text)
     with mpmath.workdps(80):
         for i, z in enumerate(x):
@@ -110,7 +115,7 @@ def test_values_agree_with_mpmath(text, order):
 
 
 def test_the_far_tail_and_huge_arguments():
-    x = np.float32([-80, -200, -3e38, 3e38])
+    x = single(-80, -200, -3e38, 3e38)
     high = testing.oracle(plain, x, 0, formula="log(1 + exp(x))").high
     np.testing.assert_allclose(
         high, [math.exp(-80), math.exp(-200), 0, x[3]], rtol=1e-15
@@ -124,7 +129,7 @@ def test_the_far_tail_and_huge_arguments():
 
 
 def test_limits_at_infinity():
-    infinities = np.float32([-np.inf, np.inf])
+    infinities = single(-np.inf, np.inf)
     for text, wanted in {
         SILU: [(0, np.inf), (0, 1), (0, 0)],
         "x / (1 + abs(x))": [(-1, 1), (0, 0), (0, 0)],
@@ -139,12 +144,12 @@ def test_limits_at_infinity():
 
 
 def test_nan_gives_nan_and_negative_zero_counts_as_zero():
-    exact = testing.oracle(plain, np.float32([np.nan, -0.0]), 0, formula="exp(x)")
+    exact = testing.oracle(plain, single(np.nan, -0.0), 0, formula="exp(x)")
     np.testing.assert_array_equal(exact.high, [np.nan, 1])
 
 
 def test_the_branch_of_the_formula_decides_at_a_kink():
-    at = np.float32([0])
+    at = single(0)
     for text, slope in {
         "x if x > 0 else 0": 0,
         "x if x >= 0 else 0": 1,
@@ -161,13 +166,13 @@ def test_parameters_count_as_rounded_to_the_dtype_of_the_kernel():
         x = np.array([-1.0]).astype(jnp.dtype(dtype))
         exact = testing.oracle(with_slope, x, 0, formula=text)
         assert exact.high[0] == -float(wide(0.01)) and exact.low[0] == 0
-    by = testing.oracle(with_slope, np.float32([-3, 2]), 1, wrt="negative_slope",
+    by = testing.oracle(with_slope, single(-3, 2), 1, wrt="negative_slope",
                         formula=text)  # fmt: skip
-    np.testing.assert_array_equal(by.rounded, np.float32([-3, 0]))
+    np.testing.assert_array_equal(by.rounded, single(-3, 0))
 
 
 def test_an_activation_brings_its_formula_and_defaults():
-    x = np.float32([-1, 1])
+    x = single(-1, 1)
     np.testing.assert_allclose(
         testing.oracle(elu, x, 1, alpha=2.0).high, [2 * math.exp(-1), 1], rtol=1e-15
     )
@@ -177,34 +182,35 @@ def test_an_activation_brings_its_formula_and_defaults():
 
 
 def test_the_ends_of_a_domain_are_seen_from_inside():
-    x = np.float32([-1, 0, np.inf, -np.inf])
+    x = single(-1, 0, np.inf, -np.inf)
     for order, wanted in enumerate([[-np.inf, 0], [np.inf, 0], [-np.inf, 0]]):
         high = testing.oracle(log1mexp, x, order).high
         np.testing.assert_array_equal(high, [np.nan, *wanted, np.nan])
 
 
 def test_outside_of_its_real_values_a_formula_is_nan():
-    exact = testing.oracle(plain, np.float32([-4, 4]), 0, formula="sqrt(x)")
+    exact = testing.oracle(plain, single(-4, 4), 0, formula="sqrt(x)")
     np.testing.assert_array_equal(exact.high, [np.nan, 2])
 
 
 def test_what_the_oracle_cannot_answer_it_says():
+    big: Any = "big"
     with pytest.raises(ArithmeticError, match=r"plain: .* at x = 0.0.*domain"):
-        testing.oracle(plain, np.float32([1, 0]), 0, formula="1 / x")
+        testing.oracle(plain, single(1, 0), 0, formula="1 / x")
     with pytest.raises(ValueError, match="plain: it has no formula"):
-        testing.oracle(plain, np.float32([1]))
+        testing.oracle(plain, single(1))
     with pytest.raises(TypeError, match="elu: no parameter beta"):
-        testing.oracle(elu, np.float32([1]), beta=1.0)
+        testing.oracle(elu, single(1), beta=1.0)
     with pytest.raises(TypeError, match="elu: the oracle needs a number for alpha"):
-        testing.oracle(elu, np.float32([1]), alpha="big")
+        testing.oracle(elu, single(1), alpha=big)
     with pytest.raises(ValueError, match="elu: its formula has no variable 'beta'"):
-        testing.oracle(elu, np.float32([1]), 1, wrt="beta")
+        testing.oracle(elu, single(1), 1, wrt="beta")
 
 
 def test_a_root_of_a_derivative_sets_the_scale():
     root = -1.2784645427610738  # of silu'
-    exact = testing.oracle(plain, np.float32([root, -8, 3]), 1, formula=SILU)
-    slope = testing.oracle(plain, np.float32([root]), 2, formula=SILU).high[0]
+    exact = testing.oracle(plain, single(root, -8, 3), 1, formula=SILU)
+    slope = testing.oracle(plain, single(root), 2, formula=SILU).high[0]
     assert exact.root_scale[0] == pytest.approx(abs(root * slope), rel=1e-6)
     assert np.isnan(exact.root_scale[1:]).all()  # a tail is no root
     got = exact.rounded[:1] + np.float32(1e-7)
@@ -258,7 +264,7 @@ def test_a_format_without_infinity_overflows_to_nan():
 
 def test_subnormal_results_may_flush():
     tiny = float(jnp.finfo("float32").smallest_normal)
-    got = np.float32([0, 0])
+    got = single(0, 0)
     np.testing.assert_array_equal(
         testing.ulp_error(got, np.array([tiny / 3, tiny])), [0, 2.0**23]
     )

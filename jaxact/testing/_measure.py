@@ -25,7 +25,7 @@ class Measurement:
     Attributes:
         max_ulp: the largest error in units in the last place, over `count` points
             less those that are wrong.
-        worst_at: the point of the largest error.
+        worst_at: the point of the largest error, of several the nearest to 0.
         got: the result there.
         wanted: the exact result there, correctly rounded.
         share_051: the share of results within 0.51 ULP: as good as correctly rounded.
@@ -141,7 +141,8 @@ def compare(
         error = np.where(np.isnan(at), 0, error)
     number = np.isfinite(error)
     largest = np.max(error, where=number, initial=0.0)
-    worst = int(np.argmin(np.where(error == largest, np.abs(at), np.inf)))
+    equals = (error == largest) & ~np.isnan(at)
+    worst = int(np.argmin(np.where(equals, np.abs(at), np.inf)))
     return Measurement(
         max_ulp=float(largest),
         worst_at=float(at[worst]),

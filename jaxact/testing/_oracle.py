@@ -188,11 +188,12 @@ def _coefficients(
     wrt: str,
     rigour: _Rigour,
     nudge: int = 0,
+    strict: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Derivatives of orders 0 to max(wanted) + 1 at points, as pairs of float64.
 
     Only those `wanted` are sure to be accurate.  `nudge` = +-1 moves the points by
-    2^-1100, to the inside of a domain.
+    2^-1100, to the inside of a domain.  Not `strict`: NaN where the bits do not do.
     """
     from flint import arb, arb_series, ctx
 
@@ -250,7 +251,9 @@ def _coefficients(
                 break
     finally:
         ctx.prec, ctx.cap = old
-    if todo:
+    if not strict:
+        high[:, list(todo)] = np.nan
+    elif todo:
         i = next(iter(todo))
         raise ArithmeticError(
             f"{asked.formula.name}: the oracle cannot bound the formula at "
@@ -313,9 +316,6 @@ def _root_scales(
 
 def _signs(asked: Question, points: np.ndarray, order: int) -> np.ndarray:
     """The sign of a derivative where 400 bits decide it, 0 elsewhere."""
-    anything = _Rigour((400,), -(2**62), -(2**20))
-    try:
-        high, _ = _coefficients(asked, points, range(order + 1), "x", anything)
-    except ArithmeticError:
-        return np.zeros(len(points))
+    a_sign = _Rigour((400,), 2, -(2**20))
+    high, _ = _coefficients(asked, points, [order], "x", a_sign, strict=False)
     return np.sign(np.nan_to_num(high[order]))
