@@ -141,8 +141,8 @@ def compare(
         error = np.where(np.isnan(at), 0, error)
     number = np.isfinite(error)
     largest = np.max(error, where=number, initial=0.0)
-    equals = (error == largest) & ~np.isnan(at)
-    worst = int(np.argmin(np.where(equals, np.abs(at), np.inf)))
+    equals = np.flatnonzero((error == largest) & ~np.isnan(at))
+    worst = equals[np.argmin(np.abs(at[equals]))] if len(equals) else 0
     return Measurement(
         max_ulp=float(largest),
         worst_at=float(at[worst]),

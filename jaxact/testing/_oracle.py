@@ -151,7 +151,7 @@ def exact_orders(
     roots = _root_scales(asked, unique, high, wrt)
     for i in np.flatnonzero(~inside & ~np.isnan(unique)):
         if math.isinf(unique[i]) and low_end <= unique[i] <= high_end:
-            high[: top + 1, i] = _limit(asked, unique[i], top, wrt)
+            high[:-1, i], low[:-1, i] = _limit(asked, unique[i], top, wrt)
         elif unique[i] in asked.domain:
             high[:, i], low[:, i] = _end_point(asked, unique[i], top, wrt)
     return tuple(
@@ -263,21 +263,24 @@ def _coefficients(
     return high, low
 
 
-def _limit(asked: Question, x: float, top: int, wrt: str) -> list[float]:
+def _limit(
+    asked: Question, x: float, top: int, wrt: str
+) -> tuple[np.ndarray, np.ndarray]:
     """The limits at x = +-inf of orders 0 to top, NaN where there is none."""
     at = [math.copysign(v, x) for v in _INFINITIES]
-    high, _ = _coefficients(asked, at, range(top + 1), wrt, _DOUBLE)
-    limits = []
-    for a, b, c in high[: top + 1]:
+    high, low = _coefficients(asked, at, range(top + 1), wrt, _DOUBLE)
+    limits, rests = high[: top + 1, 2].copy(), low[: top + 1, 2].copy()
+    for n, (a, b, c) in enumerate(high[: top + 1]):
+        if b == c:
+            continue  # so far out, what converges has converged
+        rests[n] = 0
         if max(abs(b), abs(c)) < 2.0**-300:
-            limits.append(0.0)
-        elif b == c or (math.isfinite(c) and abs(c - b) <= 1e-12 * abs(c)):
-            limits.append(float(f"{c:.14g}"))
+            limits[n] = 0
         elif abs(a) < abs(b) < abs(c) > 100 and np.sign(a) == np.sign(b) == np.sign(c):
-            limits.append(math.copysign(math.inf, c))  # it grows, if slowly
+            limits[n] = math.copysign(math.inf, c)  # it grows, if slowly
         else:
-            limits.append(math.nan)
-    return limits
+            limits[n] = math.nan
+    return limits, rests
 
 
 def _end_point(
