@@ -1,0 +1,312 @@
+"""Every check over every activation: a new one is tested by being defined."""
+
+import functools
+import inspect
+import pickle
+import re
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxact
+from jaxact import catalogue
+from jaxact.testing import (
+    assert_accurate,
+    assert_derivatives,
+    oracle,
+    residual_bytes,
+)
+
+NAMES = catalogue.names()
+PARAMETERS = [(n, p) for n in NAMES for p in catalogue.info(n).parameters]
+SMOOTH = [n for n in NAMES if not catalogue.info(n).kinks]
+JAX_NN = {
+    **{n: getattr(jax.nn, n) for n in NAMES if hasattr(jax.nn, n)},
+    "gelu_tanh": functools.partial(jax.nn.gelu, approximate=True),
+    "gelu_exact": functools.partial(jax.nn.gelu, approximate=False),
+}
+ULP = {"bfloat16": 0.51, "float16": 0.51, "float8_e4m3fn": 0.51, "float8_e5m2": 0.51}
+
+
+def inside(name, *points):
+    """Points moved into the domain of x."""
+    positive = "x" in catalogue.info(name).domain
+    return jnp.asarray([abs(p) if positive else p for p in points], jnp.float32)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("dtype", ULP)
+def test_accurate_in_half(name, dtype):
+    assert_accurate(catalogue.get(name), ULP, [dtype])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_accurate_in_float32(name):
+    f = catalogue.get(name)
+    assert_accurate(f, 2, ["float32"], [0])
+    assert_accurate(f, 3, ["float32"], [1, 2])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_accurate_in_float64(name):
+    with jax.enable_x64(True):
+        assert_accurate(catalogue.get(name), 4, ["float64"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_derivatives_are_those_of_the_formula(name):
+    assert_derivatives(catalogue.get(name))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_derivatives_agree_with_grad_of_the_reference(name):
+    f, reference = catalogue.get(name), catalogue.info(name).reference
+    parameters = {
+        n: jnp.float32(catalogue.info(name).default(n))
+        for n in catalogue.info(name).parameters
+    }
+    x = inside(name, -7.5, -2.9, -1.3, -0.4, 0.3, 0.9, 2.1, 5.5, 8.25)
+    for argnums in range(1 + len(parameters)):
+        slope = jax.grad(f, argnums)
+        wanted = jax.grad(reference, argnums)
+        for order in (1, 2):
+            got = jax.vmap(slope, (0, *[None] * len(parameters)))(x, *parameters.values())
+            want = jax.vmap(wanted, (0, *[None] * len(parameters)))(
+                x, *parameters.values()
+            )
+            chex.assert_trees_all_close(got, want, rtol=2e-4, atol=2e-6 * order)
+            slope, wanted = jax.grad(slope, argnums), jax.grad(wanted, argnums)
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+def test_third_derivative(name):
+    f = catalogue.get(name)
+    third = jaxact.derivative(f, 3)
+    x = inside(name, *np.linspace(-12, 12, 193), *np.logspace(-3, 0, 20))
+    x = x[x != 0] if "x" in catalogue.info(name).domain else x
+    exact = oracle(f, np.asarray(x), 3).high
+    chex.assert_trees_all_close(
+        np.asarray(third(x), np.float64), exact, rtol=1e-5, atol=1e-5 * near(f, x)
+    )
+
+
+def near(f, x):
+    """The size of the third derivative around the points, for where it has a root."""
+    around = np.asarray(x, np.float32)
+    sizes = [np.abs(oracle(f, around * s, 3).high) for s in (0.9, 1.0, 1.1)]
+    return float(np.min(np.max(sizes, axis=0)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_transformations(name):
+    f = catalogue.get(name)
+    x = inside(name, -3.5, -1.25, 0.75, 4.0)
+    y, slope, second = f(x), jaxact.derivative(f)(x), jaxact.derivative(f, 2)(x)
+    diagonal = jax.vmap(jnp.diag)
+    close = functools.partial(chex.assert_trees_all_close, rtol=1e-6, atol=1e-7)
+
+    close(jax.jit(f)(x), y)
+    close(jax.vmap(f)(x), y)
+    close(jax.vmap(jax.grad(f))(x), slope)
+    close(jax.grad(lambda x: f(x).sum())(x), slope)
+    close(jax.jacfwd(f)(x), jnp.diag(slope))
+    close(jax.jacrev(f)(x), jnp.diag(slope))
+    close(diagonal(jax.hessian(f)(x)), jnp.diag(second))
+    close(diagonal(jax.jacrev(jax.jacrev(f))(x)), jnp.diag(second))
+    close(diagonal(jax.jacfwd(jax.jacfwd(f))(x)), jnp.diag(second))
+    value, push = jax.linearize(f, x)
+    close((value, push(jnp.ones_like(x))), (y, slope))
+    close(jax.jvp(f, (x,), (2 * jnp.ones_like(x),))[1], 2 * slope)
+    close(jax.grad(lambda x: jax.checkpoint(f)(x).sum())(x), slope)
+
+    def scanned(x):
+        return jax.lax.scan(lambda c, _: (f(c) + x, f(c)), x, None, length=3)[0].sum()
+
+    def unrolled(x):
+        c = x
+        for _ in range(3):
+            c = f(c) + x
+        return c.sum()
+
+    close(jax.grad(scanned)(x), jax.grad(unrolled)(x))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_derivative_is_nested_grad_to_the_bit(name):
+    f = catalogue.get(name)
+    x = inside(name, *np.linspace(-20, 20, 101))
+    first, second = jax.grad(f), jax.grad(jax.grad(f))
+    chex.assert_trees_all_equal(jaxact.derivative(f)(x), jax.jit(jax.vmap(first))(x))
+    chex.assert_trees_all_equal(jaxact.derivative(f, 2)(x), jax.jit(jax.vmap(second))(x))
+    value, slope = jaxact.value_and_derivative(f)(x)
+    chex.assert_trees_all_equal((value, slope), (f(x), jaxact.derivative(f)(x)))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("name", NAMES)
+def test_keeps_no_more_than_the_input(name, dtype):
+    size = jnp.dtype(dtype).itemsize
+    assert residual_bytes(catalogue.get(name), dtype) <= size
+    second = jaxact.derivative(catalogue.get(name))
+    assert residual_bytes(second, dtype) <= size
+
+
+@pytest.mark.parametrize("name", ["identity", "relu", "leaky_relu", "relu6"])
+def test_rectifiers_keep_nothing_beyond_the_output(name):
+    f = catalogue.get(name)
+    x = jnp.linspace(-8, 8, 64)
+    y, pull = jax.jit(lambda x: jax.vjp(f, x))(x)
+    for kept in jax.tree.leaves(pull):
+        chex.assert_trees_all_equal(kept, y)
+    assert not jnp.array_equal(x, y) or name == "identity"
+
+
+@pytest.mark.parametrize(("name", "parameter"), PARAMETERS)
+def test_trained_parameter_keeps_one_array_more_at_most(name, parameter):
+    f = catalogue.get(name)
+    x = jnp.linspace(-3, 3, 64)
+
+    def kept(*argnums):
+        _, pull = jax.vjp(lambda *v: f(x, **{parameter: v[0]}), jnp.float32(0.7))
+        return [leaf for leaf in jax.tree.leaves(pull) if jnp.size(leaf) > 1]
+
+    assert len(kept()) == 1
+
+
+@pytest.mark.parametrize(("name", "parameter"), PARAMETERS)
+def test_parameter_broadcasts_and_trains(name, parameter):
+    f = catalogue.get(name)
+    x = jnp.linspace(-3, 3, 12).reshape(3, 4)
+    p = jnp.asarray([0.2, 0.5, 1.5, 2.0])
+    with jax.numpy_rank_promotion("allow"):
+        y = f(x, **{parameter: p})
+        loss = lambda p: jnp.sum(f(x, **{parameter: p}))  # noqa: E731
+        got = jax.grad(loss)(p)
+    columns = [f(x[:, i], **{parameter: p[i]}) for i in range(4)]
+    chex.assert_trees_all_close(y, jnp.stack(columns, 1), rtol=1e-6)
+    wanted = [
+        jnp.sum(jaxact.derivative(f, wrt=parameter)(x[:, i], **{parameter: p[i]}))
+        for i in range(4)
+    ]
+    chex.assert_trees_all_close(got, jnp.stack(wanted), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_listed_kink_is_one(name):
+    definition = catalogue.info(name)
+    for kink in definition.kinks_at():
+        left = np.nextafter(np.float32(kink), np.float32(-np.inf), dtype=np.float32)
+        right = np.nextafter(np.float32(kink), np.float32(np.inf), dtype=np.float32)
+        jumps = [
+            abs(float(g(jnp.asarray(left))) - float(g(jnp.asarray(right))))
+            for g in (jaxact.derivative(definition.function, n) for n in (1, 2))
+        ]
+        assert max(jumps) > 1e-3, f"{name} has no kink at {kink}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_limits_and_specials(name):
+    f = catalogue.get(name)
+    info = jnp.finfo(jnp.float32)
+    x = inside(name, 0.0, info.smallest_subnormal, info.smallest_normal, info.max, 1e30)
+    for order in (0, 1, 2):
+        g = f if order == 0 else jaxact.derivative(f, order)
+        for points in (x, -x):
+            assert not jnp.isnan(g(points)).any() or "x" in catalogue.info(name).domain
+    assert jnp.isnan(f(jnp.float32(jnp.nan)))
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n in JAX_NN])
+def test_dtypes_are_those_of_jax_nn(name):
+    ours = jaxact.gelu if name == "gelu_tanh" else catalogue.get(name)
+    theirs = JAX_NN[name]
+    inputs = [
+        0.5,
+        2,
+        True,
+        jnp.float32(0.5),
+        jnp.bfloat16(0.5),
+        jnp.float16(0.5),
+        jnp.asarray(0.5),
+        jnp.arange(1, 3, dtype=jnp.int32),
+        jnp.arange(1, 3, dtype=jnp.int8),
+        np.linspace(1, 2, 3, dtype=np.float32),
+    ]
+    for x in inputs:
+        try:
+            with jax.numpy_dtype_promotion("standard"):
+                wanted = theirs(x)
+        except TypeError:
+            continue  # sigmoid and silu refuse integers; here they count as floats
+        got = ours(x)
+        if name == "gelu_exact":  # jaxact.gelu(x, approximate=False) is strong, as there
+            got = jaxact.gelu(x, approximate=False)
+        assert (got.dtype, got.weak_type) == (wanted.dtype, wanted.weak_type), repr(x)
+        chex.assert_trees_all_close(
+            np.asarray(got, np.float64), np.asarray(wanted, np.float64), rtol=1e-2
+        )
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n in JAX_NN])
+def test_signature_is_that_of_jax_nn(name):
+    ours = inspect.signature(jaxact.gelu if "gelu" in name else catalogue.get(name))
+    theirs = JAX_NN[name]
+    theirs = inspect.signature(theirs.func if "gelu" in name else theirs)
+    assert list(ours.parameters) == list(theirs.parameters)
+    for n, parameter in ours.parameters.items():
+        assert parameter.default == theirs.parameters[n].default
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_reads_as_a_plain_function(name):
+    f = catalogue.get(name)
+    assert pickle.loads(pickle.dumps(f)) is f
+    assert inspect.isfunction(f) and f.__name__ == name
+    assert f"def {name}(" in inspect.getsource(f)
+    assert f"name={name}" in str(jax.make_jaxpr(f)(1.0))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_docstring(name):
+    doc = inspect.getdoc(catalogue.get(name))
+    for wanted in ("Args:", "Raises:"):
+        assert wanted in doc
+    assert re.search("[Dd]eriva|g'", doc)
+    for parameter in catalogue.info(name).parameters:
+        assert f"{parameter}:" in doc
+
+
+def test_the_formula_is_everywhere():
+    without = [n for n in NAMES if catalogue.info(n).formula is None]
+    assert without == []
+
+
+def test_every_order_is_declared():
+    for name in NAMES:
+        kernels = catalogue.info(name).kernels
+        first = inspect.signature(kernels["x",]).parameters
+        assert ("x", "x") in kernels or "y" in first  # JAX goes on through y, exactly
+        for parameter in catalogue.info(name).parameters:
+            assert (parameter,) in kernels
+
+
+def test_catalogue_reads():
+    assert set(catalogue.families()) == {
+        "exponential",
+        "rectifiers",
+        "self_gated",
+        "sigmoids",
+        "smooth_rectifiers",
+    }
+    assert "relu" in catalogue.names("rectifiers")
+    assert catalogue.aliases() == {"swish": "silu", "hard_swish": "hard_silu"}
+    assert catalogue.get("swish") is jaxact.silu
+    for name in NAMES:
+        assert getattr(jaxact, name) is catalogue.get(name)
+    with pytest.raises(ValueError, match="did you mean .*relu"):
+        catalogue.get("rellu")
+    with pytest.raises(ValueError, match="no family 'x'"):
+        catalogue.names("x")
