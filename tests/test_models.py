@@ -24,7 +24,7 @@ from jaxact import catalogue
 
 # a network puts any number into its activation: not for one that is given x > 0 alone
 NAMES = [n for n in catalogue.names() if "x" not in catalogue.info(n).domain]
-FEW = ("relu", "leaky_relu", "tanh", "gelu")
+FEW = ("relu", "leaky_relu", "gelu")
 FEATURES, HIDDEN, OUT = 5, 16, 3
 X = jax.random.normal(jax.random.key(0), (32, FEATURES))
 KEY = jax.random.key(1)
