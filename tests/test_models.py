@@ -367,7 +367,7 @@ def test_digits_are_learned(dtype):
     batches = np.concatenate(
         [
             rng.permutation(len(x))[: len(x) // 64 * 64].reshape(-1, 64)
-            for _ in range(20)
+            for _ in range(40)
         ]
     )
     train = jax.jit(lambda carry: jax.lax.scan(step, carry, jnp.asarray(batches))[0])
