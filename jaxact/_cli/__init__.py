@@ -2,6 +2,7 @@
 
 import typer
 
+from ._bench import bench
 from ._check import check
 
 app = typer.Typer(
@@ -11,6 +12,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.command()(check)
+app.command()(bench)
 
 
 @app.callback()

@@ -1,0 +1,127 @@
+"""Times taken in turn, and what the compiler made of a function."""
+
+import math
+import re
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .._core import lookup
+from ..transforms import derivative
+
+Function = Callable[..., Any]
+Times = dict[str, np.ndarray]  # seconds per call, one for each round
+
+_LEAST = 4e-3  # seconds that one timing takes at least
+_FREE = {"parameter", "constant", "tuple", "get-tuple-element", "bitcast"}
+_INSTRUCTION = re.compile(
+    r"^\s+(?:ROOT )?%?[\w.-]+ = (?:\(.*?\)|\S+) ([a-z][\w-]*)\(", re.MULTILINE
+)
+
+
+def value_and_pullback(f: Function) -> Function:
+    """The value of f and the pullback of ones."""
+
+    def vjp(x: Any) -> Any:
+        y, pull = jax.vjp(f, x)
+        return y, pull(jnp.ones_like(y))[0]
+
+    return vjp
+
+
+def value_and_pushforward(f: Function) -> Function:
+    """The value of f and the pushforward of ones."""
+    return lambda x: jax.jvp(f, (x,), (jnp.ones_like(x),))
+
+
+# by mode: what to compile, and the arrays that it reads and writes at the least
+MODES: dict[str, tuple[Callable[[Function], Function], int]] = {
+    "forward": (lambda f: f, 2),
+    "vjp": (value_and_pullback, 3),
+    "jvp": (value_and_pushforward, 3),
+    "second": (partial(derivative, order=2), 2),
+}
+
+
+def batch(f: Function, size: int, dtype: str) -> jax.Array:
+    """Random numbers of either sign, or positive where f is not defined below 0."""
+    numbers = np.random.default_rng(0).standard_normal(100_000, np.float32)
+    x = np.resize(2 * numbers, size)
+    definition = lookup(f)
+    if definition is not None and definition.domain.get("x", (-math.inf,))[0] >= 0:
+        x = np.abs(x)
+    return jnp.asarray(x, dtype)
+
+
+def interleaved(
+    calls: Mapping[str, Callable[[], Any]], rounds: int, *, eager: bool = False
+) -> Times:
+    """Time calls in turn, so that a change of the machine's pace meets them all.
+
+    Short calls are repeated within a timing.  A CPU runs calls that were not waited
+    for side by side, so each is waited for; but not eager calls of tiny arrays, where
+    the waiting would be much of the time.
+    """
+    each = jax.default_backend() == "cpu" and not eager
+    repeats = {}
+    for name, call in calls.items():
+        _seconds(call, 1, each)  # compiles
+        once = min(_seconds(call, 1, each) for _ in range(2))
+        repeats[name] = math.ceil(_LEAST / once)
+    times = {name: np.empty(rounds) for name in calls}
+    for n in range(rounds):
+        for name, call in calls.items():
+            times[name][n] = _seconds(call, repeats[name], each)
+    return times
+
+
+def ratio(times: Times, one: str, other: str) -> float | None:
+    """The median over the rounds of the ratio of two times."""
+    if one not in times or other not in times:
+        return None
+    return float(np.median(times[one] / times[other]))
+
+
+def median(times: Times, name: str, unit: float) -> float | None:
+    """The median time in a unit."""
+    return float(np.median(times[name])) / unit if name in times else None
+
+
+def compile_times(jobs: Mapping[str, Callable[[], Any]], rounds: int) -> Times:
+    """Time, in turn, jobs that trace and compile, each with empty caches."""
+    times = {name: np.empty(rounds) for name in jobs}
+    for n in range(rounds):
+        for name, job in jobs.items():
+            jax.clear_caches()
+            started = time.perf_counter()
+            job()
+            times[name][n] = time.perf_counter() - started
+    return times
+
+
+def instructions(compiled: Any) -> int:
+    """How many HLO instructions a compiled function has, in all computations."""
+    return len(_INSTRUCTION.findall(compiled.as_text()))
+
+
+def kernels(compiled: Any) -> int:
+    """How many passes over memory it makes: fusions, copies and single operations."""
+    _, _, entry = compiled.as_text().partition("\nENTRY ")
+    return sum(op not in _FREE for op in _INSTRUCTION.findall(entry))
+
+
+def _seconds(call: Callable[[], Any], repeats: int, each: bool) -> float:
+    """The time of one call of several."""
+    result = None
+    started = time.perf_counter()
+    for _ in range(repeats):
+        result = call()
+        if each:
+            jax.block_until_ready(result)
+    jax.block_until_ready(result)
+    return (time.perf_counter() - started) / repeats
