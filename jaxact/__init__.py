@@ -16,10 +16,10 @@ from ._functions.self_gated import gelu as gelu
 from ._functions.self_gated import gelu_exact as gelu_exact
 from ._functions.self_gated import gelu_tanh as gelu_tanh
 from ._functions.self_gated import hard_silu as hard_silu
-from ._functions.self_gated import hard_silu as hard_swish
+from ._functions.self_gated import hard_swish as hard_swish
 from ._functions.self_gated import mish as mish
 from ._functions.self_gated import silu as silu
-from ._functions.self_gated import silu as swish
+from ._functions.self_gated import swish as swish
 from ._functions.sigmoids import hard_sigmoid as hard_sigmoid
 from ._functions.sigmoids import hard_tanh as hard_tanh
 from ._functions.sigmoids import log_sigmoid as log_sigmoid

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 from jax.custom_derivatives import SymbolicZero
+from jax.extend.core.primitives import convert_element_type_p
 
 from ._formula import Formula, find_formula
 
@@ -126,6 +127,7 @@ def activation(
     reference of the gradient tests and of the exact oracle.
 
     Args:
+        function: the kernel; left out when facts are given.
         kinks: the points where a derivative of order 0 to 2 jumps, or a function of
             the parameters that returns them.
         domain: the open interval of a parameter, and of `x` if not the whole line.
@@ -152,8 +154,13 @@ def activation(
     kinds = [p.kind for p in signature.parameters.values()]
     if next(iter(signature.parameters), None) != "x":
         raise TypeError(f"activation: {name}{signature}: the first argument must be x")
-    if inspect.Parameter.VAR_POSITIONAL in kinds or inspect.Parameter.VAR_KEYWORD in kinds:
-        raise TypeError(f"activation: {name}{signature}: *args and **kwargs are no names")
+    if (
+        inspect.Parameter.VAR_POSITIONAL in kinds
+        or inspect.Parameter.VAR_KEYWORD in kinds
+    ):
+        raise TypeError(
+            f"activation: {name}{signature}: *args and **kwargs are no names"
+        )
     after_x = list(signature.parameters)[1:]
     for reserved in {"y", "t"} & set(after_x):
         raise TypeError(
@@ -164,6 +171,8 @@ def activation(
     parameters = tuple(n for n in after_x if n not in options)
     if unknown := set(domain or {}) - {"x", *parameters}:
         raise TypeError(f"activation: {name}: domain of unknown {sorted(unknown)}")
+
+    kernels: dict[Path, Callable[..., Array]] = {(): function}
 
     def traced(*args: Any, **kwargs: Any) -> Array:
         return _apply(definition, args, kwargs)
@@ -193,7 +202,7 @@ def activation(
         integers=integers,
         holomorphic=holomorphic,
         formula=find_formula(name, inspect.getdoc(function) or "", ("x", *after_x)),
-        kernels={(): function},
+        kernels=kernels,
     )
     _definitions[public] = definition
     return public
@@ -231,7 +240,7 @@ def derivative_of(
     path = (wrt,) * order
     if path[1:] not in definition.kernels:
         raise ValueError(
-            f"derivative_of({name}): order {order} by {wrt} needs order {order - 1} first"
+            f"derivative_of({name}): order {order} needs order {order - 1} first"
         )
     if path in definition.kernels:
         raise ValueError(
@@ -275,8 +284,8 @@ def pushforward_of(function: Callable[..., Any], /) -> Callable[[F], F]:
         reads = _check_reads(kernel, readable, f"pushforward_of({definition.name})")
         if "t" not in reads:
             raise TypeError(
-                f"pushforward_of({definition.name}): {kernel.__name__} must take t, the "
-                "tangent of x"
+                f"pushforward_of({definition.name}): {kernel.__name__} must take "
+                "t, the tangent of x"
             )
         definition.extras["pushforward"] = kernel
         return kernel
@@ -401,7 +410,9 @@ def _is_weak(value: Any) -> bool:
     return getattr(value, "weak_type", isinstance(value, (bool, int, float, complex)))
 
 
-def _apply(definition: Definition, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Array:
+def _apply(
+    definition: Definition, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Array:
     """The traced body of the public function: promotion, then the rule."""
     complaint = _complaint(definition, args, kwargs)
     if complaint is not None:
@@ -436,7 +447,10 @@ def _apply(definition: Definition, args: Sequence[Any], kwargs: Mapping[str, Any
         arrays[n] = a
     y = _value(definition, tuple(arrays), constants, dtype)(*arrays.values())
     if weak and dtype == jnp.result_type(float):
-        y = lax.convert_element_type(y, float)
+        # no public function makes an array weakly typed
+        y = convert_element_type_p.bind(
+            y, new_dtype=dtype, weak_type=True, sharding=None
+        )
     return y
 
 
@@ -500,7 +514,9 @@ def _value(
     def node(path: Path, arrays: Mapping[str, Array]) -> Array:
         """A derivative at `arrays`; its own derivatives are its rule."""
         needed = {
-            n for p, k in definition.kernels.items() if p[: len(path)] == path
+            n
+            for p, k in definition.kernels.items()
+            if p[: len(path)] == path
             for n in _reads(k)
         }
         names = tuple(n for n in arrays if n in needed)

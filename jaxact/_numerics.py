@@ -1,11 +1,13 @@
 """Pieces of kernels that several activations share, for float32 and float64.
 
-The exponential comes in two parts, ``exp(x) = 2**k * (1 + q)``, because most losses are
-there: ``q`` is `expm1` without cancellation, a product with a large factor is formed
-before the power of two makes it underflow, and an argument known to more digits than
-one float holds adds its rest to the reduced argument.  Errors are in ULP, measured.
+The exponential of x <= 0 is kept as ``2**k * (1 + q)``, because most losses are there:
+``q`` is `expm1` without cancellation, a product with a large factor is formed before
+the power of two makes it underflow, and an argument known to more digits than one float
+holds adds its rest to the reduced argument.
 """
 
+import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -13,6 +15,8 @@ import numpy as np
 from jax import Array, lax
 
 from . import _polynomials
+from ._pairs import Pair, constant, pair, upper_half
+from ._pairs import shared as shared
 
 
 class _Format(NamedTuple):
@@ -25,29 +29,41 @@ class _Format(NamedTuple):
     ln2_low: float
     smallest: float  # exp of it and of everything below counts as 0
     faint: float  # exp of it and of everything below is 0 times any factor
-    half_mask: int  # keeps the upper half of the mantissa
 
 
 _FORMATS = {
     4: _Format(
-        np.int32, 23, 127, 0.693145751953125, 1.42860682030941723212e-06, -88.0,
-        -190.0, -(1 << 12),
+        np.int32, 23, 127, 0.693145751953125, 1.42860682030941723e-06, -88.0, -190.0
     ),
     8: _Format(
-        np.int64, 52, 1023, 6.93147180369123816490e-01, 1.90821492927058770002e-10,
-        -709.5, -1500.0,
-        -(1 << 27),
+        np.int64,
+        52,
+        1023,
+        0.693147180369123816,
+        1.90821492927058770e-10,
+        -709.0,
+        -1500.0,
     ),
-}  # fmt: skip
+}
 
 
 def _format(x: Array) -> _Format:
     return _FORMATS[x.dtype.itemsize]
 
 
+def magnitude(x: Array) -> Array:
+    """|x|, with a slope at 0 too, for what is differentiated further."""
+    return jnp.where(x < 0, -x, x)
+
+
 def polynomial(table: dict[str, tuple[float, ...]], x: Array) -> Array:
-    """A minimax polynomial of `_polynomials` at x, by Horner's rule."""
-    *rest, total = table[x.dtype.name]
+    """A minimax polynomial of `_polynomials` at x."""
+    return horner(table[x.dtype.name], x)
+
+
+def horner(coefficients: Sequence[float], x: Array) -> Array:
+    """A polynomial at x, its coefficients constant first."""
+    *rest, total = coefficients
     for coefficient in reversed(rest):
         total = total * x + coefficient
     return jnp.asarray(total)
@@ -60,53 +76,88 @@ def power_of_two(k: Array) -> Array:
     return lax.bitcast_convert_type(bits, k.dtype)
 
 
-def exp_parts(x: Array, rest: Array | None = None) -> tuple[Array, Array]:
-    """k and q with exp(x + rest) = 2**k * (1 + q), |q| < 0.42; q to 0.6 ULP."""
+def exp_parts(
+    x: Array, rest: Array | float = 0.0, fine: bool = False
+) -> tuple[Array, Pair]:
+    """K and 1 + q with exp(x + rest) = 2**k * (1 + q), |q| < 0.42.
+
+    The pair is good to 4 bits more than one float, or to 7 if `fine`.
+    """
     f = _format(x)
-    k = jnp.round(x * (1 / np.log(2)))
-    r = (x - k * f.ln2_high) - k * f.ln2_low
-    if rest is not None:
-        r = r + rest
-    return k, r + r * (r * polynomial(_polynomials.EXPM1_TAIL, r))
+    k = jnp.round(x * (1 / math.log(2)))
+    r = x - k * f.ln2_high
+    head = _on_grid(r)
+    left = (r - head) - (k * f.ln2_low - rest)
+    r = head + left
+    half, *more = _polynomials.EXPM1_TAIL[x.dtype.name]
+    if not fine:
+        tail = r * (r * horner((half, *more), r))
+        return k, Pair(1 + head, left + tail)
+    square = head * head / 2  # exact
+    bulk = _on_grid(square)
+    tail = left * (head + left / 2) + r * r * (r * horner(more, r))
+    return k, Pair((1 + head) + bulk, left + ((square - bulk) + tail))
+
+
+def _on_grid(r: Array) -> Array:
+    """R rounded so that 1 + r is exact, and half a mantissa."""
+    steps = 2.0 ** (_format(r).mantissa // 2)
+    return jnp.round(r * steps) * (1 / steps)
 
 
 def exp(x: Array) -> Array:
-    """exp(x) of x <= 0, 0.8 ULP; 0 where the result is subnormal."""
-    k, q = exp_parts(jnp.maximum(x, _format(x).smallest))
-    return (1 + q) * power_of_two(k)
-
-
-def expm1(x: Array) -> Array:
-    """exp(x) - 1 of x <= 0, 1 ULP."""
-    k, q = exp_parts(jnp.maximum(x, _format(x).smallest))
-    scale = power_of_two(k)
-    return (scale - 1) + q * scale
+    """The exponential of x <= 0; 0 where the result is subnormal."""
+    k, mantissa = exp_parts(jnp.maximum(x, _format(x).smallest))
+    return mantissa.value() * power_of_two(k)
 
 
 def exp_and_rest(x: Array) -> tuple[Array, Array]:
     """exp(x) and 1 - exp(x) of x <= 0."""
-    k, q = exp_parts(jnp.maximum(x, _format(x).smallest))
+    k, mantissa = exp_parts(jnp.maximum(x, _format(x).smallest))
     scale = power_of_two(k)
-    return (1 + q) * scale, (1 - scale) - q * scale
+    rest = (1 - mantissa.head * scale) - mantissa.rest * scale
+    return mantissa.value() * scale, rest
+
+
+def expm1(x: Array) -> Array:
+    """exp(x) - 1 of x <= 0."""
+    return -exp_and_rest(x)[1]
 
 
 class Faint(NamedTuple):
     """exp(x) of x <= 0 as a factor: the product may be normal where exp(x) is not."""
 
     k: Array
-    q: Array
+    mantissa: Pair
+
+    def pair(self) -> Pair:
+        """exp(x), or 0 where it is subnormal."""
+        return self.mantissa.times(power_of_two(jnp.maximum(self.k, -_bias(self.k))))
 
     def value(self) -> Array:
-        """exp(x), or 0 where it is subnormal."""
-        return (1 + self.q) * power_of_two(jnp.maximum(self.k, -_format(self.q).bias))
+        """exp(x), or 0 where it is subnormal, rounded."""
+        scale = power_of_two(jnp.maximum(self.k, -_bias(self.k)))
+        return self.mantissa.value() * scale
 
     def times(self, factor: Array) -> Array:
-        """factor * exp(x)."""
-        lowest = 1 - _format(self.q).bias
+        """Factor * exp(x)."""
+        return self.scale(factor * self.mantissa.head + factor * self.mantissa.rest)
+
+    def scale(self, product: Array) -> Array:
+        """Product * 2**k, for a product with the mantissa."""
+        lowest = 1 - _bias(self.k)
         first = jnp.maximum(self.k, lowest)
         rest = jnp.maximum(self.k - first, lowest - 1)
-        product = (factor + factor * self.q) * power_of_two(first)
-        return product * power_of_two(rest)
+        return product * power_of_two(first) * power_of_two(rest)
+
+
+def _bias(x: Array) -> int:
+    return _format(x).bias
+
+
+def faint_exp(x: Array, rest: Array | float = 0.0, fine: bool = False) -> Faint:
+    """exp(x + rest) of x <= 0, to be multiplied."""
+    return Faint(*exp_parts(jnp.maximum(x, _format(x).faint), rest, fine))
 
 
 def lowest(x: Array) -> float:
@@ -114,9 +165,9 @@ def lowest(x: Array) -> float:
     return _format(x).faint
 
 
-def faint_exp(x: Array, rest: Array | None = None) -> Faint:
-    """exp(x + rest) of x <= 0, to be multiplied."""
-    return Faint(*exp_parts(jnp.maximum(x, _format(x).faint), rest))
+def lift(x: Array) -> float:
+    """A power of two that keeps the rests of small quotients from underflow."""
+    return 2.0 ** (_format(x).mantissa + 1)
 
 
 def log1p(e: Array) -> Array:
@@ -129,31 +180,51 @@ def log1m(e: Array) -> Array:
     return -e * polynomial(_polynomials.LOG1M, -e)
 
 
-def upper_half(x: Array) -> Array:
-    """x with the lower half of its mantissa cleared: its square is exact."""
-    f = _format(x)
-    bits = lax.bitcast_convert_type(x, f.integer) & f.integer(f.half_mask)
-    return lax.bitcast_convert_type(bits, x.dtype)
+def one_plus(e: Pair) -> Pair:
+    """1 + e of 0 <= e <= 1."""
+    head = upper_half(1 + e.value())
+    return Pair(head, (e.head - (head - 1)) + e.rest)
+
+
+def one_plus_magnitude(x: Array) -> Pair:
+    """1 + |x|, or a number whose inverse square is 0."""
+    a = jnp.minimum(magnitude(x), 2.0 ** (_bias(x) // 2 + 7))
+    head = upper_half(1 + a)
+    large = a > 1  # the larger less the sum is exact
+    return Pair(head, (jnp.where(large, a, 1) - head) + jnp.where(large, 1, a))
+
+
+def one_minus(e: Pair) -> Pair:
+    """1 - e of 0 <= e <= 1."""
+    head = upper_half(1 - e.value())
+    return Pair(head, ((1 - e.head) - head) - e.rest)
+
+
+def complement(e: Pair) -> Array:
+    """1 - e of 0 <= e <= 1, rounded once, also where it is too small for a pair."""
+    return (1 - e.head) - e.rest
+
+
+def square(d: Pair) -> Array:
+    """D * d, rounded once."""
+    return d.head * d.head + d.rest * (2 * d.head + d.rest)
 
 
 def half_square(x: Array) -> tuple[Array, Array]:
-    """x * x / 2 as an exact head and a rest, 24 bits further."""
+    """X * x / 2 as an exact head and a rest."""
     high = upper_half(x)
     return high * high / 2, (x - high) * (x + high) / 2
 
 
-GAUSS_LIMIT = 38.6  # exp of half its square is 0 times any factor, in float64 too
+def gauss_clip(a: Array) -> Array:
+    """a, or where exp(-a * a / 2) times a is 0."""
+    return jnp.minimum(a, 14.5 if a.dtype.itemsize == 4 else 39.0)
 
 
 def gauss(a: Array) -> Faint:
-    """exp(-a * a / 2) of 0 <= a <= GAUSS_LIMIT."""
+    """exp(-a * a / 2) of an a >= 0 that `gauss_clip` has limited."""
     head, rest = half_square(a)
     return faint_exp(-head, -rest)
-
-
-def mills(a: Array) -> Array:
-    """Phi(-a) * exp(a * a / 2) of 0 <= a <= GAUSS_LIMIT: a tail less its decay."""
-    return polynomial(_polynomials.NORMAL_TAIL, (a - 4) / (a + 4)) / (1 + a)
 
 
 def logistic(x: Array) -> Array:
@@ -162,77 +233,75 @@ def logistic(x: Array) -> Array:
     return jnp.where(x < 0, e, 1) / (1 + e)
 
 
-def logistic_dx(x: Array) -> Array:
-    """exp(-x) / (1 + exp(-x))**2."""
-    e = exp(-jnp.abs(x))
-    return e / jnp.square(1 + e)
+def logistic_dx(x: Array, shift: int = 0) -> Array:
+    """2**shift * exp(-x) / (1 + exp(-x))**2."""
+    tail = faint_exp(-magnitude(x))
+    return tail._replace(k=tail.k + shift).value() / square(one_plus(tail.pair()))
 
 
-def logistic_dx2(x: Array) -> Array:
-    """-tanh(x / 2) times `logistic_dx`."""
-    e, u = exp_and_rest(-jnp.abs(x))
-    d = 1 + e
-    return -jnp.sign(x) * (e * u) / (d * d * d)
+def logistic_dx2(x: Array, shift: int = 0) -> Array:
+    """The derivative of `logistic_dx`, -tanh(x / 2) times it."""
+    tail = faint_exp(-magnitude(x))
+    e = tail.pair()
+    d = one_plus(e)
+    ratio, u = tail.mantissa.times(2.0**shift) / (d * d * d), complement(e)
+    size = tail.scale(ratio.head * u + ratio.rest * u)  # a tiny u would have no rest
+    return jnp.where(x < 0, size, -size)
 
 
-def hypotenuse(x: Array, b: Array) -> tuple[Array, Array, Array, Array]:
+def logistic_dx3(x: Array, shift: int = 0) -> Array:
+    """The derivative of `logistic_dx2`, 1 - 6 `logistic_dx` times `logistic_dx`."""
+    tail = faint_exp(-magnitude(x))
+    e = tail.pair()
+    d, one = one_plus(e), constant(1.0, like=x)
+    ratio = tail.mantissa * (one - e.times(4) + e * e) / (d * d * d * d)
+    return tail.scale(ratio.value() * 2.0**shift)
+
+
+def hypotenuse(x: Array, b: float | Array) -> tuple[Pair, Pair, Array, Array]:
     """|x| and sqrt(x**2 + b), both times up * down, powers of two >= 1 and <= 1.
 
-    They are scaled so that no square overflows or underflows.
+    They are scaled so that no square overflows or underflows; an infinite x is taken
+    for the largest finite one.
     """
-    f = _format(x)
-    middle = f.bias // 2
-    a = jnp.abs(x)
-    root = jnp.sqrt(b)
-    down = jnp.where(jnp.maximum(a, root) > 2.0 ** (middle - 3), 2.0 ** -(middle + 7), 1)
-    up = jnp.where(jnp.maximum(a, root) < 2.0 ** (13 - middle), 2.0 ** (middle + 7), 1)
+    middle = _bias(x) // 2
+    a = jnp.minimum(magnitude(x), float(jnp.finfo(x.dtype).max))
+    big, small = 2.0 ** (middle - 3), 2.0 ** (13 - middle)
+    down = jnp.where((a > big) | (b > big * big), 2.0 ** -(middle + 7), 1)
+    up = jnp.where((a < small) & (b < small * small), 2.0 ** (middle + 7), 1)
     down, up = down.astype(x.dtype), up.astype(x.dtype)
-    a = a * up * down
-    return a, jnp.sqrt(a * a + b * up * down * up * down), up, down
+    leg = pair(a * up * down)
+    other = pair(b * up * down * up * down)
+    return leg, (leg * leg + other).sqrt(), up, down
 
 
-def odd_cubic(a: Array, first: float, third: float) -> tuple[Array, Array]:
-    """first * a + third * a**3 of a >= 0, and the rest that its rounding leaves."""
-    first_high, third_high = _upper_half(first, a), _upper_half(third, a)
-    high = upper_half(a)
-    square = a * a
-    square_high = upper_half(square)
-    square_rest = (high * high - square_high) + (a + high) * (a - high)
-    factor = first + third * square
-    factor_high = upper_half(factor)
-    factor_rest = ((first_high - factor_high) + third_high * square_high) + (
-        (first - first_high) + ((third - third_high) * square + third_high * square_rest)
-    )
-    return high * factor_high, (a - high) * factor + high * factor_rest
+def odd_cubic(a: Array, first: Pair, third: Pair) -> Pair:
+    """First * a + third * a**3 of a >= 0."""
+    a_pair = pair(a)
+    return a_pair * (first + third * (a_pair * a_pair))
 
 
-def _upper_half(constant: float, like: Array) -> float:
-    """`upper_half` of a constant, in the format of an array."""
-    f = _format(like)
-    bits = np.asarray(constant, like.dtype).view(f.integer) & f.integer(f.half_mask)
-    return float(bits.view(like.dtype))
-
-
-def gated(x: Array, v: Array, rest: Array | None = None) -> Array:
-    """x * logistic(sign(x) * (v + rest)) for v >= 0."""
-    tail = faint_exp(-v, None if rest is None else -rest)
+def gated(x: Array, v: Array, rest: Array | float = 0.0) -> Array:
+    """X * logistic(sign(x) * (v + rest)) for v >= 0."""
+    tail = faint_exp(-v, -rest)
     top = jnp.where(x < 0, tail.times(jnp.maximum(x, lowest(x))), x)
     return top / (1 + tail.value())
 
 
-def gated_dx(x: Array, v: Array, growth: Array, rest: Array | None = None) -> Array:
-    """The derivative of `gated`; growth is x * v'(x)."""
-    tail = faint_exp(-v, None if rest is None else -rest)
-    e = tail.value()
-    d = 1 + e
-    top = jnp.where(x < 0, tail.times(d + growth), d + growth * e)
-    return top / (d * d)
+def gated_dx(x: Array, v: Array, growth: Pair, rest: Array | float = 0.0) -> Array:
+    """The derivative of `gated`; growth is |x| * v'(x)."""
+    tail = faint_exp(-v, -rest)
+    e = tail.pair()
+    d = one_plus(e)
+    below = tail.times((d.head - growth.head) + (d.rest - growth.rest))
+    above = d.head + (growth.value() * e.value() + d.rest)
+    return jnp.where(x < 0, below, above) / square(d)
 
 
-def gated_dx2(v: Array, h: Array, g: Array, rest: Array | None = None) -> Array:
+def gated_dx2(v: Array, h: Pair, g: Pair, rest: Array | float = 0.0) -> Array:
     """The second derivative of `gated`; h = 2 v' + x v'', g = |x| * v'**2."""
-    minus = None if rest is None else -rest
-    tail = faint_exp(-v, minus)
-    e = tail.value()
-    d = 1 + e
-    return tail.times(h * d - g * (1 - e)) / (d * d * d)
+    tail = faint_exp(-v, -rest, fine=True)
+    e = tail.pair()
+    d = one_plus(e)
+    ratio = tail.mantissa * (h * d - g * one_minus(e)) / (d * d * d)
+    return tail.scale(ratio.value())

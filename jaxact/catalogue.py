@@ -10,9 +10,7 @@ _HOME = f"{__package__}._functions."
 
 
 def _ours() -> dict[str, Definition]:
-    return {
-        d.name: d for d in definitions() if d.function.__module__.startswith(_HOME)
-    }
+    return {d.name: d for d in definitions() if d.function.__module__.startswith(_HOME)}
 
 
 def names(family: str | None = None) -> tuple[str, ...]:

@@ -1,47 +1,89 @@
 """Prints `jaxact/_polynomials.py`, which a test compares.
 
-Each is the Remez polynomial of smallest relative error on its interval, where the
-interval allows it with the coefficients rounded one after the other, lowest first, and
-the rest fitted again, so that rounding costs nothing.  Run `python tests/minimax.py > jaxact/_polynomials.py` to write it anew.
+Each is the Remez polynomial of smallest relative error on its interval.  Where that is
+better, its coefficients are rounded one after the other, lowest first, and the rest
+fitted again, so that rounding costs less.
+`python tests/minimax.py > jaxact/_polynomials.py` writes it anew.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import mpmath as mp
 import numpy as np
 
-mp.mp.dps = 50
+mp.mp.dps = 80
+Number = Any  # an mpf, of a library without types
 
 
-def _expm1_tail(r: mp.mpf) -> mp.mpf:
+def _expm1_tail(r: Number) -> Number:
     """(exp(r) - 1 - r) / r**2."""
     return mp.nsum(lambda n: r**n / mp.factorial(n + 2), [0, 30])
 
 
-def _log1p_ratio(e: mp.mpf) -> mp.mpf:
+def _log1p_ratio(e: Number) -> Number:
     """log(1 + e) / e."""
     return mp.log1p(e) / e if e else mp.mpf(1)
 
 
-def _tail_of_normal(u: mp.mpf) -> mp.mpf:
-    """(1 + a) * Phi(-a) * exp(a * a / 2), in u = (a - 4) / (a + 4)."""
-    a = 4 * (1 + u) / (1 - u)
-    return (1 + a) * mp.erfc(a / mp.sqrt(2)) * mp.exp(a * a / 2) / 2
+def _normal(x: Number) -> Number:
+    return mp.erfc(-x / mp.sqrt(2)) / 2
 
 
-def _celu_tail(z: mp.mpf) -> mp.mpf:
+def _density(x: Number) -> Number:
+    return mp.exp(-x * x / 2) / mp.sqrt(2 * mp.pi)
+
+
+def _gelu_tail(u: Number) -> Number:
+    """-gelu(-a) * exp(a * a / 2), in u = (a - 2) / (a + 2)."""
+    a = 2 * (1 + u) / (1 - u)
+    return a * _normal(-a) * mp.exp(a * a / 2)
+
+
+def _gelu_dx_tail(u: Number) -> Number:
+    """-gelu'(-a) / a * exp(a * a / 2), in u = (a - 2) / (a + 2)."""
+    a = 2 * (1 + u) / (1 - u)
+    return (_density(a) - _normal(-a) / a) * mp.exp(a * a / 2)
+
+
+def _gelu_middle(t: Number) -> Number:
+    """-gelu(-a) / a, in t = a - 1/2."""
+    return _normal(-t - mp.mpf("0.5"))
+
+
+ROOT = mp.findroot(lambda a: _normal(-a) - a * _density(a), 0.75)
+
+
+def _gelu_dx_middle(t: Number) -> Number:
+    """gelu'(-a) / (root - a), the root being 0.7518, in t = a - 1."""
+    a = t + 1
+    return (_normal(-a) - a * _density(a)) / (ROOT - a)
+
+
+def _mish_middle(x: Number) -> Number:
+    """(mish(x) / x - 3/5) / x"""
+    if abs(x) < 1e-40:
+        return mp.mpf(8) / 25
+    return (mp.tanh(mp.log1p(mp.exp(x))) - mp.mpf(3) / 5) / x
+
+
+def _celu_tail(z: Number) -> Number:
     """(exp(z) - 1 - z * exp(z)) / (-z * z)."""
     return mp.nsum(lambda n: (n + 1) * z**n / mp.factorial(n + 2), [0, 40])
 
 
-HALF_LN2 = mp.log(2) / 2 + mp.mpf(2) ** -12
-# name: function, interval, degree in float32, degree in float64
-TABLES: dict[str, tuple[Callable[[mp.mpf], mp.mpf], tuple, int, int]] = {
-    "EXPM1_TAIL": (_expm1_tail, (-HALF_LN2, HALF_LN2), 5, 11),
-    "LOG1P": (_log1p_ratio, (mp.mpf(0), mp.mpf(1)), 10, 23),
-    "LOG1M": (_log1p_ratio, (mp.mpf(-0.5), mp.mpf(0)), 10, 27),
-    "NORMAL_TAIL": (_tail_of_normal, (mp.mpf(-1), mp.mpf("0.813")), 13, 30),
-    "CELU_TAIL": (_celu_tail, (mp.mpf(-1), mp.mpf(0)), 8, 16),
+HALF_LN2 = 0.3468  # log(2) / 2 and a little
+# name: function, interval (in float64 up to its last number), the two degrees
+TABLES: dict[str, tuple[Callable[[Number], Number], tuple, int, int]] = {
+    "EXPM1_TAIL": (_expm1_tail, (f"-{HALF_LN2}", f"{HALF_LN2}"), 5, 11),
+    "LOG1P": (_log1p_ratio, ("0", "1"), 10, 23),
+    "LOG1M": (_log1p_ratio, ("-0.5", "0"), 10, 27),
+    "GELU_TAIL": (_gelu_tail, ("-0.3334", "0.758", "0.903"), 12, 30),
+    "GELU_DX_TAIL": (_gelu_dx_tail, ("-0.112", "0.758", "0.903"), 12, 30),
+    "GELU_MIDDLE": (_gelu_middle, ("-0.5", "0.5"), 7, 15),
+    "GELU_DX_MIDDLE": (_gelu_dx_middle, ("-1", "0.6"), 11, 21),
+    "MISH_MIDDLE": (_mish_middle, ("-0.7", "0.7"), 8, 19),
+    "CELU_TAIL": (_celu_tail, ("-1", "0"), 8, 16),
 }
 
 
@@ -49,10 +91,7 @@ def remez(grid: list, values: list, degree: int, fixed: list) -> list:
     """The coefficients after the `fixed` ones, for smallest relative error."""
     free = degree + 1 - len(fixed)
     last = len(grid) - 1
-    nodes = [
-        round(last * (1 - np.cos(np.pi * (i + 0.5) / (free + 1))) / 2)
-        for i in range(free + 1)
-    ]
+    nodes = [round(last * (i + 0.5) / (free + 1)) for i in range(free + 1)]
     coefficients: list = []
     for _ in range(10):
         rows, right = mp.matrix(free + 1, free + 1), mp.matrix(free + 1, 1)
@@ -86,33 +125,36 @@ def _errors(grid: list, values: list, coefficients: list) -> list:
 
 def table(name: str, dtype: type) -> tuple[list[float], float]:
     """The rounded coefficients, constant first, and their relative error."""
-    f, (low, high), *degrees = TABLES[name]
+    f, ends, *degrees = TABLES[name]
     degree = degrees[dtype is np.float64]
+    low, high = mp.mpf(ends[0]), mp.mpf(ends[-1 if dtype is np.float64 else 1])
     grid = [low + (high - low) * (1 - mp.cos(mp.pi * i / 300)) / 2 for i in range(301)]
     values = [f(x) for x in grid]
-    fixed: list = []
-    # in float64 rounding is no loss; powers that vanish inside cannot be fitted again
-    if dtype is np.float64 or low < 0 < high:
-        fixed = [mp.mpf(float(dtype(c))) for c in remez(grid, values, degree, [])]
-    while len(fixed) <= degree:
-        first = remez(grid, values, degree, fixed)[0]
-        fixed.append(mp.mpf(float(dtype(first))))
-    error = max(abs(e) for e in _errors(grid, values, fixed))
-    return [float(c) for c in fixed], float(error)
+    once = [mp.mpf(float(dtype(c))) for c in remez(grid, values, degree, [])]
+    stepwise: list = []
+    while dtype is np.float32 and len(stepwise) <= degree:
+        first = remez(grid, values, degree, stepwise)[0]
+        stepwise.append(mp.mpf(float(dtype(first))))
+
+    def worst(coefficients: list) -> float:
+        return float(max(abs(e) for e in _errors(grid, values, coefficients)))
+
+    best = min((c for c in (once, stepwise) if c), key=worst)
+    return [float(c) for c in best], worst(best)
 
 
 def main() -> None:
     """Print the module."""
-    print('"""Minimax polynomials, constant first: `python tests/minimax.py` prints this."""')
-    for name, (function, (low, high), single, double) in TABLES.items():
+    print('"""Minimax polynomials, constant first, printed by tests/minimax.py."""')
+    for name, (function, ends, single, double) in TABLES.items():
         what = (function.__doc__ or "").rstrip(".")
-        print(f"\n# {what}, on [{float(low):.4g}, {float(high):.4g}]\n{name} = {{")
+        print(f"\n# {what}, on [{', '.join(ends[:2])}]\n{name} = {{")
         for dtype, degree in ((np.float32, single), (np.float64, double)):
             if degree:
                 coefficients, error = table(name, dtype)
-                print(f'    "{dtype.__name__}": (  # relative error 2^{np.log2(error):.1f}')
+                print(f'    "{dtype.__name__}": (  # error 2^{np.log2(error):.1f}')
                 for c in coefficients:
-                    print(f"        {np.format_float_scientific(dtype(c), unique=True)},")
+                    print(f"        {dtype(c)!s},")
                 print("    ),")
         print("}")
 

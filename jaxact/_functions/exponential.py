@@ -70,9 +70,9 @@ def celu(x: Array, alpha: float | Array = 1.0) -> Array:
     """
     below = jnp.minimum(x, 0)
     z = below / alpha
-    near = below * (1 + z * (0.5 + z * (1 / 6)))  # z may underflow where x does not
+    near = below * (1 + z / 2)  # z may underflow where x does not
     far = alpha * num.expm1(z)
-    return jnp.where(x > 0, x, jnp.where(z > -(2.0**-8), near, far))
+    return jnp.where(x > 0, x, jnp.where(z > -(2.0**-30), near, far))
 
 
 def _exp_of_ratio(x: Array, alpha: Array) -> num.Faint:

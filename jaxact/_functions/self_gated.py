@@ -4,12 +4,16 @@ Their tail below 0 is x times something exponentially small, a product that is n
 long after the small factor has underflowed; their slope has a root near -1.
 """
 
+import math
+
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from .. import _numerics as num
+from .. import _polynomials as poly
 from .._core import activation, derivative_of
+from .._pairs import Pair, constant, pair, where
 
 
 @activation(holomorphic=True)
@@ -39,13 +43,13 @@ def silu(x: Array) -> Array:
 @derivative_of(silu)
 def _silu_dx(x: Array) -> Array:
     x = _clip(x)
-    return num.gated_dx(x, jnp.abs(x), x)
+    return num.gated_dx(x, num.magnitude(x), pair(num.magnitude(x)))
 
 
 @derivative_of(silu, order=2)
 def _silu_dx2(x: Array) -> Array:
-    a = jnp.abs(_clip(x))
-    return num.gated_dx2(a, jnp.full_like(a, 2), a)
+    a = num.magnitude(_clip(x))
+    return num.gated_dx2(a, constant(2.0, like=x), pair(a))
 
 
 def _clip(x: Array) -> Array:
@@ -54,8 +58,22 @@ def _clip(x: Array) -> Array:
     return jnp.clip(x, -limit, limit)
 
 
-_V1 = 2 * np.sqrt(2 / np.pi)
-_V3 = _V1 * 0.044715
+swish = silu
+
+# sqrt(8 / pi), and that times 0.044715, with what the doubles leave
+_V1 = (1.5957691216057308, -9.96930880911092e-17)
+_V3 = (0.07135481627260025, -6.175149918155315e-19)
+
+
+def _v(a: Array) -> Pair:
+    """sqrt(8 / pi) * (a + 0.044715 * a**3)."""
+    return num.odd_cubic(a, constant(*_V1, like=a), constant(*_V3, like=a))
+
+
+def _near(x: Array) -> Array:
+    """x, or where the gate is 0 or 1 for float32 and float64."""
+    limit = 16 if x.dtype.itemsize == 4 else 32
+    return jnp.clip(x, -limit, limit)
 
 
 @activation(holomorphic=True)
@@ -64,8 +82,8 @@ def gelu_tanh(x: Array) -> Array:
 
     gelu_tanh(x) = x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3)))
 
-    Derivative: s + x s' v' with v(x) = sqrt(8 / pi) (x + 0.044715 x**3), s = sigmoid(v),
-    s' = sigmoid'(v).  Within 5e-4 of `gelu_exact`.  0 at -inf.
+    Derivative: s + x s' v' with v(x) = sqrt(8 / pi) (x + 0.044715 x**3),
+    s = sigmoid(v), s' = sigmoid'(v).  Within 5e-4 of `gelu_exact`.  0 at -inf.
 
     Args:
         x: an array or number of real or complex dtype; integers count as float32.
@@ -77,29 +95,30 @@ def gelu_tanh(x: Array) -> Array:
         Hendrycks, Gimpel (2016), arXiv:1606.08415
     """
     if jnp.iscomplexobj(x):
-        return x / 2 * (1 + jnp.tanh((_V1 * x + _V3 * x**3) / 2))
-    return num.gated(x, *num.odd_cubic(jnp.abs(_near(x)), _V1, _V3))
-
-
-def _near(x: Array) -> Array:
-    """x, or where the gate is 0 or 1 for float32 and float64."""
-    limit = 16 if x.dtype.itemsize == 4 else 32
-    return jnp.clip(x, -limit, limit)
+        return x / 2 * (1 + jnp.tanh((_V1[0] * x + _V3[0] * x**3) / 2))
+    v = _v(jnp.abs(_near(x)))
+    return num.gated(x, v.head, v.rest)
 
 
 @derivative_of(gelu_tanh)
 def _gelu_tanh_dx(x: Array) -> Array:
     x = _near(x)
-    v, rest = num.odd_cubic(jnp.abs(x), _V1, _V3)
-    return num.gated_dx(x, v, x * (_V1 + 3 * _V3 * x * x), rest)
+    a = num.magnitude(x)
+    v, third = _v(a), constant(3 * _V3[0], 3 * _V3[1], like=a)
+    growth = num.odd_cubic(a, constant(*_V1, like=a), third)
+    return num.gated_dx(x, v.head, growth, v.rest)
 
 
 @derivative_of(gelu_tanh, order=2)
 def _gelu_tanh_dx2(x: Array) -> Array:
-    a = jnp.abs(_near(x))
-    v, rest = num.odd_cubic(a, _V1, _V3)
-    slope = _V1 + 3 * _V3 * a * a
-    return num.gated_dx2(v, 2 * _V1 + 12 * _V3 * a * a, a * slope * slope, rest)
+    a = num.magnitude(_near(x))
+    v, one = _v(a), pair(a)
+    first, third = constant(*_V1, like=a), constant(*_V3, like=a)
+    curve = constant(3.0, like=a) * third * (one * one)
+    slope = first + curve
+    return num.gated_dx2(
+        v.head, (first + curve.times(2)).times(2), one * slope * slope, v.rest
+    )
 
 
 @activation
@@ -108,8 +127,9 @@ def gelu_exact(x: Array) -> Array:
 
     gelu_exact(x) = x * erfc(-x / sqrt(2)) / 2
 
-    Derivative: Phi(x) + x phi(x); second: phi(x) (2 - x**2), with Phi and phi the normal
-    distribution and density.  The least value is -0.170, at x = -0.752.  0 at -inf.
+    Derivative: Phi(x) + x phi(x); second: phi(x) (2 - x**2), with Phi and phi the
+    normal distribution and density.  The least value is -0.170, at
+    x = -0.752.  0 at -inf.
 
     Args:
         x: an array or number of real dtype; integers count as float32.
@@ -120,23 +140,36 @@ def gelu_exact(x: Array) -> Array:
     Reference:
         Hendrycks, Gimpel (2016), arXiv:1606.08415
     """
-    a = jnp.minimum(jnp.abs(x), num.GAUSS_LIMIT)
-    return jnp.maximum(x, 0) - num.gauss(a).times(a * num.mills(a))
+    a = num.gauss_clip(jnp.abs(x))
+    below = num.polynomial(poly.GELU_MIDDLE, jnp.minimum(a, 1) - 0.5)
+    middle = x * jnp.where(x < 0, below, 1 - below)
+    u = jnp.maximum(a, 1)
+    tail = num.polynomial(poly.GELU_TAIL, num.shared((u - 2) / (u + 2)))
+    return jnp.where(a < 1, middle, jnp.maximum(x, 0) - num.gauss(a).times(tail))
 
 
-_DENSITY = 1 / np.sqrt(2 * np.pi)
+# the root of the derivative, less its sign
+_ROOT = (0.7517915246935645, -1.4956759177009883e-17)
 
 
 @derivative_of(gelu_exact)
 def _gelu_exact_dx(x: Array) -> Array:
-    a = jnp.minimum(jnp.abs(x), num.GAUSS_LIMIT)
-    below = num.gauss(a).times(num.mills(a) - _DENSITY * a)
+    a = num.gauss_clip(jnp.abs(x))
+    low, root = jnp.minimum(a, 1.6), constant(*_ROOT, like=a)
+    middle = num.polynomial(poly.GELU_DX_MIDDLE, low - 1)
+    middle = middle * ((root.head - low) + root.rest)
+    u = jnp.maximum(a, 1.6)
+    tail = num.polynomial(poly.GELU_DX_TAIL, num.shared((u - 2) / (u + 2))) * a
+    below = jnp.where(a < 1.6, middle, -num.gauss(a).times(tail))
     return jnp.where(x > 0, 1 - below, below)
+
+
+_DENSITY = 1 / math.sqrt(2 * math.pi)
 
 
 @derivative_of(gelu_exact, order=2)
 def _gelu_exact_dx2(x: Array) -> Array:
-    a = jnp.minimum(jnp.abs(x), num.GAUSS_LIMIT)
+    a = num.gauss_clip(num.magnitude(x))
     head, rest = num.half_square(a)
     return num.gauss(a).times(2 * _DENSITY * ((1 - head) - rest))
 
@@ -144,8 +177,8 @@ def _gelu_exact_dx2(x: Array) -> Array:
 def gelu(x: Array, approximate: bool = True) -> Array:
     """Gaussian error linear unit: `gelu_tanh`, or `gelu_exact` if not `approximate`.
 
-    The default is that of jax.nn and Flax; PyTorch and Keras layers default to the exact
-    form.
+    The default is that of jax.nn and Flax; PyTorch and Keras layers default to the
+    exact form.
 
     Args:
         x: an array or number of real dtype; integers count as float32.
@@ -165,8 +198,8 @@ def mish(x: Array) -> Array:
 
     mish(x) = x * tanh(log(1 + exp(x)))
 
-    Derivative: t + x w with t = tanh(softplus(x)), w = (1 - t**2) sigmoid(x).  The least
-    value is -0.309, at x = -1.192.  0 at -inf.
+    Derivative: t + x w with t = tanh(softplus(x)), w = (1 - t**2) sigmoid(x).  The
+    least value is -0.309, at x = -1.192.  0 at -inf.
 
     Args:
         x: an array or number of real or complex dtype; integers count as float32.
@@ -179,37 +212,52 @@ def mish(x: Array) -> Array:
     """
     if jnp.iscomplexobj(x):
         return x * jnp.tanh(jnp.logaddexp(x, jnp.zeros_like(x)))
-    # with e = exp(-|x|), t is 1 + 2e over 1 + 2e + 2e**2 above 0, and below
-    # e (2 + e) over 2 + 2e + e**2
+    # far from 0, with e = exp(-|x|), t is 1 less h above 0 and e less e * h below
+    below = x < 0
     tail = num.faint_exp(-jnp.abs(x))
-    e = tail.value()
-    top = jnp.where(x < 0, tail.times(_clip(x) * (2 + e)), x * (1 + 2 * e))
-    return top / jnp.where(x < 0, 2 + e * (2 + e), 1 + 2 * e * (1 + e))
+    e, m = tail.value(), tail.mantissa
+    h = jnp.where(below, e + e * e, 2 * e * e)
+    h = num.shared(h / (2 * e + jnp.where(below, 2 + e * e, 1 + 2 * e * e)))
+    faint = tail.scale(_clip(x) * (m.head + (m.rest - m.value() * h)))
+    low, start = jnp.clip(x, -0.7, 0.7), float(np.asarray(0.6, x.dtype))
+    middle = (0.6 - start) + low * num.polynomial(poly.MISH_MIDDLE, low)
+    plain = jnp.where(jnp.abs(x) < 0.7, x * start + x * middle, x * (1 - h))
+    return jnp.where(x < -0.7, faint, plain)
 
 
 @derivative_of(mish)
 def _mish_dx(x: Array) -> Array:
     x = _clip(x)
-    tail = num.faint_exp(-jnp.abs(x))
-    e = tail.value()
-    q = jnp.where(x < 0, 2 + e * (2 + e), 1 + 2 * e * (1 + e))
-    below = tail.times((2 + e) * q + 4 * x * (1 + e))
-    above = (1 + 2 * e) * q + 4 * x * e * e * (1 + e)
-    return jnp.where(x < 0, below, above) / (q * q)
+    tail, e, q = _mish_parts(x)
+    one, two, size = constant(1.0, like=x), constant(2.0, like=x), pair(x).times(4)
+    below = (two + e) * q + size * (one + e)
+    above = (one + e.times(2)) * q + size * (one + e) * e * e
+    ratio = where(x < 0, tail.mantissa * below, above) / (q * q)
+    return jnp.where(x < 0, tail.scale(ratio.value()), ratio.value())
 
 
 @derivative_of(mish, order=2)
 def _mish_dx2(x: Array) -> Array:
     x = _clip(x)
-    tail = num.faint_exp(-jnp.abs(x))
-    e = tail.value()
-    q = jnp.where(x < 0, 2 + e * (2 + e), 1 + 2 * e * (1 + e))
-    cubic = jnp.where(x < 0, 2 + e * (2 - e * (3 + 2 * e)), -2 - e * (3 - e * (2 + 2 * e)))
-    factor = 2 * (1 + e) * q + x * cubic
-    return 4 * tail.times(jnp.where(x < 0, factor, e * factor)) / (q * q * q)
+    tail, e, q = _mish_parts(x)
+    one, two, three = (constant(float(n), like=x) for n in (1, 2, 3))
+    below = two + e * (two - e * (three + e.times(2)))
+    above = -two - e * (three - e * (one + e).times(2))
+    factor = ((one + e) * q).times(8) + (pair(x) * where(x < 0, below, above)).times(4)
+    ratio = tail.mantissa * factor / (q * q * q)
+    size = jnp.where(x < 0, ratio.value(), ratio.value() * e.value())
+    return tail.scale(size)
 
 
-@activation(kinks=(-3.0, 3.0))
+def _mish_parts(x: Array) -> tuple[num.Faint, Pair, Pair]:
+    """exp(-|x|), and the denominator of the tanh of softplus."""
+    tail = num.faint_exp(-num.magnitude(x))
+    e, one, two = tail.pair(), constant(1.0, like=x), constant(2.0, like=x)
+    below, above = two + e * (two + e), one + (e * (one + e)).times(2)
+    return tail, e, where(x < 0, below, above)
+
+
+@activation(kinks=(-3.0, 3.0), integers="weak")
 def hard_silu(x: Array) -> Array:
     """Piecewise quadratic silu, also called hard_swish: x times `hard_sigmoid`.
 
@@ -238,3 +286,6 @@ def _hard_silu_dx(x: Array) -> Array:
 @derivative_of(hard_silu, order=2)
 def _hard_silu_dx2(x: Array) -> Array:
     return jnp.maximum(jnp.sign(3 - jnp.abs(x)), 0) / 3
+
+
+hard_swish = hard_silu

@@ -10,6 +10,7 @@ from jax import Array, lax
 
 from .. import _numerics as num
 from .._core import activation, derivative_of
+from .._pairs import constant
 
 
 @activation(holomorphic=True)
@@ -51,6 +52,11 @@ def _sigmoid_dx2(x: Array) -> Array:
     return num.logistic_dx2(x)
 
 
+@derivative_of(sigmoid, order=3)
+def _sigmoid_dx3(x: Array) -> Array:
+    return num.logistic_dx3(x)
+
+
 @activation(holomorphic=True)
 def tanh(x: Array) -> Array:
     """Hyperbolic tangent: a sigmoid from -1 to 1.
@@ -79,18 +85,23 @@ def tanh(x: Array) -> Array:
     e, u = num.exp_and_rest(-2 * jnp.abs(x))
     # 1 - e over 1 + e, or 1 less twice the smaller part, where that rounds better
     large = e < 0.25
-    ratio = jnp.where(large, 2 * e, u) / (1 + e)
+    ratio = num.shared(jnp.where(large, 2 * e, u) / (1 + e))
     return jnp.sign(x) * jnp.where(large, 1 - ratio, ratio)
 
 
 @derivative_of(tanh)
 def _tanh_dx(x: Array) -> Array:
-    return 4 * num.logistic_dx(2 * x)
+    return num.logistic_dx(2 * x, shift=2)
 
 
 @derivative_of(tanh, order=2)
 def _tanh_dx2(x: Array) -> Array:
-    return 8 * num.logistic_dx2(2 * x)
+    return num.logistic_dx2(2 * x, shift=3)
+
+
+@derivative_of(tanh, order=3)
+def _tanh_dx3(x: Array) -> Array:
+    return num.logistic_dx3(2 * x, shift=4)
 
 
 @activation(holomorphic=True)
@@ -122,6 +133,11 @@ def _log_sigmoid_dx2(x: Array) -> Array:
     return -num.logistic_dx(x)
 
 
+@derivative_of(log_sigmoid, order=3)
+def _log_sigmoid_dx3(x: Array) -> Array:
+    return -num.logistic_dx2(x)
+
+
 @activation(kinks=(0.0,))
 def soft_sign(x: Array) -> Array:
     """Softsign: a sigmoid with algebraic tails.
@@ -146,13 +162,15 @@ def soft_sign(x: Array) -> Array:
 
 @derivative_of(soft_sign)
 def _soft_sign_dx(x: Array) -> Array:
-    return 1 / jnp.square(1 + jnp.abs(x))
+    return 1 / num.square(num.one_plus_magnitude(x))
 
 
 @derivative_of(soft_sign, order=2)
 def _soft_sign_dx2(x: Array) -> Array:
-    d = 1 + jnp.abs(x)
-    return jnp.where(x < 0, 2, -2) / (d * d * d)
+    d = num.one_plus_magnitude(x)
+    lift = num.lift(x)
+    size = (constant(2 * lift, like=x) / d / d / d).value() / lift
+    return jnp.where(x < 0, size, -size)
 
 
 @activation(kinks=(-3.0, 3.0), integers="weak")
@@ -181,8 +199,8 @@ def _hard_sigmoid_dx(x: Array) -> Array:
 
 
 @derivative_of(hard_sigmoid, order=2)
-def _hard_sigmoid_dx2(x: Array) -> Array:
-    return jnp.zeros_like(x)
+def _hard_sigmoid_dx2() -> float:
+    return 0.0
 
 
 @activation(kinks=(-1.0, 1.0), integers="keep")
@@ -212,11 +230,11 @@ def _hard_tanh_dx(x: Array) -> Array:
 
 
 @derivative_of(hard_tanh, order=2)
-def _hard_tanh_dx2(x: Array) -> Array:
-    return jnp.zeros_like(x)
+def _hard_tanh_dx2() -> float:
+    return 0.0
 
 
-@activation(kinks=(-1.0, 1.0))
+@activation(kinks=(-1.0, 1.0), integers="weak")
 def sparse_sigmoid(x: Array) -> Array:
     """Piecewise linear sigmoid from -1 to 1, the derivative of `sparse_plus`.
 
@@ -242,5 +260,5 @@ def _sparse_sigmoid_dx(x: Array) -> Array:
 
 
 @derivative_of(sparse_sigmoid, order=2)
-def _sparse_sigmoid_dx2(x: Array) -> Array:
-    return jnp.zeros_like(x)
+def _sparse_sigmoid_dx2() -> float:
+    return 0.0

@@ -8,6 +8,7 @@ from jax import Array
 
 from .. import _numerics as num
 from .._core import activation, derivative_of
+from .._pairs import constant, pair, where
 
 
 @activation(holomorphic=True)
@@ -44,6 +45,11 @@ def _softplus_dx2(x: Array) -> Array:
     return num.logistic_dx(x)
 
 
+@derivative_of(softplus, order=3)
+def _softplus_dx3(x: Array) -> Array:
+    return num.logistic_dx2(x)
+
+
 @activation(domain={"b": (0.0, float("inf"))})
 def squareplus(x: Array, b: float | Array = 4.0) -> Array:
     """Squareplus, an algebraic softplus.
@@ -66,30 +72,37 @@ def squareplus(x: Array, b: float | Array = 4.0) -> Array:
     """
     a, root, up, down = num.hypotenuse(x, b)
     # above 0 a sum, below 0 the conjugate, which has no difference to cancel
-    below = (b * up) / jnp.where(root > 0, root + a, 1) * (0.5 * down)
-    return jnp.where(x < 0, below, (a + root) * (0.5 / up / down))
+    total = a + root
+    safe = where(total.head > 0, total, constant(1.0, like=x))
+    below = (pair(b * up) / safe).value() * (0.5 * down)
+    y = jnp.where(x < 0, below, total.value() * (0.5 / up / down))
+    return jnp.where(jnp.isinf(x), jnp.maximum(x, 0), y)
 
 
 @derivative_of(squareplus)
 def _squareplus_dx(x: Array, b: Array) -> Array:
     a, root, up, down = num.hypotenuse(x, b)
-    below = (b * up) / (root + a) * down * up / root * (0.5 * down)
-    return jnp.where(x < 0, below, 0.5 + jnp.where(a == jnp.inf, 1, a / root) / 2)
+    lift = num.lift(x)
+    below = (pair(b * up) / (root + a)).times(lift * down * up) / root
+    below = below.value() * (0.5 / lift) * down
+    return jnp.where(x < 0, below, 0.5 + (a / root).value() / 2)
 
 
 @derivative_of(squareplus, order=2)
 def _squareplus_dx2(x: Array, b: Array) -> Array:
     _, root, up, down = num.hypotenuse(x, b)
-    return (b * up) / root * down * up / root * down * up / root * (0.5 * down)
+    lift = num.lift(x)
+    twice = (pair(b * up) / root).times(lift * down * up) / root
+    return (twice.times(down * up) / root).value() * (0.5 / lift) * down
 
 
 @derivative_of(squareplus, wrt="b")
 def _squareplus_db(x: Array, b: Array) -> Array:
     _, root, up, down = num.hypotenuse(x, b)
-    return 0.25 / root * up * down
+    return 0.25 / root.value() * up * down
 
 
-@activation(kinks=(-1.0, 1.0))
+@activation(kinks=(-1.0, 1.0), integers="weak")
 def sparse_plus(x: Array) -> Array:
     """Sparse plus: the integral of `sparse_sigmoid`, exactly 0 below -1.
 
@@ -140,7 +153,7 @@ def log1mexp(x: Array) -> Array:
     """
     e, u = num.exp_and_rest(-jnp.abs(x))
     near, far = jnp.log(u), num.log1m(jnp.minimum(e, 0.5))
-    return jnp.where(x < 0, jnp.nan, jnp.where(x < 0.6875, near, far))
+    return jnp.where(x < 0, jnp.nan, jnp.where(x < 0.7, near, far))
 
 
 @derivative_of(log1mexp)
@@ -151,5 +164,8 @@ def _log1mexp_dx(x: Array) -> Array:
 
 @derivative_of(log1mexp, order=2)
 def _log1mexp_dx2(x: Array) -> Array:
-    e, u = num.exp_and_rest(-jnp.abs(x))
-    return jnp.where(x < 0, jnp.nan, -e / u / u)
+    a = jnp.maximum(jnp.abs(x), 2.0**-30)
+    tail = num.faint_exp(-a)
+    u = num.one_minus(tail.pair())
+    far = tail.scale((tail.mantissa / u / u).value())
+    return jnp.where(x < 0, jnp.nan, -jnp.where(x < 2.0**-30, jnp.square(1 / x), far))

@@ -33,7 +33,10 @@ def derivative(
     """
     if isinstance(order, bool) or not isinstance(order, int) or order < 1:
         raise ValueError(f"derivative: order must be 1, 2, ...; got {order!r}")
+    return _once(_derivative)(f, order, wrt)
 
+
+def _derivative(f: Callable[..., Any], order: int, wrt: str) -> Callable[..., Any]:
     def nth(g: Callable[[Array], Array], n: int) -> Callable[[Array], Array]:
         if n == 0:
             return g
@@ -59,8 +62,30 @@ def value_and_derivative(
         TypeError: `f` is not elementwise.
         ValueError: `wrt` is no argument of `f`.
     """
+    return _once(_value_and_derivative)(f, wrt)
+
+
+def _value_and_derivative(f: Callable[..., Any], wrt: str) -> Callable[..., Any]:
     name = f"{_name(f)}_and_d{wrt}"
     return _along(f, wrt, name, lambda g, v: jax.jvp(g, (v,), (jnp.ones_like(v),)))
+
+
+@functools.cache
+def _once(make: Callable[..., Any]) -> Callable[..., Any]:
+    """`make`, which gives one object, and so one compilation, for the same function."""
+    cached = functools.lru_cache(maxsize=512)(make)
+
+    def made(f: Callable[..., Any], *args: Any) -> Callable[..., Any]:
+        try:
+            return cached(f, *args)
+        except TypeError:
+            try:
+                hash(f)
+            except TypeError:  # a callable that cannot be hashed
+                return make(f, *args)
+            raise
+
+    return made
 
 
 def _name(f: Callable[..., Any]) -> str:
@@ -145,4 +170,6 @@ def _require_elementwise(
             f"{type(error).__name__}: {error}"
         ) from None
     if getattr(out, "shape", None) != ():
-        raise TypeError(f"derivative: {_name(f)} is not elementwise: of a scalar it gives {out}")
+        raise TypeError(
+            f"derivative: {_name(f)} is not elementwise: of a scalar it gives {out}"
+        )

@@ -1,0 +1,104 @@
+"""Arithmetic on unevaluated sums of two floats, for kernels that cancel.
+
+The head of a pair has half of the mantissa's bits, so that the product of two heads is
+exact; the rest carries what follows.  Sums, products and quotients are good to about
+ten bits more than one float, whether or not the backend fuses multiply and add.
+"""
+
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+_BITS = {4: (np.int32, -(1 << 12)), 8: (np.int64, -(1 << 27))}
+
+
+def upper_half(x: Array) -> Array:
+    """X with the lower half of its mantissa cleared: its square is exact."""
+    integer, mask = _BITS[x.dtype.itemsize]
+    return lax.bitcast_convert_type(
+        lax.bitcast_convert_type(x, integer) & integer(mask), x.dtype
+    )
+
+
+@dataclass(frozen=True)
+class Pair:
+    """head + rest."""
+
+    head: Array
+    rest: Array
+
+    def value(self) -> Array:
+        """The sum as one float, rounded once."""
+        return self.head + self.rest
+
+    def __add__(self, other: "Pair") -> "Pair":
+        total = upper_half(self.value() + other.value())
+        # the larger head less the total is exact, and so is adding the smaller
+        first = jnp.abs(self.head) > jnp.abs(other.head)
+        large = jnp.where(first, self.head, other.head)
+        small = jnp.where(first, other.head, self.head)
+        return _normal(total, ((large - total) + small) + (self.rest + other.rest))
+
+    def __neg__(self) -> "Pair":
+        return Pair(-self.head, -self.rest)
+
+    def __sub__(self, other: "Pair") -> "Pair":
+        return self + -other
+
+    def __mul__(self, other: "Pair") -> "Pair":
+        rest = self.head * other.rest + self.rest * other.value()
+        return _normal(self.head * other.head, rest)
+
+    def __truediv__(self, other: "Pair") -> "Pair":
+        bottom = other.value()
+        head = upper_half(self.value() / bottom)
+        left = (self.head - head * other.head) + (self.rest - head * other.rest)
+        return Pair(head, shared(left / bottom))
+
+    def sqrt(self) -> "Pair":
+        """The square root, 0 at 0."""
+        head = upper_half(jnp.sqrt(self.value()))
+        left = (self.head - head * head) + self.rest
+        safe = jnp.where(head > 0, head, 1)
+        return Pair(head, shared(left / (2 * safe + left / (2 * safe))))
+
+    def times(self, power: Array | float) -> "Pair":
+        """The pair times a power of two."""
+        return Pair(self.head * power, self.rest * power)
+
+
+def shared(quotient: Array) -> Array:
+    """A quotient that is used more than once.
+
+    XLA on CPU splits its loop at a division with several users; a minimum with several
+    users it fuses.
+    """
+    return jnp.minimum(quotient, float(jnp.finfo(quotient.dtype).max))
+
+
+def _normal(total: Array, rest: Array) -> Pair:
+    head = upper_half(total + rest)
+    return Pair(head, (total - head) + rest)
+
+
+def pair(x: Array) -> Pair:
+    """A float as a pair."""
+    head = upper_half(x)
+    return Pair(head, x - head)
+
+
+def constant(value: float, rest: float = 0.0, *, like: Array) -> Pair:
+    """Value + rest as a pair in the format of an array."""
+    integer, mask = _BITS[like.dtype.itemsize]
+    bits = np.asarray(value, like.dtype).view(integer) & integer(mask)
+    head = float(bits.view(like.dtype))
+    return Pair(jnp.full_like(like, head), jnp.full_like(like, value - head + rest))
+
+
+def where(condition: Array, a: Pair, b: Pair) -> Pair:
+    """`jnp.where` of pairs."""
+    return Pair(
+        jnp.where(condition, a.head, b.head), jnp.where(condition, a.rest, b.rest)
+    )
