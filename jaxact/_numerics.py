@@ -13,6 +13,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from jax.core import Tracer
 
 from . import _polynomials
 from ._pairs import Pair, constant, pair, upper_half
@@ -28,22 +29,15 @@ class _Format(NamedTuple):
     ln2_high: float  # so few bits that k * ln2_high is exact
     ln2_low: float
     smallest: float  # exp of it and of everything below counts as 0
-    faint: float  # exp of it and of everything below is 0 times any factor
+    faint: float  # exp of it and of everything below is 0 times a modest factor
+    lift: int  # a power of two that keeps such products from underflow
 
 
+_LN2 = (0.693145751953125, 1.42860682030941723e-06)
+_LN2_64 = (0.693147180369123816, 1.90821492927058770e-10)
 _FORMATS = {
-    4: _Format(
-        np.int32, 23, 127, 0.693145751953125, 1.42860682030941723e-06, -88.0, -190.0
-    ),
-    8: _Format(
-        np.int64,
-        52,
-        1023,
-        0.693147180369123816,
-        1.90821492927058770e-10,
-        -709.0,
-        -1500.0,
-    ),
+    4: _Format(np.int32, 23, 127, *_LN2, -88.0, -118.0, 64),
+    8: _Format(np.int64, 52, 1023, *_LN2_64, -709.0, -800.0, 512),
 }
 
 
@@ -77,20 +71,24 @@ def power_of_two(k: Array) -> Array:
 
 
 def exp_parts(
-    x: Array, rest: Array | float = 0.0, fine: bool = False
+    x: Array, rest: Array | float = 0.0, extra_bits: int = 0
 ) -> tuple[Array, Pair]:
-    """K and 1 + q with exp(x + rest) = 2**k * (1 + q), |q| < 0.42.
+    """k and 1 + q with exp(x + rest) = 2**k * (1 + q), |q| < 0.42.
 
-    The pair is good to 4 bits more than one float, or to 7 if `fine`.
+    q alone is good to one float; with `extra_bits` 4 or 7 the pair is to as many more.
     """
     f = _format(x)
     k = jnp.round(x * (1 / math.log(2)))
-    r = x - k * f.ln2_high
-    head = _on_grid(r)
-    left = (r - head) - (k * f.ln2_low - rest)
-    r = head + left
+    r, left = x - k * f.ln2_high, rest - k * f.ln2_low
     half, *more = _polynomials.EXPM1_TAIL[x.dtype.name]
-    if not fine:
+    if extra_bits == 0:
+        r = r + left
+        q = r + r * (r * horner((half, *more), r))
+        return k, Pair(jnp.ones_like(q), q)
+    head = _on_grid(r)
+    left = (r - head) + left
+    r = head + left
+    if extra_bits == 4:
         tail = r * (r * horner((half, *more), r))
         return k, Pair(1 + head, left + tail)
     square = head * head / 2  # exact
@@ -100,7 +98,7 @@ def exp_parts(
 
 
 def _on_grid(r: Array) -> Array:
-    """R rounded so that 1 + r is exact, and half a mantissa."""
+    """r rounded so that 1 + r is exact, and half a mantissa."""
     steps = 2.0 ** (_format(r).mantissa // 2)
     return jnp.round(r * steps) * (1 / steps)
 
@@ -127,42 +125,59 @@ def expm1(x: Array) -> Array:
 class Faint(NamedTuple):
     """exp(x) of x <= 0 as a factor: the product may be normal where exp(x) is not."""
 
-    k: Array
     mantissa: Pair
+    lifted: Array  # its power of two, times another that keeps it normal
+    drop: float  # the inverse of that other
 
     def pair(self) -> Pair:
         """exp(x), or 0 where it is subnormal."""
-        return self.mantissa.times(power_of_two(jnp.maximum(self.k, -_bias(self.k))))
+        return self.mantissa.times(self.lifted * self.drop)
 
     def value(self) -> Array:
         """exp(x), or 0 where it is subnormal, rounded."""
-        scale = power_of_two(jnp.maximum(self.k, -_bias(self.k)))
-        return self.mantissa.value() * scale
+        return self.mantissa.value() * (self.lifted * self.drop)
 
-    def times(self, factor: Array) -> Array:
-        """Factor * exp(x)."""
+    def times(self, factor: Array | float) -> Array:
+        """factor * exp(x), for a modest factor."""
         return self.scale(factor * self.mantissa.head + factor * self.mantissa.rest)
 
     def scale(self, product: Array) -> Array:
-        """Product * 2**k, for a product with the mantissa."""
-        lowest = 1 - _bias(self.k)
-        first = jnp.maximum(self.k, lowest)
-        rest = jnp.maximum(self.k - first, lowest - 1)
-        return product * power_of_two(first) * power_of_two(rest)
+        """A product with the mantissa, times the power of two."""
+        return product * self.lifted * self.drop
+
+
+def faint_exp(x: Array, rest: Array | float = 0.0, extra_bits: int = 0) -> Faint:
+    """exp(x + rest) of x <= 0, to be multiplied."""
+    f = _format(x)
+    k, mantissa = exp_parts(jnp.maximum(x, f.faint), rest, extra_bits)
+    return Faint(mantissa, power_of_two(k + f.lift), 2.0**-f.lift)
+
+
+def exp_times(x: Array, factor: Array | float, rest: Array | float = 0.0) -> Array:
+    """factor * exp(x + rest) of x <= 0."""
+    if not isinstance(factor, Tracer):  # a default: modest
+        return faint_exp(x, rest).times(factor)
+    lowest = 1 - _bias(x)
+    k, mantissa = exp_parts(jnp.maximum(x, lowest_argument(x)), rest)
+    first = jnp.maximum(k, lowest)
+    last = jnp.maximum(k - first, lowest - 1)
+    product = factor * mantissa.head + factor * mantissa.rest
+    return product * power_of_two(first) * power_of_two(last)
+
+
+def lowest_argument(x: Array) -> float:
+    """The argument whose exponential is 0 times any factor."""
+    return 2 * _format(x).faint
+
+
+def modest(x: Array) -> Array:
+    """x, or where its product with a faint exponential is 0 for good."""
+    limit = -_format(x).faint
+    return jnp.clip(x, -limit, limit)
 
 
 def _bias(x: Array) -> int:
     return _format(x).bias
-
-
-def faint_exp(x: Array, rest: Array | float = 0.0, fine: bool = False) -> Faint:
-    """exp(x + rest) of x <= 0, to be multiplied."""
-    return Faint(*exp_parts(jnp.maximum(x, _format(x).faint), rest, fine))
-
-
-def lowest(x: Array) -> float:
-    """The argument whose exponential is 0 times any factor."""
-    return _format(x).faint
 
 
 def lift(x: Array) -> float:
@@ -233,29 +248,32 @@ def logistic(x: Array) -> Array:
     return jnp.where(x < 0, e, 1) / (1 + e)
 
 
-def logistic_dx(x: Array, shift: int = 0) -> Array:
-    """2**shift * exp(-x) / (1 + exp(-x))**2."""
+def logistic_dx(x: Array, times: float = 1.0) -> Array:
+    """A power of two times exp(-x) / (1 + exp(-x))**2."""
     tail = faint_exp(-magnitude(x))
-    return tail._replace(k=tail.k + shift).value() / square(one_plus(tail.pair()))
+    e = tail.value()
+    d = one_plus(Pair(e, jnp.zeros_like(e)))
+    top = e if times == 1 else tail.scale(times * tail.mantissa.value())
+    return top / square(d)
 
 
-def logistic_dx2(x: Array, shift: int = 0) -> Array:
+def logistic_dx2(x: Array, times: float = 1.0) -> Array:
     """The derivative of `logistic_dx`, -tanh(x / 2) times it."""
-    tail = faint_exp(-magnitude(x))
+    tail = faint_exp(-magnitude(x), extra_bits=4)
     e = tail.pair()
     d = one_plus(e)
-    ratio, u = tail.mantissa.times(2.0**shift) / (d * d * d), complement(e)
+    ratio, u = tail.mantissa.times(times) / (d * d * d), complement(e)
     size = tail.scale(ratio.head * u + ratio.rest * u)  # a tiny u would have no rest
     return jnp.where(x < 0, size, -size)
 
 
-def logistic_dx3(x: Array, shift: int = 0) -> Array:
+def logistic_dx3(x: Array, times: float = 1.0) -> Array:
     """The derivative of `logistic_dx2`, 1 - 6 `logistic_dx` times `logistic_dx`."""
-    tail = faint_exp(-magnitude(x))
+    tail = faint_exp(-magnitude(x), extra_bits=4)
     e = tail.pair()
     d, one = one_plus(e), constant(1.0, like=x)
     ratio = tail.mantissa * (one - e.times(4) + e * e) / (d * d * d * d)
-    return tail.scale(ratio.value() * 2.0**shift)
+    return tail.scale(ratio.value() * times)
 
 
 def hypotenuse(x: Array, b: float | Array) -> tuple[Pair, Pair, Array, Array]:
@@ -276,21 +294,28 @@ def hypotenuse(x: Array, b: float | Array) -> tuple[Pair, Pair, Array, Array]:
 
 
 def odd_cubic(a: Array, first: Pair, third: Pair) -> Pair:
-    """First * a + third * a**3 of a >= 0."""
-    a_pair = pair(a)
-    return a_pair * (first + third * (a_pair * a_pair))
+    """first * a + third * a**3 of a >= 0, its head a whole float."""
+    high = upper_half(a)
+    square = a * a
+    head = upper_half(square)
+    rest = (high * high - head) + (a - high) * (a + high)
+    factor = first.value() + third.value() * square
+    top = upper_half(factor)
+    below = (first.head - top) + third.head * head
+    below = below + (first.rest + (third.rest * square + third.head * rest))
+    return Pair(high * top, (a - high) * factor + high * below)
 
 
 def gated(x: Array, v: Array, rest: Array | float = 0.0) -> Array:
     """X * logistic(sign(x) * (v + rest)) for v >= 0."""
     tail = faint_exp(-v, -rest)
-    top = jnp.where(x < 0, tail.times(jnp.maximum(x, lowest(x))), x)
+    top = jnp.where(x < 0, tail.times(modest(x)), x)
     return top / (1 + tail.value())
 
 
 def gated_dx(x: Array, v: Array, growth: Pair, rest: Array | float = 0.0) -> Array:
-    """The derivative of `gated`; growth is |x| * v'(x)."""
-    tail = faint_exp(-v, -rest)
+    """The derivative of `gated`; growth is |x| * v'(x), its head any float."""
+    tail = faint_exp(-v, -rest, extra_bits=4)
     e = tail.pair()
     d = one_plus(e)
     below = tail.times((d.head - growth.head) + (d.rest - growth.rest))
@@ -300,7 +325,7 @@ def gated_dx(x: Array, v: Array, growth: Pair, rest: Array | float = 0.0) -> Arr
 
 def gated_dx2(v: Array, h: Pair, g: Pair, rest: Array | float = 0.0) -> Array:
     """The second derivative of `gated`; h = 2 v' + x v'', g = |x| * v'**2."""
-    tail = faint_exp(-v, -rest, fine=True)
+    tail = faint_exp(-v, -rest, extra_bits=7)
     e = tail.pair()
     d = one_plus(e)
     ratio = tail.mantissa * (h * d - g * one_minus(e)) / (d * d * d)

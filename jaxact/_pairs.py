@@ -15,7 +15,7 @@ _BITS = {4: (np.int32, -(1 << 12)), 8: (np.int64, -(1 << 27))}
 
 
 def upper_half(x: Array) -> Array:
-    """X with the lower half of its mantissa cleared: its square is exact."""
+    """x with the lower half of its mantissa cleared: its square is exact."""
     integer, mask = _BITS[x.dtype.itemsize]
     return lax.bitcast_convert_type(
         lax.bitcast_convert_type(x, integer) & integer(mask), x.dtype

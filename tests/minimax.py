@@ -60,6 +60,12 @@ def _gelu_dx_middle(t: Number) -> Number:
     return (_normal(-a) - a * _density(a)) / (ROOT - a)
 
 
+def _tanh_middle(s: Number) -> Number:
+    """(tanh(x) / x - 1) / s, in s = x * x"""
+    x = mp.sqrt(s)
+    return (mp.tanh(x) / x - 1) / s if s > 1e-40 else -mp.mpf(1) / 3
+
+
 def _mish_middle(x: Number) -> Number:
     """(mish(x) / x - 3/5) / x"""
     if abs(x) < 1e-40:
@@ -82,6 +88,7 @@ TABLES: dict[str, tuple[Callable[[Number], Number], tuple, int, int]] = {
     "GELU_DX_TAIL": (_gelu_dx_tail, ("-0.112", "0.758", "0.903"), 12, 30),
     "GELU_MIDDLE": (_gelu_middle, ("-0.5", "0.5"), 7, 15),
     "GELU_DX_MIDDLE": (_gelu_dx_middle, ("-1", "0.6"), 11, 21),
+    "TANH_MIDDLE": (_tanh_middle, ("0", "0.36"), 4, 11),
     "MISH_MIDDLE": (_mish_middle, ("-0.7", "0.7"), 8, 19),
     "CELU_TAIL": (_celu_tail, ("-1", "0"), 8, 16),
 }

@@ -36,12 +36,12 @@ def elu(x: Array, alpha: float | Array = 1.0) -> Array:
 
 @derivative_of(elu)
 def _elu_dx(x: Array, alpha: Array) -> Array:
-    return jnp.where(x > 0, 1, num.faint_exp(jnp.minimum(x, 0)).times(alpha))
+    return jnp.where(x > 0, 1, num.exp_times(jnp.minimum(x, 0), alpha))
 
 
 @derivative_of(elu, order=2)
 def _elu_dx2(x: Array, alpha: Array) -> Array:
-    return jnp.where(x > 0, 0, num.faint_exp(jnp.minimum(x, 0)).times(alpha))
+    return jnp.where(x > 0, 0, num.exp_times(jnp.minimum(x, 0), alpha))
 
 
 @derivative_of(elu, wrt="alpha")
@@ -75,31 +75,33 @@ def celu(x: Array, alpha: float | Array = 1.0) -> Array:
     return jnp.where(x > 0, x, jnp.where(z > -(2.0**-30), near, far))
 
 
-def _exp_of_ratio(x: Array, alpha: Array) -> num.Faint:
-    """exp(x / alpha) of x <= 0, with the rest that the rounded quotient leaves."""
-    z = jnp.maximum(x / alpha, num.lowest(x))
+def _ratio(x: Array, alpha: Array) -> tuple[Array, Array]:
+    """x / alpha of x <= 0, and the rest that its rounding leaves."""
+    low = num.lowest_argument(x)
+    z = jnp.maximum(x / alpha, low)
     z_high, alpha_high = num.upper_half(z), num.upper_half(alpha)
     rest = (x - z_high * alpha_high) - z_high * (alpha - alpha_high)
     rest = (rest - (z - z_high) * alpha) / alpha
-    return num.faint_exp(z, jnp.where(z > num.lowest(x), rest, 0))
+    return z, jnp.where(z > low, rest, 0)
 
 
 @derivative_of(celu)
 def _celu_dx(x: Array, alpha: Array) -> Array:
-    slope = _exp_of_ratio(jnp.minimum(x, 0), alpha).times(jnp.ones_like(x))
-    return jnp.where(x > 0, 1, slope)
+    z, rest = _ratio(jnp.minimum(x, 0), alpha)
+    return jnp.where(x > 0, 1, num.exp_times(z, 1.0, rest))
 
 
 @derivative_of(celu, order=2)
 def _celu_dx2(x: Array, alpha: Array) -> Array:
-    return jnp.where(x > 0, 0, _exp_of_ratio(jnp.minimum(x, 0), alpha).times(1 / alpha))
+    z, rest = _ratio(jnp.minimum(x, 0), alpha)
+    return jnp.where(x > 0, 0, num.exp_times(z, 1 / alpha, rest))
 
 
 @derivative_of(celu, wrt="alpha")
 def _celu_dalpha(x: Array, alpha: Array) -> Array:
-    z = jnp.maximum(jnp.minimum(x, 0) / alpha, num.lowest(x))
+    z = jnp.maximum(jnp.minimum(x, 0) / alpha, num.lowest_argument(x))
     near = -z * z * num.polynomial(_polynomials.CELU_TAIL, jnp.maximum(z, -1))
-    return jnp.where(z > -1, near, num.expm1(z) - num.faint_exp(z).times(z))
+    return jnp.where(z > -1, near, num.expm1(z) - num.exp_times(z, 1.0) * z)
 
 
 _SCALE, _ALPHA = 1.0507009873554805, 1.6732632423543772
@@ -127,11 +129,11 @@ def selu(x: Array) -> Array:
 
 @derivative_of(selu)
 def _selu_dx(x: Array) -> Array:
-    below = num.faint_exp(jnp.minimum(x, 0)).times(jnp.full_like(x, _SCALE * _ALPHA))
+    below = num.exp_times(jnp.minimum(x, 0), _SCALE * _ALPHA)
     return jnp.where(x > 0, _SCALE, below)
 
 
 @derivative_of(selu, order=2)
 def _selu_dx2(x: Array) -> Array:
-    below = num.faint_exp(jnp.minimum(x, 0)).times(jnp.full_like(x, _SCALE * _ALPHA))
+    below = num.exp_times(jnp.minimum(x, 0), _SCALE * _ALPHA)
     return jnp.where(x > 0, 0, below)

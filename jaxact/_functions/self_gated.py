@@ -42,20 +42,14 @@ def silu(x: Array) -> Array:
 
 @derivative_of(silu)
 def _silu_dx(x: Array) -> Array:
-    x = _clip(x)
+    x = num.modest(x)
     return num.gated_dx(x, num.magnitude(x), pair(num.magnitude(x)))
 
 
 @derivative_of(silu, order=2)
 def _silu_dx2(x: Array) -> Array:
-    a = num.magnitude(_clip(x))
+    a = num.magnitude(num.modest(x))
     return num.gated_dx2(a, constant(2.0, like=x), pair(a))
-
-
-def _clip(x: Array) -> Array:
-    """x, or where all is settled for float32 and float64."""
-    limit = -num.lowest(x)
-    return jnp.clip(x, -limit, limit)
 
 
 swish = silu
@@ -218,7 +212,7 @@ def mish(x: Array) -> Array:
     e, m = tail.value(), tail.mantissa
     h = jnp.where(below, e + e * e, 2 * e * e)
     h = num.shared(h / (2 * e + jnp.where(below, 2 + e * e, 1 + 2 * e * e)))
-    faint = tail.scale(_clip(x) * (m.head + (m.rest - m.value() * h)))
+    faint = tail.scale(num.modest(x) * (m.head + (m.rest - m.value() * h)))
     low, start = jnp.clip(x, -0.7, 0.7), float(np.asarray(0.6, x.dtype))
     middle = (0.6 - start) + low * num.polynomial(poly.MISH_MIDDLE, low)
     plain = jnp.where(jnp.abs(x) < 0.7, x * start + x * middle, x * (1 - h))
@@ -227,7 +221,7 @@ def mish(x: Array) -> Array:
 
 @derivative_of(mish)
 def _mish_dx(x: Array) -> Array:
-    x = _clip(x)
+    x = num.modest(x)
     tail, e, q = _mish_parts(x)
     one, two, size = constant(1.0, like=x), constant(2.0, like=x), pair(x).times(4)
     below = (two + e) * q + size * (one + e)
@@ -238,7 +232,7 @@ def _mish_dx(x: Array) -> Array:
 
 @derivative_of(mish, order=2)
 def _mish_dx2(x: Array) -> Array:
-    x = _clip(x)
+    x = num.modest(x)
     tail, e, q = _mish_parts(x)
     one, two, three = (constant(float(n), like=x) for n in (1, 2, 3))
     below = two + e * (two - e * (three + e.times(2)))
@@ -251,7 +245,7 @@ def _mish_dx2(x: Array) -> Array:
 
 def _mish_parts(x: Array) -> tuple[num.Faint, Pair, Pair]:
     """exp(-|x|), and the denominator of the tanh of softplus."""
-    tail = num.faint_exp(-num.magnitude(x))
+    tail = num.faint_exp(-num.magnitude(x), extra_bits=4)
     e, one, two = tail.pair(), constant(1.0, like=x), constant(2.0, like=x)
     below, above = two + e * (two + e), one + (e * (one + e)).times(2)
     return tail, e, where(x < 0, below, above)

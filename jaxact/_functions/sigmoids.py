@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from .. import _numerics as num
+from .. import _polynomials as poly
 from .._core import activation, derivative_of
 from .._pairs import constant
 
@@ -82,26 +83,27 @@ def tanh(x: Array) -> Array:
     """
     if jnp.iscomplexobj(x):
         return jnp.tanh(x)
-    e, u = num.exp_and_rest(-2 * jnp.abs(x))
-    # 1 - e over 1 + e, or 1 less twice the smaller part, where that rounds better
-    large = e < 0.25
-    ratio = num.shared(jnp.where(large, 2 * e, u) / (1 + e))
-    return jnp.sign(x) * jnp.where(large, 1 - ratio, ratio)
+    a = jnp.abs(x)
+    square = jnp.minimum(x * x, 0.36)
+    middle = x + x * (square * num.polynomial(poly.TANH_MIDDLE, square))
+    e = num.exp(-2 * a)
+    outer = 1 - 2 * e / (1 + e)
+    return jnp.where(a < 0.6, middle, jnp.sign(x) * outer)
 
 
 @derivative_of(tanh)
 def _tanh_dx(x: Array) -> Array:
-    return num.logistic_dx(2 * x, shift=2)
+    return num.logistic_dx(2 * x, times=4.0)
 
 
 @derivative_of(tanh, order=2)
 def _tanh_dx2(x: Array) -> Array:
-    return num.logistic_dx2(2 * x, shift=3)
+    return num.logistic_dx2(2 * x, times=8.0)
 
 
 @derivative_of(tanh, order=3)
 def _tanh_dx3(x: Array) -> Array:
-    return num.logistic_dx3(2 * x, shift=4)
+    return num.logistic_dx3(2 * x, times=16.0)
 
 
 @activation(holomorphic=True)

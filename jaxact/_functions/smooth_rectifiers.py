@@ -165,7 +165,7 @@ def _log1mexp_dx(x: Array) -> Array:
 @derivative_of(log1mexp, order=2)
 def _log1mexp_dx2(x: Array) -> Array:
     a = jnp.maximum(jnp.abs(x), 2.0**-30)
-    tail = num.faint_exp(-a)
+    tail = num.faint_exp(-a, extra_bits=4)
     u = num.one_minus(tail.pair())
     far = tail.scale((tail.mantissa / u / u).value())
     return jnp.where(x < 0, jnp.nan, -jnp.where(x < 2.0**-30, jnp.square(1 / x), far))
