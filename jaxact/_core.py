@@ -9,7 +9,7 @@ short formula.  This is the only file that names `jax.custom_jvp`.
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, overload
 
@@ -24,10 +24,13 @@ from ._formula import Formula, find_formula
 
 F = TypeVar("F", bound=Callable[..., Any])
 Integers = Literal["float", "weak", "keep"]
+Arrays = Mapping[str, Array]
 Path = tuple[str, ...]  # the variables of a derivative in turn: ("x", "x") is order 2
 
-_STATIC = ({"bool"}, {"str"}, {"int"}, {"int", "tuple"}, {"int", "None"})
-_NOT_ARRAYS = (str, bytes, list, tuple, dict, type, type(None))
+# annotations of static options, as the sets of words between the bars
+_OPTIONS = ({"bool"}, {"str"}, {"int"}, {"int", "tuple"}, {"int", "None"})
+# jnp makes arrays or dtypes of some of these; an activation does not
+_NOT_ARRAYS = (str, bytes, list, tuple, dict, type, np.dtype, type(None))
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +51,7 @@ class Definition:
     integers: Integers
     holomorphic: bool
     formula: Formula | None
+    compiled: Any  # by jax.jit, behind `function`
     kernels: dict[Path, Callable[..., Array]]
     extras: dict[str, Callable[..., Array]] = field(default_factory=dict)
 
@@ -136,7 +140,8 @@ def activation(
         holomorphic: whether the kernel is meaningful for complex arrays.
 
     Raises:
-        TypeError: the signature does not start with `x`.
+        TypeError: the signature does not start with `x`, has arguments without a name,
+            or calls one `y` or `t`; a fact names an unknown parameter.
         ValueError: the formula line does not parse or names something unknown.
     """
     if function is None:
@@ -147,32 +152,17 @@ def activation(
             integers=integers,
             holomorphic=holomorphic,
         )
-    if not callable(function):
-        raise TypeError(f"activation: expected a function, got {function!r}")
+    signature = _checked_signature(function)
     name = function.__name__
-    signature = inspect.signature(function)
-    kinds = [p.kind for p in signature.parameters.values()]
-    if next(iter(signature.parameters), None) != "x":
-        raise TypeError(f"activation: {name}{signature}: the first argument must be x")
-    if (
-        inspect.Parameter.VAR_POSITIONAL in kinds
-        or inspect.Parameter.VAR_KEYWORD in kinds
-    ):
-        raise TypeError(
-            f"activation: {name}{signature}: *args and **kwargs are no names"
-        )
-    after_x = list(signature.parameters)[1:]
-    for reserved in {"y", "t"} & set(after_x):
-        raise TypeError(
-            f"activation: {name}{signature}: {reserved!r} is what a derivative calls "
-            + ("the output" if reserved == "y" else "the tangent")
-        )
-    options = tuple(n for n in after_x if _is_option(signature.parameters[n]))
+    after_x = tuple(signature.parameters)[1:]
+    options = tuple(n for n in after_x if is_option(signature.parameters[n]))
     parameters = tuple(n for n in after_x if n not in options)
-    if unknown := set(domain or {}) - {"x", *parameters}:
-        raise TypeError(f"activation: {name}: domain of unknown {sorted(unknown)}")
-
-    kernels: dict[Path, Callable[..., Array]] = {(): function}
+    facts = {"domain": set(domain or {}) - {"x"}}
+    if callable(kinks):
+        facts["kinks"] = set(inspect.signature(kinks).parameters)
+    for fact, named in facts.items():
+        if unknown := named - set(parameters):
+            raise TypeError(f"activation: {name}: {fact} of unknown {sorted(unknown)}")
 
     def traced(*args: Any, **kwargs: Any) -> Array:
         return _apply(definition, args, kwargs)
@@ -202,7 +192,8 @@ def activation(
         integers=integers,
         holomorphic=holomorphic,
         formula=find_formula(name, inspect.getdoc(function) or "", ("x", *after_x)),
-        kernels=kernels,
+        compiled=compiled,
+        kernels={(): function},
     )
     _definitions[public] = definition
     return public
@@ -225,7 +216,8 @@ def derivative_of(
 
     Raises:
         TypeError: `function` is no activation, or the kernel reads something else.
-        ValueError: `wrt` is no parameter, or `order` does not follow on.
+        ValueError: `wrt` is no parameter, or `order` does not follow on; there is a
+            rule already.
     """
     definition = _require(function, "derivative_of")
     name = definition.name
@@ -235,7 +227,7 @@ def derivative_of(
             f"derivative_of({name}): wrt={wrt!r} is no variable of {name}; "
             f"it has {', '.join(known)}"
         )
-    if not isinstance(order, int) or order < 1:
+    if isinstance(order, bool) or not isinstance(order, int) or order < 1:
         raise ValueError(f"derivative_of({name}): order={order!r} must be 1, 2, ...")
     path = (wrt,) * order
     if path[1:] not in definition.kernels:
@@ -247,7 +239,8 @@ def derivative_of(
             f"derivative_of({name}): order {order} by {wrt} is declared already, by "
             f"{definition.kernels[path].__name__}"
         )
-
+    if wrt == "x" and definition.pushforward is not None:
+        raise ValueError(f"derivative_of({name}): it has a pushforward already")
     if "y" in _reads(definition.kernels[path[1:]]):
         raise ValueError(
             f"derivative_of({name}): order {order - 1} by {wrt} reads y, so JAX "
@@ -260,6 +253,7 @@ def derivative_of(
             readable.add("y")
         _check_reads(kernel, readable, f"derivative_of({name}, order={order})")
         definition.kernels[path] = kernel
+        definition.compiled.clear_cache()  # calls so far had no such rule
         return kernel
 
     return decorate
@@ -288,6 +282,7 @@ def pushforward_of(function: Callable[..., Any], /) -> Callable[[F], F]:
                 "t, the tangent of x"
             )
         definition.extras["pushforward"] = kernel
+        definition.compiled.clear_cache()
         return kernel
 
     return decorate
@@ -338,20 +333,66 @@ def _check_reads(kernel: Callable[..., Any], readable: set[str], verb: str) -> P
     return reads
 
 
-def _is_option(parameter: inspect.Parameter) -> bool:
+def _checked_signature(function: Callable[..., Any]) -> inspect.Signature:
+    """The signature of a kernel that can be made an activation."""
+    name = getattr(function, "__name__", None)
+    if name is None or not callable(function):
+        raise TypeError(f"activation: expected a function, got {function!r}")
+    signature = inspect.signature(function)
+    names = list(signature.parameters)
+    kinds = inspect.Parameter
+    nameless = (kinds.VAR_POSITIONAL, kinds.VAR_KEYWORD, kinds.POSITIONAL_ONLY)
+    if names[:1] != ["x"]:
+        problem = "the first argument must be x"
+    elif any(p.kind in nameless for p in signature.parameters.values()):
+        problem = "*args, **kwargs and positional-only arguments are no names"
+    elif "y" in names:
+        problem = "'y' is what a derivative calls the output"
+    elif "t" in names:
+        problem = "'t' is what a derivative calls the tangent"
+    else:
+        return signature
+    raise TypeError(f"activation: {usage(name, signature)}: {problem}")
+
+
+def is_option(parameter: inspect.Parameter) -> bool:
+    """Whether an argument is static: by its annotation, else by its default."""
     note = parameter.annotation
     if note is inspect.Parameter.empty:
         return isinstance(parameter.default, (bool, str))
     text = note if isinstance(note, str) else getattr(note, "__name__", str(note))
     words = {part.split("[")[0].strip() for part in text.split("|")}
-    return words in _STATIC
+    return words in _OPTIONS
 
 
-def _describe(value: Any) -> str:
+def is_number(value: Any, holomorphic: bool = False) -> bool:
+    """Whether a value is an array or number that an activation takes."""
+    if isinstance(value, _NOT_ARRAYS):
+        return False
+    try:
+        dtype = jnp.result_type(value)
+    except (TypeError, ValueError):
+        return False
+    kinds = (jnp.floating, jnp.integer, jnp.bool_)
+    if holomorphic:
+        kinds += (jnp.complexfloating,)
+    return any(jnp.issubdtype(dtype, kind) for kind in kinds)
+
+
+def describe(value: Any) -> str:
+    """What a value is, for an error message."""
     dtype = getattr(value, "dtype", None)
     if dtype is None:
         return f"{type(value).__name__} {value!r:.60}"
     return f"an array of dtype {dtype}"
+
+
+def usage(name: str, signature: inspect.Signature) -> str:
+    """How a function is called: its signature without types."""
+    empty = inspect.Parameter.empty
+    parameters = [p.replace(annotation=empty) for p in signature.parameters.values()]
+    bare = signature.replace(parameters=parameters, return_annotation=empty)
+    return f"{name}{bare}"
 
 
 def _complaint(
@@ -360,54 +401,41 @@ def _complaint(
     """What is wrong with the arguments of a call, or None if they are fine."""
     name, signature = definition.name, definition.signature
     try:
-        bound = signature.bind(*args, **kwargs)
+        given = signature.bind(*args, **kwargs).arguments
     except TypeError as error:
-        return f"{name}: {error}; it is called as {name}{signature}"
-    numbers = "an array or a number of " + (
-        "real or complex dtype" if definition.holomorphic else "real dtype"
-    )
-    for argument, value in bound.arguments.items():
+        return f"{name}: {error}; it is called as {usage(name, signature)}"
+    arrays = {}
+    for argument, value in given.items():
         if argument in definition.options:
             try:
                 hash(value)
             except TypeError:
                 return (
                     f"{name}: {argument} is an option, fixed when compiled; "
-                    f"got {_describe(value)}, expected a plain Python value"
+                    f"got {describe(value)}, expected a plain Python value"
                 )
-            continue
-        try:
-            dtype = jnp.result_type(value)
-        except (TypeError, ValueError):
-            dtype = None
-        if value is None and signature.parameters[argument].default is None:
-            continue
-        if dtype is None or isinstance(value, _NOT_ARRAYS):
-            return f"{name}: {argument} must be {numbers}; got {_describe(value)}"
-        complex_ok = definition.holomorphic
-        if not (
-            jnp.issubdtype(dtype, jnp.floating)
-            or jnp.issubdtype(dtype, jnp.integer)
-            or dtype == jnp.bool_
-            or (complex_ok and jnp.issubdtype(dtype, jnp.complexfloating))
-        ):
-            return f"{name}: {argument} must be {numbers}; got {_describe(value)}"
-    arrays = {n: v for n, v in bound.arguments.items() if n not in definition.options}
+        elif is_number(value, definition.holomorphic):
+            arrays[argument] = value
+        elif value is not None or definition.default(argument) is not None:
+            real = "real or complex" if definition.holomorphic else "real"
+            return (
+                f"{name}: {argument} must be an array or a number of {real} dtype; "
+                f"got {describe(value)}"
+            )
     try:
-        jnp.broadcast_shapes(*(jnp.shape(v) for v in arrays.values()))
+        jnp.broadcast_shapes(*map(jnp.shape, arrays.values()))
     except ValueError:
         shapes = ", ".join(f"{n} {jnp.shape(v)}" for n, v in arrays.items())
         return f"{name}: the shapes do not broadcast: {shapes}"
+    try:
+        jnp.result_type(*arrays.values())
+    except ValueError as error:  # under strict promotion
+        return f"{name}: {error}"
     return None
 
 
-def _wide(dtype: Any) -> Any:
-    """The dtype kernels compute in: halves and float8 are rounded from float32."""
-    return jnp.float32 if jnp.dtype(dtype).itemsize < 4 else dtype
-
-
 def _is_weak(value: Any) -> bool:
-    return getattr(value, "weak_type", isinstance(value, (bool, int, float, complex)))
+    return getattr(value, "weak_type", type(value) in (bool, int, float, complex))
 
 
 def _apply(
@@ -445,7 +473,7 @@ def _apply(
         if 0 < a.ndim < rank:  # an explicit rank: jnp may be set to refuse promotion
             a = lax.expand_dims(a, range(rank - a.ndim))
         arrays[n] = a
-    y = _value(definition, tuple(arrays), constants, dtype)(*arrays.values())
+    y = _Call(definition, constants, dtype).value(arrays)
     if weak and dtype == jnp.result_type(float):
         # no public function makes an array weakly typed
         y = convert_element_type_p.bind(
@@ -454,118 +482,142 @@ def _apply(
     return y
 
 
-def _value(
-    definition: Definition, names: Path, constants: Mapping[str, Any], dtype: Any
-) -> Callable[..., Array]:
-    """The activation as a function of the arrays `names`, with its rule.
+@dataclass(frozen=True)
+class _Call:
+    """The rule of one traced call, in which `constants` are what is not an array."""
 
-    The tangent is a checkpoint: between forward and backward pass JAX keeps what the
-    derivative kernels read, not what they compute.
-    """
-    wide = _wide(dtype)
-    name = definition.name
-    elementwise = definition.pushforward is None
+    definition: Definition
+    constants: Mapping[str, Any]
+    dtype: Any
 
-    def run(kernel: Callable[..., Any], arrays: Mapping[str, Any]) -> Array:
-        reads = _reads(kernel)
-        known = dict(arrays)
-        for n in definition.parameters:
-            if n in constants and n in reads and constants[n] is not None:
-                known[n] = np.asarray(constants[n], wide)
-        for n in definition.options:
-            known[n] = constants[n]
-        out = jnp.asarray(kernel(**{n: known[n] for n in reads}))
-        if out.dtype != wide and not _is_weak(out):
-            raise TypeError(
-                f"{name}: {kernel.__name__} returned dtype {out.dtype}; expected "
-                f"{jnp.dtype(wide).name}, that of its arguments"
-            )
-        shape = jnp.broadcast_shapes(*(jnp.shape(a) for a in arrays.values()))
-        if elementwise and out.shape not in ((), shape):
-            shapes = {jnp.shape(known[n]) for n in reads if n not in definition.options}
-            if out.shape != jnp.broadcast_shapes(*shapes):
-                raise TypeError(
-                    f"{name}: {kernel.__name__} returned shape {out.shape}; expected "
-                    f"{shape}, that of its arguments (an activation that is not "
-                    "elementwise declares @pushforward_of)"
-                )
-        return out.astype(wide)
+    @property
+    def wide(self) -> Any:
+        """The dtype kernels compute in: halves and float8 are rounded from float32."""
+        return jnp.float32 if jnp.dtype(self.dtype).itemsize < 4 else self.dtype
 
-    def term(path: Path, n: str, t: Array, arrays: dict[str, Array]) -> Array:
-        """The part of a tangent that comes from the variable `n`."""
-        deeper = (*path, n)
-        if deeper in definition.kernels:
-            kernel = definition.kernels[deeper]
-            if "y" in _reads(kernel):  # JAX differentiates it through y
-                return t * run(kernel, arrays)
-            return t * node(deeper, arrays)
-        if path == () and n == "x" and definition.pushforward is not None:
-            return run(definition.pushforward, {**arrays, "t": t})
-        kernel = definition.kernels[path]
-        return jax.jvp(lambda v: run(kernel, {**arrays, n: v}), (arrays[n],), (t,))[1]
+    def value(self, arrays: Arrays) -> Array:
+        """The activation at `arrays`.
 
-    def total(
-        path: Path, moving: Mapping[str, Array], arrays: dict[str, Array]
-    ) -> Array:
-        # a sum from its first term: a zero to start from would be a stored array
-        terms = [term(path, n, t, arrays) for n, t in moving.items()]
-        return functools.reduce(jnp.add, terms)
+        The tangent is a checkpoint: between forward and backward pass JAX keeps what
+        the derivative kernels read, not what they compute.
+        """
+        names, kernel = tuple(arrays), self.definition.kernels[()]
 
-    def node(path: Path, arrays: Mapping[str, Array]) -> Array:
-        """A derivative at `arrays`; its own derivatives are its rule."""
-        needed = {
-            n
-            for p, k in definition.kernels.items()
-            if p[: len(path)] == path
-            for n in _reads(k)
-        }
-        names = tuple(n for n in arrays if n in needed)
+        @jax.custom_jvp
+        def value(*primals: Array) -> Array:
+            arrays = self.widen(zip(names, primals, strict=True))
+            return self.run(kernel, arrays).astype(self.dtype)
+
+        def rule(primals: Any, tangents: Any) -> tuple[Array, Array]:
+            y = value(*primals)
+
+            def push(kept: Any, moving: Arrays) -> Array:
+                arrays = self.widen(zip((*names, "y"), kept, strict=True))
+                tangent = self.tangent((), self.widen(moving.items()), arrays)
+                return jnp.broadcast_to(tangent, y.shape).astype(self.dtype)
+
+            moving = _moving(names, tangents)
+            return y, jax.checkpoint(push, prevent_cse=False)((*primals, y), moving)
+
+        value.defjvp(rule, symbolic_zeros=True)
+        return value(*arrays.values())
+
+    def slope(self, path: Path, arrays: Arrays) -> Array:
+        """A derivative at `arrays`; the derivatives declared of it are its rule."""
+        kernels = self.definition.kernels
+        beyond = [k for p, k in kernels.items() if p[: len(path)] == path]
+        read = {n for kernel in beyond for n in _reads(kernel)}
+        names = tuple(n for n in arrays if n in read)
 
         @jax.custom_jvp
         def slope(*primals: Array) -> Array:
-            out = run(definition.kernels[path], dict(zip(names, primals, strict=True)))
-            return jnp.broadcast_to(
-                out, jnp.broadcast_shapes(*(p.shape for p in primals))
-            )
+            return self.run(kernels[path], dict(zip(names, primals, strict=True)))
 
         def rule(primals: Any, tangents: Any) -> tuple[Array, Array]:
             out = slope(*primals)
-            moving = _moving(names, tangents)
-            if not moving:
-                return out, jnp.zeros_like(out)
-            tangent = total(path, moving, dict(zip(names, primals, strict=True)))
+            arrays = dict(zip(names, primals, strict=True))
+            tangent = self.tangent(path, _moving(names, tangents), arrays)
             return out, jnp.broadcast_to(tangent, out.shape)
 
         slope.defjvp(rule, symbolic_zeros=True)
         return slope(*(arrays[n] for n in names))
 
-    @jax.custom_jvp
-    def value(*primals: Array) -> Array:
-        arrays = {n: p.astype(wide) for n, p in zip(names, primals, strict=True)}
-        out = run(definition.kernels[()], arrays)
-        if elementwise:
-            out = jnp.broadcast_to(
-                out, jnp.broadcast_shapes(*(p.shape for p in primals))
+    def tangent(self, path: Path, moving: Arrays, arrays: Arrays) -> Array:
+        """The tangent of a derivative, a sum over the variables that move."""
+        # from its first term: a zero to start from would be a stored array
+        terms = (self.term(path, n, t, arrays) for n, t in moving.items())
+        return functools.reduce(jnp.add, terms)
+
+    def term(self, path: Path, n: str, t: Array, arrays: Arrays) -> Array:
+        """The part of a tangent that comes from the variable `n`."""
+        kernels, pushforward = self.definition.kernels, self.definition.pushforward
+        deeper = (*path, n)
+        if deeper in kernels and "y" in _reads(kernels[deeper]):
+            return t * self.run(kernels[deeper], arrays)  # JAX goes on through y
+        if deeper in kernels:
+            return t * self.slope(deeper, arrays)
+        if deeper == ("x",) and pushforward is not None:
+            tangent, shape = (
+                self.run(pushforward, {**arrays, "t": t}),
+                arrays["y"].shape,
             )
-        return out.astype(dtype)
+            if tangent.shape != shape:
+                wanted = f"{shape}, that of the output"
+                raise self.bad(pushforward, f"shape {tangent.shape}", wanted)
+            return tangent
+        _, tangent = jax.jvp(
+            lambda v: self.run(kernels[path], {**arrays, n: v}), (arrays[n],), (t,)
+        )
+        return tangent
 
-    def rule(primals: Any, tangents: Any) -> tuple[Array, Array]:
-        y = value(*primals)
-        moving = _moving(names, tangents)
-        if not moving:
-            return y, jnp.zeros_like(y)
+    def run(self, kernel: Callable[..., Any], arrays: Arrays) -> Array:
+        """A kernel at `arrays`, its dtype and shape checked."""
+        arguments = {n: self.argument(n, arrays) for n in _reads(kernel)}
+        given = kernel(**arguments)
+        if not is_number(given, holomorphic=True):
+            raise self.bad(kernel, describe(given), "an array")
+        out = jnp.asarray(given)
+        if out.dtype != self.wide and not _is_weak(out):
+            wanted = f"{jnp.dtype(self.wide).name}, that of its arguments"
+            raise self.bad(kernel, f"dtype {out.dtype}", wanted)
+        out = out.astype(self.wide)
+        if self.definition.pushforward is not None:
+            return out
+        shape = _broadcast(arrays.values())
+        read = _broadcast(v for v in arguments.values() if is_number(v))
+        constant = out.shape == () and not isinstance(given, Array)
+        if out.shape not in (shape, read) and not constant:
+            raise self.bad(
+                kernel,
+                f"shape {out.shape}",
+                f"{shape}, that of its arguments (an activation that is not "
+                "elementwise declares @pushforward_of)",
+            )
+        return jnp.broadcast_to(out, shape)
 
-        def push(kept: Any, moving: dict[str, Array]) -> Array:
-            arrays = {
-                n: v.astype(wide) for n, v in zip((*names, "y"), kept, strict=True)
-            }
-            moving = {n: t.astype(wide) for n, t in moving.items()}
-            return jnp.broadcast_to(total((), moving, arrays), y.shape).astype(dtype)
+    def argument(self, name: str, arrays: Arrays) -> Any:
+        """What a kernel is given for an argument."""
+        if name in arrays:
+            return arrays[name]
+        constant = self.constants[name]
+        if constant is None or name in self.definition.options:
+            return constant
+        return np.asarray(constant, self.wide)
 
-        return y, jax.checkpoint(push, prevent_cse=False)((*primals, y), moving)
+    def bad(self, kernel: Callable[..., Any], got: str, wanted: str) -> TypeError:
+        """The error of a kernel that returned something else than it should."""
+        return TypeError(
+            f"{self.definition.name}: {kernel.__name__} returned {got}; "
+            f"expected {wanted}"
+        )
 
-    value.defjvp(rule, symbolic_zeros=True)
-    return value
+    def widen(self, arrays: Iterable[tuple[str, Array]]) -> dict[str, Array]:
+        """Arrays in the dtype kernels compute in."""
+        return {n: v.astype(self.wide) for n, v in arrays}
+
+
+def _broadcast(arrays: Iterable[Any]) -> tuple[int, ...]:
+    return jnp.broadcast_shapes(*map(jnp.shape, arrays))
 
 
 def _moving(names: Path, tangents: Sequence[Any]) -> dict[str, Array]:

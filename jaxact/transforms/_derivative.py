@@ -3,13 +3,15 @@
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from .._core import lookup
+from .._core import describe, is_number, is_option, lookup, usage
+
+Slot = int | str
 
 
 def derivative(
@@ -25,7 +27,8 @@ def derivative(
     Args:
         f: an activation or any elementwise JAX function.
         order: how often to differentiate, 1, 2, ...
-        wrt: the variable: the first argument by default, or a parameter by name.
+        wrt: the variable: `x`, or the first argument if none has that name; or another
+            argument by its name.
 
     Raises:
         TypeError: `f` is not elementwise.
@@ -56,7 +59,7 @@ def value_and_derivative(
 
     Args:
         f: an activation or any elementwise JAX function.
-        wrt: the variable: the first argument by default, or a parameter by name.
+        wrt: the variable, as for `derivative`.
 
     Raises:
         TypeError: `f` is not elementwise.
@@ -102,74 +105,105 @@ def _along(
     if definition is not None and definition.pushforward is not None:
         raise TypeError(f"derivative: {definition.name} is not elementwise")
     signature = inspect.signature(f)
+    parameters = list(signature.parameters.values())
+    # a slot of a call is the position of an argument, or the name it is passed by
+    options = {s for i, p in enumerate(parameters) if is_option(p) for s in (i, p.name)}
+    variables = [p.name for p in parameters if not is_option(p)]
     variable = wrt
-    if wrt == "x" and "x" not in signature.parameters:
-        variable = next(iter(signature.parameters), "x")
-    if variable not in signature.parameters:
+    if wrt == "x" and "x" not in variables:
+        variable = next(iter(variables), "x")
+    if variable not in variables:
         raise ValueError(
-            f"derivative: {_name(f)} has no argument {wrt!r}; it takes "
-            f"{', '.join(signature.parameters) or 'none'}"
+            f"derivative: {_name(f)} has no argument {wrt!r} to differentiate by; it "
+            f"has {', '.join(variables) or 'none'}"
         )
+    position = list(signature.parameters).index(variable)
 
-    def call(arguments: Mapping[str, Any]) -> Any:
-        bound = inspect.BoundArguments(signature, dict(arguments))  # type: ignore[arg-type]
-        return f(*bound.args, **bound.kwargs)
-
-    def traced(static: tuple[tuple[str, Any], ...], arrays: dict[str, Any]) -> Any:
-        arguments = {n: None for n in signature.parameters} | dict(static) | arrays
-        arguments = {
-            n: v for n, v in arguments.items() if n in arrays or n in dict(static)
-        }
-        v = jnp.asarray(arrays[variable])
+    def traced(static: _Static, *arrays: Any) -> Any:
+        slots = dict(static.fixed) | dict(zip(static.slots, arrays, strict=True))
+        v = jnp.asarray(slots[static.variable])
         if not jnp.issubdtype(v.dtype, jnp.inexact):
             v = v.astype(jnp.result_type(v, float))
+        slots[static.variable] = v
+
+        def call(slots: Mapping[Slot, Any]) -> Any:
+            args = [slots[s] for s in range(len(slots)) if s in slots]
+            return f(*args, **{s: v for s, v in slots.items() if isinstance(s, str)})
+
         if definition is None:
-            _require_elementwise(f, call, {**arguments, variable: v}, set(arrays))
-        return apply(lambda v: call({**arguments, variable: v}), v)
+            _require_elementwise(_name(f), call, slots, static)
+        return apply(lambda v: call({**slots, static.variable: v}), v)
 
     traced.__name__ = traced.__qualname__ = name
     compiled = jax.jit(traced, static_argnums=0)
 
     @functools.wraps(f)
     def derived(*args: Any, **kwargs: Any) -> Any:
-        bound = signature.bind(*args, **kwargs)
-        bound.apply_defaults()
-        fixed = (bool, str, type(None))
-        static = tuple(
-            (n, v) for n, v in bound.arguments.items() if isinstance(v, fixed)
-        )
-        arrays = {n: v for n, v in bound.arguments.items() if not isinstance(v, fixed)}
-        if variable not in arrays:
+        try:
+            bound = signature.bind(*args, **kwargs)
+        except TypeError as error:
+            usual = usage(_name(f), signature)
+            raise TypeError(f"{name}: {error}; it is called as {usual}") from None
+        bound.arguments.setdefault(variable, signature.parameters[variable].default)
+        slots: dict[Slot, Any] = {**dict(enumerate(bound.args)), **bound.kwargs}
+        slot = position if position < len(bound.args) else variable
+        if not is_number(slots[slot], holomorphic=True):
             raise TypeError(
                 f"{name}: {variable} must be an array or a number; got "
-                f"{bound.arguments.get(variable)!r}"
+                f"{describe(slots[slot])}"
             )
-        return compiled(static, arrays)
+        fixed = {
+            s: v
+            for s, v in slots.items()
+            if s != slot and (s in options or isinstance(v, (bool, str, type(None))))
+        }
+        arrays = {s: v for s, v in slots.items() if s not in fixed}
+        rules = 0 if definition is None else len(definition.kernels)
+        static = _Static(slot, tuple(arrays), tuple(fixed.items()), rules)
+        return compiled(static, *arrays.values())
 
     derived.__name__ = derived.__qualname__ = name
     return derived
 
 
+class _Static(NamedTuple):
+    """What a call compiles anew for."""
+
+    variable: Slot
+    slots: tuple[Slot, ...]  # of the arrays
+    fixed: tuple[tuple[Slot, Any], ...]
+    rules: int  # how many are declared: one more, and what is compiled is outdated
+
+
 def _require_elementwise(
-    f: Callable[..., Any],
-    call: Callable[[Mapping[str, Any]], Any],
-    arguments: Mapping[str, Any],
-    arrays: set[str],
+    name: str,
+    call: Callable[[Mapping[Slot, Any]], Any],
+    slots: Mapping[Slot, Any],
+    static: _Static,
 ) -> None:
-    """Refuse a function that does not map scalars to a scalar."""
-    scalars = {
-        n: jax.ShapeDtypeStruct((), jnp.result_type(v)) if n in arrays else v
-        for n, v in arguments.items()
-    }
-    dynamic = {n: v for n, v in scalars.items() if n in arrays}
-    try:
-        out = jax.eval_shape(lambda d: call({**scalars, **d}), dynamic)
-    except Exception as error:
-        raise TypeError(
-            f"derivative: {_name(f)} is not elementwise: of a scalar it fails with "
-            f"{type(error).__name__}: {error}"
-        ) from None
-    if getattr(out, "shape", None) != ():
-        raise TypeError(
-            f"derivative: {_name(f)} is not elementwise: of a scalar it gives {out}"
-        )
+    """Refuse a function that does not map numbers to one number, matrices to one."""
+
+    def like(v: Any, shape: tuple[int, ...]) -> jax.ShapeDtypeStruct:
+        weak = getattr(v, "weak_type", False)
+        return jax.ShapeDtypeStruct(shape, v.dtype, weak_type=weak)
+
+    for shape in ((), (2, 3)):
+        probes = {
+            s: like(slots[s], shape if s == static.variable or slots[s].ndim else ())
+            for s in static.slots
+        }
+        try:
+            out = jax.eval_shape(
+                lambda *p: call({**slots, **dict(zip(static.slots, p, strict=True))}),
+                *probes.values(),
+            )
+        except Exception as error:
+            raise TypeError(
+                f"derivative: {name} is not elementwise: of shape {shape} it fails "
+                f"with {type(error).__name__}: {error}"
+            ) from None
+        if getattr(out, "shape", None) != shape:
+            raise TypeError(
+                f"derivative: {name} is not elementwise: of shape {shape} it gives "
+                f"{out}"
+            )
