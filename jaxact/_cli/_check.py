@@ -1,14 +1,16 @@
 """``jaxact check``: proofs on this machine that activations are right."""
 
+import inspect
+import itertools
 import json
 import math
 import os
 import platform
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
@@ -26,12 +28,21 @@ from rich.table import Table
 
 from .._core import lookup
 from ..testing._assertions import disagreement, trainable
-from ..testing._exact import Exact
-from ..testing._measure import compare, kinks, residual_bytes, with_flushed
-from ..testing._oracle import Question, answer, question
+from ..testing._exact import Exact, Question
+from ..testing._measure import (
+    Measurement,
+    compare,
+    confirm,
+    landmarks,
+    merge,
+    residual_bytes,
+    with_flushed,
+)
+from ..testing._oracle import answer, question
 from ..testing._points import points
 from ._functions import counterpart, dtype_name, functions, refuse
 
+_PIECE = 2**18  # points at a time: what bounds the memory
 _HALF, _SINGLE, _DOUBLE = 0.51, (2.0, 3.0), 4.0  # ULP; float32: value, derivatives
 
 
@@ -43,6 +54,7 @@ class Row:
     dtype: str
     order: int
     wrt: str = "x"
+    parameters: dict[str, float] = field(default_factory=dict)
     max_ulp: float | None = None
     at: float | None = None
     got: float | None = None
@@ -72,12 +84,24 @@ class Job:
 
     function: str
     f: Callable[..., Any]
+    parameters: dict[str, float]
     dtype: str
     wrt: str
     orders: tuple[int, ...]
     points: np.ndarray
     asked: Question | None
     note: str = ""
+    found: dict[int, Measurement | Exception] = field(default_factory=dict)
+    theirs: dict[int, Measurement | None] = field(default_factory=dict)
+
+    @property
+    def quick(self) -> bool:
+        """Whether the points are so many that polynomials answer for them."""
+        return self.dtype == "float32" and len(self.points) > _PIECE
+
+    def pieces(self) -> list[np.ndarray]:
+        """The points, in parts of about one size."""
+        return np.array_split(self.points, math.ceil(len(self.points) / _PIECE))
 
 
 def check(
@@ -96,6 +120,29 @@ def check(
     order: Annotated[
         list[int] | None,
         typer.Option(help="0 (value), 1 and 2 by default.  Repeatable."),
+    ] = None,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Measure with this value of a parameter.  Repeatable, also by name.",
+        ),
+    ] = None,
+    samples: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Points in float32 and float64.  From 2^18 on, proven polynomials "
+            "answer for float32 at about a million points a second and core; "
+            "else it is some 50,000.",
+        ),
+    ] = 2**15,
+    around: Annotated[
+        list[float] | None,
+        typer.Option(
+            help="A point whose neighbours to measure too, as those of kinks and "
+            "roots are.  Repeatable."
+        ),
     ] = None,
     against: Annotated[
         str | None,
@@ -126,20 +173,27 @@ def check(
             counterpart("", against)
         except ImportError as error:
             refuse(f"--against {against}: {error}")
+    chosen = functions(names or ())
     jobs = [
         job
-        for name, f in functions(names or ()).items()
+        for name, values in _settings(chosen, parameter or ())
         for d in dtypes
-        for job in _jobs(name, f, d, orders)
+        for job in _jobs(name, chosen[name], values, d, orders, samples, around or ())
     ]
     rows: list[Row] = []
+    pieces = [(job, piece) for job in jobs for piece in job.pieces()]
     log = Console(stderr=True)
     with Progress(console=log, transient=True, disable=not log.is_terminal) as progress:
-        task = progress.add_task("", total=len(jobs))
-        for job, exact in zip(jobs, _answers(jobs), strict=True):
+        task = progress.add_task("", total=len(pieces))
+        for (job, piece), exact in zip(pieces, _answers(pieces), strict=True):
             progress.update(task, description=f"{job.function} {job.dtype}")
-            rows += _rows(job, exact, against)
+            if isinstance(exact, str) or job.asked is None:
+                job.note = job.note or str(exact)
+            else:
+                _measure(job, piece, exact, against)
             progress.advance(task)
+    for job in jobs:
+        rows += _rows(job, against)
     _print(rows, against, time.perf_counter() - started)
     if json_file:
         json_file.write_text(_json(rows, against))
@@ -147,44 +201,87 @@ def check(
         raise typer.Exit(1)
 
 
+def _settings(
+    chosen: dict[str, Callable[..., Any]], options: Iterable[str]
+) -> Iterator[tuple[str, dict[str, float]]]:
+    """The functions by name, each with every combination of values for what it has."""
+    values: dict[str, list[float]] = {}
+    for option in options:
+        name, _, number = option.partition("=")
+        try:
+            values.setdefault(name, []).append(float(number))
+        except ValueError:
+            refuse(f"--parameter {option}: expected NAME=NUMBER")
+    own = {n: _parameters(f) for n, f in chosen.items()}
+    if unknown := set(values) - {p for ps in own.values() for p in ps}:
+        known = ", ".join(dict.fromkeys(p for ps in own.values() for p in ps))
+        refuse(
+            f"--parameter {min(unknown)}: there is no such parameter; "
+            f"there is {known or 'none'}"
+        )
+    for name in chosen:
+        mine = [p for p in own[name] if p in values]
+        for row in itertools.product(*(values[p] for p in mine)):
+            yield name, dict(zip(mine, row, strict=True))
+
+
+def _parameters(f: Callable[..., Any]) -> tuple[str, ...]:
+    """The arguments after x that take numbers."""
+    definition = lookup(f)
+    if definition is not None:
+        return definition.parameters
+    return tuple(inspect.signature(f).parameters)[1:]
+
+
 def _jobs(
-    name: str, f: Callable[..., Any], dtype: str, orders: tuple[int, ...]
+    name: str,
+    f: Callable[..., Any],
+    parameters: dict[str, float],
+    dtype: str,
+    orders: tuple[int, ...],
+    samples: int,
+    around: Iterable[float],
 ) -> Iterator[Job]:
     """What to ask the oracle about one function in one dtype."""
     definition = lookup(f)
-    at = points(dtype, around=kinks(f))
+    none = np.zeros(1, jnp.dtype(dtype))
     if definition is not None and definition.pushforward is not None:
         note = "not elementwise: nothing measured"
-        yield Job(name, f, dtype, "x", orders, at, None, note)
+        yield Job(name, f, parameters, dtype, "x", orders, none, None, note)
         return
     try:
-        asked = question(f, dtype=dtype)
+        asked = question(f, parameters=parameters, dtype=dtype)
     except ValueError:
         note = "no formula: nothing proven"
-        yield Job(name, f, dtype, "x", orders, at, None, note)
+        yield Job(name, f, parameters, dtype, "x", orders, none, None, note)
         return
-    yield Job(name, f, dtype, "x", orders, at, asked)
+    near = (*landmarks(f, asked, dtype, **parameters), *around)
+    at = points(dtype, near, samples)
+    yield Job(name, f, parameters, dtype, "x", orders, at, asked)
     if 1 in orders:
         for parameter in trainable(f):
-            yield Job(name, f, dtype, parameter, (1,), at, asked)
+            yield Job(name, f, parameters, dtype, parameter, (1,), at, asked)
 
 
-def _answers(jobs: list[Job]) -> Iterator[tuple[Exact, ...] | str]:
+def _answers(
+    pieces: list[tuple[Job, np.ndarray]],
+) -> Iterator[tuple[Exact, ...] | str]:
     """The oracle's answers, in order, computed beside the measuring."""
-    asked = [
-        (j.asked, with_flushed(j.points, j.dtype), j.orders, j.dtype, j.wrt)
-        for j in jobs
-    ]
-    workers = min(os.cpu_count() or 1, len(jobs))
-    if len(jobs) < 3 or workers < 2:
-        for one in asked:
-            yield answer(*one)
+
+    def asked(job: Job, piece: np.ndarray) -> tuple[Any, ...]:
+        rows = with_flushed(piece, job.dtype)
+        return job.asked, rows, job.orders, job.dtype, job.wrt, job.quick
+
+    workers = min(os.cpu_count() or 1, len(pieces))
+    if len(pieces) < 3 or workers < 2:
+        for one in pieces:
+            yield answer(*asked(*one))
         return
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         ahead: deque[Future[tuple[Exact, ...] | str]] = deque()
         try:
-            for one in asked:
-                ahead.append(pool.submit(answer, *one))
+            for one in pieces:
+                ahead.append(pool.submit(answer, *asked(*one)))
                 if len(ahead) > 3 * workers:  # answers are large: not all at once
                     yield ahead.popleft().result()
             while ahead:
@@ -193,40 +290,60 @@ def _answers(jobs: list[Job]) -> Iterator[tuple[Exact, ...] | str]:
             pool.shutdown(cancel_futures=True)
 
 
-def _rows(job: Job, exact: tuple[Exact, ...] | str, against: str | None) -> list[Row]:
+def _measure(
+    job: Job, piece: np.ndarray, answers: tuple[Exact, ...], against: str | None
+) -> None:
+    """Add what one part of the points shows to what is known of a job."""
+    other = counterpart(job.function, against) if against else None
+    for order, exact in zip(job.orders, answers, strict=True):
+        where = (job.dtype, order, job.wrt, piece, exact, job.parameters)
+        before = job.found.get(order)
+        if not isinstance(before, Exception):
+            try:
+                found = compare(job.f, *where)
+                if job.quick and job.asked is not None:
+                    found = confirm(found, job.asked, job.dtype, order, job.wrt)
+                job.found[order] = merge(before, found) if before else found
+            except Exception as error:  # whatever a function raises is the finding
+                job.found[order] = error
+        theirs = _attempt(compare, other, *where)
+        known = job.theirs.get(order, theirs)
+        if order in job.theirs and known and theirs:
+            theirs = merge(known, theirs)
+        job.theirs[order] = theirs if known else None
+
+
+def _rows(job: Job, against: str | None) -> list[Row]:
     """The lines of the table for one job."""
     other = counterpart(job.function, against) if against else None
     rows = []
-    for n, order in enumerate(job.orders):
-        row = Row(job.function, job.dtype, order, job.wrt, note=job.note)
+    for order in job.orders:
+        row = Row(job.function, job.dtype, order, job.wrt, job.parameters)
+        row.note = job.note
         rows.append(row)
         if order == 0 or job.asked is None:
             row.residual_bytes = _attempt(residual_bytes, job.f, job.dtype)
             row.against_bytes = _attempt(residual_bytes, other, job.dtype)
         if job.asked is None:
-            row.order, row.verdict = job.orders[0], "not proven"
+            row.verdict = "not proven"
             return rows
-        if isinstance(exact, str):
-            row.verdict, row.note = "FAIL", exact
+        if job.note:
+            row.verdict = "FAIL"
             return rows
-        try:
-            _measure(row, job, exact[n])
-        except Exception as error:  # whatever a user's function raises is the finding
-            row.verdict, row.note = "FAIL", f"{type(error).__name__}: {error}"
+        found = job.found[order]
+        if isinstance(found, Exception):
+            row.verdict, row.note = "FAIL", f"{type(found).__name__}: {found}"
             continue
-        if other is not None:
-            arguments = (other, job.dtype, order, job.wrt, job.points, exact[n], {})
-            found = _attempt(compare, *arguments)
-            if found is not None:
-                row.against_max_ulp, row.against_wrong = found.max_ulp, found.wrong
+        _judge(row, job, found)
+        if theirs := job.theirs.get(order):
+            row.against_max_ulp, row.against_wrong = theirs.max_ulp, theirs.wrong
     return rows
 
 
-def _measure(row: Row, job: Job, exact: Exact) -> None:
+def _judge(row: Row, job: Job, found: Measurement) -> None:
     """Fill in what was found, and whether it is good enough."""
     order = row.order
     row.bound = _bound(job.dtype, order)
-    found = compare(job.f, job.dtype, order, job.wrt, job.points, exact, {})
     row.max_ulp, row.wrong = found.max_ulp, found.wrong
     row.at, row.got, row.wanted = found.worst_at, found.got, found.wanted
     row.within_051, row.within_1 = found.share_051, found.share_1
@@ -237,7 +354,9 @@ def _measure(row: Row, job: Job, exact: Exact) -> None:
     if found.wrong:
         notes.append(f"NaN or limit wrong at x = {_short(found.wrong_at, row.dtype)}")
     if order > 0:
-        problem = disagreement(job.f, job.dtype, order, job.wrt)
+        problem = disagreement(
+            job.f, job.dtype, order, job.wrt, parameters=job.parameters
+        )
         row.formula_grad = "differs" if problem else "ok"
         if problem and not notes:
             notes.append(" ".join(problem.split()))
@@ -313,12 +432,13 @@ def _cells(row: Row, against: str | None) -> list[str]:
     order = str(row.order) if row.wrt == "x" else f"{row.order} by {row.wrt}"
     if row.verdict == "not proven":
         order = ""
+    values = ", ".join(f"{n}={v:g}" for n, v in row.parameters.items())
     cells = [
-        row.function,
+        f"{row.function}({values})" if values else row.function,
         row.dtype,
         order,
         _ulps(row.max_ulp),
-        _short(row.at, row.dtype),
+        "\u2013" if row.max_ulp == 0 else _short(row.at, row.dtype),
         _percent(row.within_051),
         _percent(row.within_1),
         _percent(row.within_4),

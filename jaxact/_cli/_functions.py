@@ -30,6 +30,10 @@ def functions(names: Iterable[str]) -> dict[str, Callable[..., Any]]:
         try:
             found[name] = _imported(name) if ":" in name else catalogue.get(name)
         except ValueError as error:
+            word = name.rpartition(".")[2]
+            holding = [n for n in catalogue.names() if word in n.split("_")]
+            if holding:
+                refuse(f"no activation {name!r}; did you mean {' or '.join(holding)}?")
             refuse(str(error))
     return found
 

@@ -11,10 +11,10 @@ import numpy as np
 
 from .._core import lookup
 from .._formula import parse_formula
-from ._measure import compare, kinks, require_x64, with_flushed
+from ._measure import compare, kinks, landmarks, require_x64, with_flushed
 from ._oracle import exact_orders, question
 from ._points import points as sample
-from ._ulp import format_of
+from ._ulp import as_float64, round_to
 
 
 def assert_accurate(
@@ -24,6 +24,8 @@ def assert_accurate(
     orders: Iterable[int] = (0, 1, 2),
     *,
     formula: str | None = None,
+    around: Iterable[float] = (),
+    count: int = 2**15,
     **parameters: float,
 ) -> None:
     """Assert that values and derivatives are within an error of the exact ones.
@@ -38,6 +40,9 @@ def assert_accurate(
         dtypes: the dtypes to compute in.
         orders: 0 for the value, 1, 2, ... for the derivatives by x.
         formula: the formula in `x` and the parameters, for a function without one.
+        around: points whose neighbourhoods to measure as well: thresholds of a kernel.
+            Those of kinks and of the roots of the derivatives always are.
+        count: the size of the sample in float32 and float64.
         parameters: values of the parameters of `f`.
 
     Raises:
@@ -45,13 +50,14 @@ def assert_accurate(
         ValueError: there is no formula.
         RuntimeError: float64 without `jax_enable_x64`.
     """
-    orders = tuple(orders)
+    orders, around = tuple(orders), tuple(around)
     for dtype in dtypes:
         dtype = jnp.dtype(dtype).name
         bound = max_ulp[dtype] if isinstance(max_ulp, Mapping) else max_ulp
         require_x64(dtype)
-        at = sample(dtype, around=kinks(f, **parameters))
         asked = question(f, formula, parameters, dtype)
+        near = (*landmarks(f, asked, dtype, **parameters), *around)
+        at = sample(dtype, near, count)
         exact = exact_orders(asked, with_flushed(at, dtype), orders, dtype, "x")
         for order, expected in zip(orders, exact, strict=True):
             found = compare(f, dtype, order, "x", at, expected, parameters)
@@ -278,10 +284,9 @@ def _differing(got: np.ndarray, wanted: np.ndarray) -> np.ndarray:
 
 
 def _overflow(wanted: np.ndarray, dtype: Any) -> np.ndarray:
-    """What overflows in a dtype as the dtype has it."""
-    form = format_of(dtype)
-    over = np.abs(wanted) > form.largest
-    return np.where(over, np.copysign(form.overflow, wanted), wanted)
+    """What overflows when rounded to a dtype, as the dtype has it."""
+    rounded = as_float64(round_to(wanted, np.zeros_like(wanted), dtype))
+    return np.where(np.isfinite(rounded), wanted, rounded)
 
 
 def _distance(got: np.ndarray, wanted: np.ndarray) -> np.ndarray:

@@ -1,8 +1,19 @@
-"""Exact values, as the oracle returns them."""
+"""What the oracle is asked, and what it answers."""
 
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import numpy as np
+
+from .._formula import Formula
+
+
+class Question(NamedTuple):
+    """A formula with everything fixed but the points; small enough to send around."""
+
+    formula: Formula
+    parameters: dict[str, float]
+    domain: tuple[float, float]
 
 
 @dataclass(frozen=True, eq=False)

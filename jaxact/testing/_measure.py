@@ -1,9 +1,9 @@
 """How far an activation is from the exact result, on this machine."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
@@ -12,9 +12,10 @@ import numpy as np
 
 from .._core import lookup
 from ..transforms import derivative
-from ._exact import Exact
+from ._exact import Exact, Question
 from ._oracle import exact_orders, question
 from ._points import points as sample
+from ._roots import roots
 from ._ulp import as_float64, format_of, ulp_error
 
 
@@ -57,6 +58,7 @@ def measure(
     wrt: str = "x",
     formula: str | None = None,
     points: np.ndarray | None = None,
+    around: Iterable[float] = (),
     **parameters: float,
 ) -> Measurement:
     """Measure an activation against the oracle on this machine's default backend.
@@ -68,7 +70,8 @@ def measure(
         wrt: the variable of the derivative.
         formula: the formula in `x` and the parameters, for a function without one.
         points: where, an array of the dtype; `jaxact.testing.points` by default, with
-            the kinks of `f` among them.
+            the kinks of `f` and the roots of its derivatives among them.
+        around: more points whose neighbourhoods to measure: thresholds of a kernel.
         parameters: values of the parameters of `f`.
 
     Raises:
@@ -76,9 +79,9 @@ def measure(
         ValueError: there is no formula.
     """
     require_x64(dtype)
-    if points is None:
-        points = sample(dtype, around=kinks(f, **parameters))
     asked = question(f, formula, parameters, dtype)
+    if points is None:
+        points = sample(dtype, [*landmarks(f, asked, dtype, **parameters), *around])
     both = with_flushed(points, dtype)
     (exact,) = exact_orders(asked, both, (order,), dtype, wrt)
     return compare(f, dtype, order, wrt, points, exact, parameters)
@@ -90,6 +93,15 @@ def kinks(f: Callable[..., Any], **parameters: float) -> tuple[float, ...]:
     return () if definition is None else definition.kinks_at(**parameters)
 
 
+def landmarks(
+    f: Callable[..., Any], asked: Question, dtype: Any, **parameters: float
+) -> tuple[float, ...]:
+    """Where to look closely: the kinks of f and the roots of it and its derivatives."""
+    if jnp.dtype(dtype).itemsize <= 2:
+        return ()  # every pattern is measured anyway
+    return (*kinks(f, **parameters), *roots(asked, dtype))
+
+
 def require_x64(dtype: Any) -> None:
     """Refuse float64 where JAX would quietly compute in float32."""
     format_of(dtype)
@@ -98,11 +110,13 @@ def require_x64(dtype: Any) -> None:
 
 
 def with_flushed(points: np.ndarray, dtype: Any) -> np.ndarray:
-    """The points in two rows: as given, and as hardware may flush them to zero."""
+    """The points in rows: as given and, where that differs, as they may be flushed."""
     form = format_of(dtype)
-    smallest = float(jnp.finfo(form.wide).smallest_normal)
     wide = as_float64(points)
-    return np.stack([wide, np.where(np.abs(wide) < smallest, 0.0, wide)])
+    faint = np.abs(wide) < float(jnp.finfo(form.wide).smallest_normal)
+    if not (faint & (wide != 0)).any():
+        return wide[None]
+    return np.stack([wide, np.where(faint, 0.0, wide)])
 
 
 def evaluate(
@@ -113,8 +127,20 @@ def evaluate(
     parameters: dict[str, float],
 ) -> np.ndarray:
     """The value or a derivative of f at points, as JAX compiles it here."""
+    try:
+        hash(f)
+        compiled = _compiled(f, order, wrt, tuple(parameters.items()))
+    except TypeError:  # a callable, or a value, that cannot be hashed
+        compiled = _compiled.__wrapped__(f, order, wrt, tuple(parameters.items()))
+    return np.asarray(compiled(jnp.asarray(points)))
+
+
+@lru_cache(maxsize=64)
+def _compiled(
+    f: Callable[..., Any], order: int, wrt: str, parameters: tuple[Any, ...]
+) -> Callable[..., Any]:
     g = f if order == 0 else derivative(f, order, wrt)
-    return np.asarray(jax.jit(partial(g, **parameters))(jnp.asarray(points)))
+    return jax.jit(partial(g, **dict(parameters)))
 
 
 def compare(
@@ -135,7 +161,7 @@ def compare(
         raise TypeError(
             f"{name}: {jnp.dtype(dtype).name} in, {got.dtype.name} out (order {order})"
         )
-    error = np.minimum(ulp_error(got, exact[0]), ulp_error(got, exact[1]))
+    error = np.min([ulp_error(got, exact[row]) for row in range(len(exact.high))], 0)
     at = as_float64(points)
     if order:  # a constant slope need not be NaN where the value is already
         error = np.where(np.isnan(at), 0, error)
@@ -154,6 +180,39 @@ def compare(
         wrong=int(np.sum(~number)),
         wrong_at=math.nan if number.all() else float(at[np.argmin(number)]),
         count=error.size,
+    )
+
+
+def confirm(
+    found: Measurement, asked: Question, dtype: Any, order: int, wrt: str
+) -> Measurement:
+    """The same, its largest error measured once more against the oracle proper."""
+    at = np.asarray([found.worst_at]).astype(jnp.dtype(dtype))
+    got = np.asarray([found.got]).astype(jnp.dtype(dtype))
+    if not np.isfinite(as_float64(at)).all():
+        return found
+    (exact,) = exact_orders(asked, with_flushed(at, dtype), (order,), dtype, wrt)
+    error = min(float(ulp_error(got, exact[n])[0]) for n in range(len(exact.high)))
+    return replace(found, max_ulp=error, wanted=float(exact.rounded[0, 0]))
+
+
+def merge(a: Measurement, b: Measurement) -> Measurement:
+    """What was found at the points of both."""
+    larger = max(a, b, key=lambda m: (m.max_ulp, -abs(m.worst_at)))
+    count = a.count + b.count
+
+    def share(name: str) -> float:
+        within = [round(getattr(m, name) * m.count) for m in (a, b)]
+        return sum(within) / count
+
+    return replace(
+        larger,
+        share_051=share("share_051"),
+        share_1=share("share_1"),
+        share_4=share("share_4"),
+        wrong=a.wrong + b.wrong,
+        wrong_at=a.wrong_at if a.wrong else b.wrong_at,
+        count=count,
     )
 
 
