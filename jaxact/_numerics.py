@@ -18,6 +18,7 @@ from jax.core import Tracer
 from . import _polynomials
 from ._pairs import Pair, constant, pair, upper_half
 from ._pairs import shared as shared
+from ._precision import keeps_at_most
 
 
 class _Format(NamedTuple):
@@ -113,7 +114,7 @@ def exp_and_rest(x: Array) -> tuple[Array, Array]:
     """exp(x) and 1 - exp(x) of x <= 0."""
     k, mantissa = exp_parts(jnp.maximum(x, _format(x).smallest))
     scale = power_of_two(k)
-    rest = (1 - mantissa.head * scale) - mantissa.rest * scale
+    rest = (1 - mantissa.head * scale) - mantissa.tail() * scale
     return mantissa.value() * scale, rest
 
 
@@ -139,15 +140,22 @@ class Faint(NamedTuple):
 
     def times(self, factor: Array | float) -> Array:
         """factor * exp(x), for a modest factor."""
-        return self.scale(factor * self.mantissa.head + factor * self.mantissa.rest)
+        return self.scale(_product(factor, self.mantissa))
 
     def scale(self, product: Array) -> Array:
         """A product with the mantissa, times the power of two."""
         return product * self.lifted * self.drop
 
 
+def _product(factor: Array | float, p: Pair) -> Array:
+    return factor * p.head if p.rest is None else factor * p.head + factor * p.rest
+
+
 def faint_exp(x: Array, rest: Array | float = 0.0, extra_bits: int = 0) -> Faint:
     """exp(x + rest) of x <= 0, to be multiplied."""
+    if keeps_at_most(8):
+        root = exp(x / 2)
+        return Faint(Pair(root, None), root, 1.0)
     f = _format(x)
     k, mantissa = exp_parts(jnp.maximum(x, f.faint), rest, extra_bits)
     return Faint(mantissa, power_of_two(k + f.lift), 2.0**-f.lift)
@@ -161,7 +169,7 @@ def exp_times(x: Array, factor: Array | float, rest: Array | float = 0.0) -> Arr
     k, mantissa = exp_parts(jnp.maximum(x, lowest_argument(x)), rest)
     first = jnp.maximum(k, lowest)
     last = jnp.maximum(k - first, lowest - 1)
-    product = factor * mantissa.head + factor * mantissa.rest
+    product = _product(factor, mantissa)
     return product * power_of_two(first) * power_of_two(last)
 
 
@@ -195,8 +203,15 @@ def log1m(e: Array) -> Array:
     return -e * polynomial(_polynomials.LOG1M, -e)
 
 
+def pair_of(e: Array) -> Pair:
+    """A float of 0 to 1 as a pair for `one_plus`, which needs no split."""
+    return Pair(e, None if keeps_at_most(8) else jnp.zeros_like(e))
+
+
 def one_plus(e: Pair) -> Pair:
     """1 + e of 0 <= e <= 1."""
+    if e.rest is None:
+        return Pair(1 + e.head, None)
     head = upper_half(1 + e.value())
     return Pair(head, (e.head - (head - 1)) + e.rest)
 
@@ -204,6 +219,8 @@ def one_plus(e: Pair) -> Pair:
 def one_plus_magnitude(x: Array) -> Pair:
     """1 + |x|, or a number whose inverse square is 0."""
     a = jnp.minimum(magnitude(x), 2.0 ** (_bias(x) // 2 + 7))
+    if keeps_at_most(8):
+        return Pair(1 + a, None)
     head = upper_half(1 + a)
     large = a > 1  # the larger less the sum is exact
     return Pair(head, (jnp.where(large, a, 1) - head) + jnp.where(large, 1, a))
@@ -211,22 +228,30 @@ def one_plus_magnitude(x: Array) -> Pair:
 
 def one_minus(e: Pair) -> Pair:
     """1 - e of 0 <= e <= 1."""
+    if e.rest is None:
+        return Pair(1 - e.head, None)
     head = upper_half(1 - e.value())
     return Pair(head, ((1 - e.head) - head) - e.rest)
 
 
-def complement(e: Pair) -> Array:
-    """1 - e of 0 <= e <= 1, rounded once, also where it is too small for a pair."""
+def complement(x: Array, e: Pair) -> Array:
+    """1 - exp(x) of x <= 0, e being exp(x); also where it is too small for a pair."""
+    if e.rest is None:
+        return exp_and_rest(x)[1]
     return (1 - e.head) - e.rest
 
 
 def square(d: Pair) -> Array:
     """D * d, rounded once."""
+    if d.rest is None:
+        return d.head * d.head
     return d.head * d.head + d.rest * (2 * d.head + d.rest)
 
 
-def half_square(x: Array) -> tuple[Array, Array]:
-    """X * x / 2 as an exact head and a rest."""
+def half_square(x: Array) -> tuple[Array, Array | float]:
+    """x * x / 2 as an exact head and a rest."""
+    if keeps_at_most(8):
+        return x * x / 2, 0.0
     high = upper_half(x)
     return high * high / 2, (x - high) * (x + high) / 2
 
@@ -244,17 +269,14 @@ def gauss(a: Array) -> Faint:
 
 def logistic(x: Array) -> Array:
     """1 / (1 + exp(-x))."""
-    e = exp(-jnp.abs(x))
+    e = exp(-magnitude(x))
     return jnp.where(x < 0, e, 1) / (1 + e)
 
 
-def logistic_dx(x: Array, times: float = 1.0) -> Array:
-    """A power of two times exp(-x) / (1 + exp(-x))**2."""
-    tail = faint_exp(-magnitude(x))
-    e = tail.value()
-    d = one_plus(Pair(e, jnp.zeros_like(e)))
-    top = e if times == 1 else tail.scale(times * tail.mantissa.value())
-    return top / square(d)
+def logistic_dx(x: Array) -> Array:
+    """exp(-x) / (1 + exp(-x))**2."""
+    e = exp(-magnitude(x))
+    return e / square(one_plus(pair_of(e)))
 
 
 def logistic_dx2(x: Array, times: float = 1.0) -> Array:
@@ -262,8 +284,8 @@ def logistic_dx2(x: Array, times: float = 1.0) -> Array:
     tail = faint_exp(-magnitude(x), extra_bits=4)
     e = tail.pair()
     d = one_plus(e)
-    ratio, u = tail.mantissa.times(times) / (d * d * d), complement(e)
-    size = tail.scale(ratio.head * u + ratio.rest * u)  # a tiny u would have no rest
+    ratio, u = tail.mantissa.times(times) / (d * d * d), complement(-magnitude(x), e)
+    size = tail.scale(_product(u, ratio))  # a tiny u would have no rest
     return jnp.where(x < 0, size, -size)
 
 
@@ -276,7 +298,7 @@ def logistic_dx3(x: Array, times: float = 1.0) -> Array:
     return tail.scale(ratio.value() * times)
 
 
-def hypotenuse(x: Array, b: float | Array) -> tuple[Pair, Pair, Array, Array]:
+def hypotenuse(x: Array, b: float | Array) -> tuple[Array, Array, Array, Array]:
     """|x| and sqrt(x**2 + b), both times up * down, powers of two >= 1 and <= 1.
 
     They are scaled so that no square overflows or underflows; an infinite x is taken
@@ -288,13 +310,14 @@ def hypotenuse(x: Array, b: float | Array) -> tuple[Pair, Pair, Array, Array]:
     down = jnp.where((a > big) | (b > big * big), 2.0 ** -(middle + 7), 1)
     up = jnp.where((a < small) & (b < small * small), 2.0 ** (middle + 7), 1)
     down, up = down.astype(x.dtype), up.astype(x.dtype)
-    leg = pair(a * up * down)
-    other = pair(b * up * down * up * down)
-    return leg, (leg * leg + other).sqrt(), up, down
+    leg = a * up * down
+    return leg, shared(jnp.sqrt(leg * leg + b * up * down * up * down)), up, down
 
 
 def odd_cubic(a: Array, first: Pair, third: Pair) -> Pair:
     """first * a + third * a**3 of a >= 0, its head a whole float."""
+    if keeps_at_most(8):
+        return Pair(a * (first.value() + third.value() * (a * a)), None)
     high = upper_half(a)
     square = a * a
     head = upper_half(square)
@@ -302,7 +325,8 @@ def odd_cubic(a: Array, first: Pair, third: Pair) -> Pair:
     factor = first.value() + third.value() * square
     top = upper_half(factor)
     below = (first.head - top) + third.head * head
-    below = below + (first.rest + (third.rest * square + third.head * rest))
+    rests = third.tail() * square + third.head * rest
+    below = below + (first.tail() + rests)
     return Pair(high * top, (a - high) * factor + high * below)
 
 
@@ -318,8 +342,8 @@ def gated_dx(x: Array, v: Array, growth: Pair, rest: Array | float = 0.0) -> Arr
     tail = faint_exp(-v, -rest, extra_bits=4)
     e = tail.pair()
     d = one_plus(e)
-    below = tail.times((d.head - growth.head) + (d.rest - growth.rest))
-    above = d.head + (growth.value() * e.value() + d.rest)
+    below = tail.times((d.head - growth.head) + (d.tail() - growth.tail()))
+    above = d.head + (growth.value() * e.value() + d.tail())
     return jnp.where(x < 0, below, above) / square(d)
 
 

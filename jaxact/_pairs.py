@@ -3,6 +3,9 @@
 The head of a pair has half of the mantissa's bits, so that the product of two heads is
 exact; the rest carries what follows.  Sums, products and quotients are good to about
 ten bits more than one float, whether or not the backend fuses multiply and add.
+
+Where the result is rounded to 8 bits one float is plenty: a pair then has no rest, and
+the same kernel does ordinary arithmetic.
 """
 
 from dataclasses import dataclass
@@ -10,6 +13,8 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+
+from ._precision import keeps_at_most
 
 _BITS = {4: (np.int32, -(1 << 12)), 8: (np.int64, -(1 << 27))}
 
@@ -27,13 +32,19 @@ class Pair:
     """head + rest."""
 
     head: Array
-    rest: Array
+    rest: Array | None
 
     def value(self) -> Array:
         """The sum as one float, rounded once."""
-        return self.head + self.rest
+        return self.head if self.rest is None else self.head + self.rest
+
+    def tail(self) -> Array | float:
+        """The rest, 0 if there is none."""
+        return 0.0 if self.rest is None else self.rest
 
     def __add__(self, other: "Pair") -> "Pair":
+        if self.rest is None or other.rest is None:
+            return Pair(self.value() + other.value(), None)
         total = upper_half(self.value() + other.value())
         # the larger head less the total is exact, and so is adding the smaller
         first = jnp.abs(self.head) > jnp.abs(other.head)
@@ -42,23 +53,29 @@ class Pair:
         return _normal(total, ((large - total) + small) + (self.rest + other.rest))
 
     def __neg__(self) -> "Pair":
-        return Pair(-self.head, -self.rest)
+        return Pair(-self.head, None if self.rest is None else -self.rest)
 
     def __sub__(self, other: "Pair") -> "Pair":
         return self + -other
 
     def __mul__(self, other: "Pair") -> "Pair":
+        if self.rest is None or other.rest is None:
+            return Pair(self.value() * other.value(), None)
         rest = self.head * other.rest + self.rest * other.value()
         return _normal(self.head * other.head, rest)
 
     def __truediv__(self, other: "Pair") -> "Pair":
         bottom = other.value()
+        if self.rest is None or other.rest is None:
+            return Pair(shared(self.value() / bottom), None)
         head = upper_half(self.value() / bottom)
         left = (self.head - head * other.head) + (self.rest - head * other.rest)
         return Pair(head, shared(left / bottom))
 
     def sqrt(self) -> "Pair":
         """The square root, 0 at 0."""
+        if self.rest is None:
+            return Pair(shared(jnp.sqrt(self.head)), None)
         head = upper_half(jnp.sqrt(self.value()))
         left = (self.head - head * head) + self.rest
         safe = jnp.where(head > 0, head, 1)
@@ -66,7 +83,7 @@ class Pair:
 
     def times(self, power: Array | float) -> "Pair":
         """The pair times a power of two."""
-        return Pair(self.head * power, self.rest * power)
+        return Pair(self.head * power, None if self.rest is None else self.rest * power)
 
 
 def shared(quotient: Array) -> Array:
@@ -85,12 +102,16 @@ def _normal(total: Array, rest: Array) -> Pair:
 
 def pair(x: Array) -> Pair:
     """A float as a pair."""
+    if keeps_at_most(8):
+        return Pair(x, None)
     head = upper_half(x)
     return Pair(head, x - head)
 
 
 def constant(value: float, rest: float = 0.0, *, like: Array) -> Pair:
-    """Value + rest as a pair in the format of an array."""
+    """value + rest as a pair in the format of an array."""
+    if keeps_at_most(8):
+        return Pair(jnp.full_like(like, value), None)
     integer, mask = _BITS[like.dtype.itemsize]
     bits = np.asarray(value, like.dtype).view(integer) & integer(mask)
     head = float(bits.view(like.dtype))
@@ -99,6 +120,8 @@ def constant(value: float, rest: float = 0.0, *, like: Array) -> Pair:
 
 def where(condition: Array, a: Pair, b: Pair) -> Pair:
     """`jnp.where` of pairs."""
+    if a.rest is None or b.rest is None:
+        return Pair(jnp.where(condition, a.value(), b.value()), None)
     return Pair(
         jnp.where(condition, a.head, b.head), jnp.where(condition, a.rest, b.rest)
     )

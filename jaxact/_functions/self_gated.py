@@ -91,7 +91,7 @@ def gelu_tanh(x: Array) -> Array:
     if jnp.iscomplexobj(x):
         return x / 2 * (1 + jnp.tanh((_V1[0] * x + _V3[0] * x**3) / 2))
     v = _v(jnp.abs(_near(x)))
-    return num.gated(x, v.head, v.rest)
+    return num.gated(x, v.head, v.tail())
 
 
 @derivative_of(gelu_tanh)
@@ -100,7 +100,7 @@ def _gelu_tanh_dx(x: Array) -> Array:
     a = num.magnitude(x)
     v, third = _v(a), constant(3 * _V3[0], 3 * _V3[1], like=a)
     growth = num.odd_cubic(a, constant(*_V1, like=a), third)
-    return num.gated_dx(x, v.head, growth, v.rest)
+    return num.gated_dx(x, v.head, growth, v.tail())
 
 
 @derivative_of(gelu_tanh, order=2)
@@ -111,7 +111,7 @@ def _gelu_tanh_dx2(x: Array) -> Array:
     curve = constant(3.0, like=a) * third * (one * one)
     slope = first + curve
     return num.gated_dx2(
-        v.head, (first + curve.times(2)).times(2), one * slope * slope, v.rest
+        v.head, (first + curve.times(2)).times(2), one * slope * slope, v.tail()
     )
 
 
@@ -151,7 +151,7 @@ def _gelu_exact_dx(x: Array) -> Array:
     a = num.gauss_clip(jnp.abs(x))
     low, root = jnp.minimum(a, 1.6), constant(*_ROOT, like=a)
     middle = num.polynomial(poly.GELU_DX_MIDDLE, low - 1)
-    middle = middle * ((root.head - low) + root.rest)
+    middle = middle * ((root.head - low) + root.tail())
     u = jnp.maximum(a, 1.6)
     tail = num.polynomial(poly.GELU_DX_TAIL, num.shared((u - 2) / (u + 2))) * a
     below = jnp.where(a < 1.6, middle, -num.gauss(a).times(tail))
@@ -212,7 +212,7 @@ def mish(x: Array) -> Array:
     e, m = tail.value(), tail.mantissa
     h = jnp.where(below, e + e * e, 2 * e * e)
     h = num.shared(h / (2 * e + jnp.where(below, 2 + e * e, 1 + 2 * e * e)))
-    faint = tail.scale(num.modest(x) * (m.head + (m.rest - m.value() * h)))
+    faint = tail.scale(num.modest(x) * (m.head + (m.tail() - m.value() * h)))
     low, start = jnp.clip(x, -0.7, 0.7), float(np.asarray(0.6, x.dtype))
     middle = (0.6 - start) + low * num.polynomial(poly.MISH_MIDDLE, low)
     plain = jnp.where(jnp.abs(x) < 0.7, x * start + x * middle, x * (1 - h))

@@ -8,7 +8,8 @@ from jax import Array
 
 from .. import _numerics as num
 from .._core import activation, derivative_of
-from .._pairs import constant, pair, where
+from .._pairs import pair
+from .._precision import keeps_at_most
 
 
 @activation(holomorphic=True)
@@ -70,36 +71,45 @@ def squareplus(x: Array, b: float | Array = 4.0) -> Array:
     Reference:
         Barron (2021), arXiv:2112.11687
     """
-    a, root, up, down = num.hypotenuse(x, b)
-    # above 0 a sum, below 0 the conjugate, which has no difference to cancel
-    total = a + root
-    safe = where(total.head > 0, total, constant(1.0, like=x))
-    below = (pair(b * up) / safe).value() * (0.5 * down)
-    y = jnp.where(x < 0, below, total.value() * (0.5 / up / down))
-    return jnp.where(jnp.isinf(x), jnp.maximum(x, 0), y)
+    return _squareplus_parts(x, b)[0]
+
+
+def _squareplus_parts(x: Array, b: float | Array) -> tuple[Array, Array, Array, Array]:
+    """The value; sqrt(x**2 + b) times up * down; up; down."""
+    leg, root, up, down = num.hypotenuse(x, b)
+    above = (leg + root) * (0.5 / up / down)
+    # below 0 the conjugate, which has no difference to cancel, and then one step of
+    # Newton for y * (y + |x|) = b / 4, where the scaling is needed up but not down
+    b, a = b * up * up, leg / down
+    y = num.shared(b / jnp.where(root > 0, leg + root, 1) * (0.5 * down))
+    if not keeps_at_most(8):
+        head, a_head = num.upper_half(y), num.upper_half(a)
+        left = (b / 4 - head * a_head) - head * head - head * (a - a_head)
+        lift = num.lift(x)
+        y = (head * lift + left * lift / jnp.where(root > 0, 2 * y + a, 1)) / lift
+    y = jnp.where(x < 0, y / up, above)
+    return jnp.where(jnp.isinf(x), jnp.maximum(x, 0), y), root, up, down
 
 
 @derivative_of(squareplus)
 def _squareplus_dx(x: Array, b: Array) -> Array:
-    a, root, up, down = num.hypotenuse(x, b)
-    lift = num.lift(x)
-    below = (pair(b * up) / (root + a)).times(lift * down * up) / root
-    below = below.value() * (0.5 / lift) * down
-    return jnp.where(x < 0, below, 0.5 + (a / root).value() / 2)
+    y, root, up, down = _squareplus_parts(x, b)
+    return jnp.where(x == jnp.inf, 1, y / root * up * down)
 
 
 @derivative_of(squareplus, order=2)
 def _squareplus_dx2(x: Array, b: Array) -> Array:
-    _, root, up, down = num.hypotenuse(x, b)
-    lift = num.lift(x)
-    twice = (pair(b * up) / root).times(lift * down * up) / root
-    return (twice.times(down * up) / root).value() * (0.5 / lift) * down
+    leg, _, up, down = num.hypotenuse(x, b)
+    b, lift = b * up * up, num.lift(x)
+    square = pair(leg) * pair(leg) + pair(b * down * down)
+    ratio = pair(b * down).times(lift) / square / square.sqrt()
+    return ratio.value() * (0.5 / lift) * down * (up * down)
 
 
 @derivative_of(squareplus, wrt="b")
 def _squareplus_db(x: Array, b: Array) -> Array:
     _, root, up, down = num.hypotenuse(x, b)
-    return 0.25 / root.value() * up * down
+    return 0.25 / root * up * down
 
 
 @activation(kinks=(-1.0, 1.0), integers="weak")
@@ -166,6 +176,6 @@ def _log1mexp_dx(x: Array) -> Array:
 def _log1mexp_dx2(x: Array) -> Array:
     a = jnp.maximum(jnp.abs(x), 2.0**-30)
     tail = num.faint_exp(-a, extra_bits=4)
-    u = num.one_minus(tail.pair())
+    u = pair(num.complement(-a, tail.pair()))
     far = tail.scale((tail.mantissa / u / u).value())
     return jnp.where(x < 0, jnp.nan, -jnp.where(x < 2.0**-30, jnp.square(1 / x), far))

@@ -1,0 +1,30 @@
+"""How many bits of a kernel's result are kept: a half precision needs no last bits.
+
+Kernels compute in float32 for the half precisions too, and what they return is rounded
+once; the core says here to how many bits, and the shared pieces of `_numerics` take the
+short way where that is enough.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import jax.numpy as jnp
+
+_kept: ContextVar[int] = ContextVar("bits kept of a kernel's result", default=53)
+
+
+@contextmanager
+def rounded_to(dtype: Any) -> Iterator[None]:
+    """While a kernel is traced whose result is rounded to a dtype."""
+    token = _kept.set(jnp.finfo(dtype).nmant + 1)
+    try:
+        yield
+    finally:
+        _kept.reset(token)
+
+
+def keeps_at_most(bits: int) -> bool:
+    """Whether the result of the kernel that is being traced keeps so few bits."""
+    return _kept.get() <= bits
