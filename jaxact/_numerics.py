@@ -16,7 +16,7 @@ from jax import Array, lax
 from jax.core import Tracer
 
 from . import _polynomials
-from ._pairs import Pair, constant, pair, upper_half
+from ._pairs import Pair, constant, upper_half
 from ._pairs import shared as shared
 from ._precision import keeps_at_most
 

@@ -80,7 +80,7 @@ def _squareplus_parts(x: Array, b: float | Array) -> tuple[Array, Array, Array, 
     above = (leg + root) * (0.5 / up / down)
     # below 0 the conjugate, which has no difference to cancel, and then one step of
     # Newton for y * (y + |x|) = b / 4, where the scaling is needed up but not down
-    b, a = b * up * up, leg / down
+    b, a = b * up * up, num.shared(leg / down)
     y = num.shared(b / jnp.where(root > 0, leg + root, 1) * (0.5 * down))
     if not keeps_at_most(8):
         head, a_head = num.upper_half(y), num.upper_half(a)
