@@ -1,0 +1,90 @@
+"""Parameters from one extreme to the other, as numbers and as traced arrays."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxact import catalogue, leaky_relu
+from jaxact.testing import oracle, points, ulp_error
+from jaxact.testing._measure import compare, landmarks, with_flushed
+from jaxact.testing._oracle import exact_orders, question
+from jaxact.testing._ulp import as_float64
+
+VALUES = (1e-30, 1e-3, 0.3, 1.0, 7.5, 1e3, 1e30)
+SLOPES = (*VALUES, 0.0, -0.3)
+CASES = [
+    (name, parameter, value)
+    for name in catalogue.names()
+    for parameter in catalogue.info(name).parameters
+    for value in (SLOPES if parameter == "negative_slope" else VALUES)
+]
+
+# bounds in ULP that are not met, each with what is: (name, value, order, variable)
+LOOSER = {
+    # the quotient x / alpha is rounded before its exponential
+    ("celu", 7.5, 0, "x"): 2.3,  # 2.215 at x = -0.0038689163
+    ("celu", 1e3, 0, "x"): 2.5,  # 2.403 at x = -65.728546
+    ("celu", 7.5, 1, "alpha"): 3.8,  # 3.654 at x = -0.079145953
+    ("celu", 1e3, 1, "alpha"): 3.9,  # 3.771 at x = -63.436413
+    ("squareplus", 1e-3, 1, "x"): 3.9,  # 3.782 at x = -0.00011375648
+    # an intermediate result is subnormal, and flushed, where the last one is normal
+    ("squareplus", 1e-30, 0, "x"): 4100,  # 4033 at x = -2924813.5
+    ("squareplus", 1e-30, 1, "x"): 640,  # 608 at x = -4096
+    ("squareplus", 1e-30, 2, "x"): 4.5,  # 4.304 at x = 35.778091
+}
+# 0 * -inf is NaN; the limit is 0
+NAN = {("leaky_relu", 0.0, 0, "x"): -np.inf}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize(("name", "parameter", "value"), CASES)
+def test_accurate(name, parameter, value, dtype):
+    f, given = catalogue.get(name), {parameter: value}
+    asked = question(f, None, given, dtype)
+    if dtype == "float32":
+        at = points(dtype, landmarks(f, asked, dtype, **given), count=2**12)
+    else:
+        at = points(dtype)[::15]  # 15 is odd: every last bit, every exponent
+    for wrt, orders in {"x": (0, 1, 2), parameter: (1,)}.items():
+        answers = exact_orders(asked, with_flushed(at, dtype), orders, dtype, wrt)
+        for order, exact in zip(orders, answers, strict=True):
+            found = compare(f, dtype, order, wrt, at, exact, given)
+            bound = 0.51
+            if dtype == "float32":
+                bound = LOOSER.get((name, value, order, wrt), 3 if order else 2)
+            told = f"{name}({parameter}={value}), order {order} by {wrt}: {found}"
+            assert found.max_ulp <= bound, told
+            if found.wrong:
+                assert found.wrong == 1, told
+                assert NAN.get((name, value, order, wrt)) == found.wrong_at, told
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("slope", SLOPES)
+def test_a_slope_counts_the_same_as_a_number_and_traced(slope, dtype):
+    x = points(dtype, count=2**10)
+    size = np.abs(as_float64(x))  # subnormal numbers may count as 0
+    usual = np.isfinite(size) & (size >= float(jnp.finfo(dtype).smallest_normal))
+    x = jnp.asarray(x[usual][::3])
+
+    def with_number(x):
+        return leaky_relu(x, negative_slope=slope)
+
+    def tangent(f, *args):
+        ones = jnp.ones_like(x)
+        return jax.jvp(lambda x: f(x, *args), (x,), (ones,))[1]
+
+    def cotangent(f, *args):
+        y, pull = jax.vjp(lambda x: f(x, *args), x)
+        return pull(jnp.ones_like(y))[0]
+
+    for order, derive in ((0, lambda f, *a: f(x, *a)), (1, tangent), (1, cotangent)):
+        exact = oracle(leaky_relu, np.asarray(x), order, negative_slope=slope)
+        fixed = jax.jit(lambda derive=derive: derive(with_number))()
+        traced = jax.jit(lambda s, derive=derive: derive(leaky_relu, s))(slope)
+        for got in (fixed, traced):
+            assert got.dtype == x.dtype
+            error = ulp_error(np.asarray(got), exact)
+            worst = int(np.argmax(error))
+            assert error[worst] <= 0.51, (order, float(x[worst]), float(got[worst]))
