@@ -21,6 +21,7 @@ from jax.custom_derivatives import SymbolicZero
 from jax.extend.core.primitives import convert_element_type_p
 
 from ._formula import Formula, find_formula
+from ._precision import rounded_to
 
 F = TypeVar("F", bound=Callable[..., Any])
 Integers = Literal["float", "weak", "keep"]
@@ -460,7 +461,7 @@ def _apply(
     if not jnp.issubdtype(dtype, jnp.inexact):
         if definition.integers == "keep":
             return definition.kernels[()](**arrays, **constants)
-        dtype = jnp.result_type(dtype, float)
+        dtype = jnp.result_type(float)
         weak = weak or definition.integers == "weak"
     if jnp.issubdtype(dtype, jnp.complexfloating):
         # the derivatives are kernels for the real line: JAX differentiates this one
@@ -573,7 +574,8 @@ class _Call:
     def run(self, kernel: Callable[..., Any], arrays: Arrays) -> Array:
         """A kernel at `arrays`, its dtype and shape checked."""
         arguments = {n: self.argument(n, arrays) for n in _reads(kernel)}
-        given = kernel(**arguments)
+        with rounded_to(self.dtype):
+            given = kernel(**arguments)
         if not is_number(given, holomorphic=True):
             raise self.bad(kernel, describe(given), "an array")
         out = jnp.asarray(given)

@@ -123,7 +123,7 @@ def _along(
         slots = dict(static.fixed) | dict(zip(static.slots, arrays, strict=True))
         v = jnp.asarray(slots[static.variable])
         if not jnp.issubdtype(v.dtype, jnp.inexact):
-            v = v.astype(jnp.result_type(v, float))
+            v = v.astype(float)
         slots[static.variable] = v
 
         def call(slots: Mapping[Slot, Any]) -> Any:
