@@ -2,10 +2,12 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from jaxact._core import activation, definition_of, derivative_of
 from jaxact.testing import assert_accurate, assert_derivatives, measure
+from jaxact.testing._assertions import _overflow
 
 HALVES = ("bfloat16", "float16")
 BOUNDS = {"bfloat16": 0.51, "float16": 0.51, "float32": 4}
@@ -131,6 +133,60 @@ def test_nan_at_infinity():
             assert_accurate(silu, 1e9, formula=text, orders=[0])
         except AssertionError as error:
             raise AssertionError(str(error).replace("\n", " ")) from None
+
+
+def test_a_fault_next_to_a_root_alone():
+    @activation
+    def hump(x):
+        """hump(x) = x**3 - 2 * x"""
+        return x * x * x - 2 * x
+
+    @derivative_of(hump)
+    def _hump_dx(x):
+        fault = jnp.where(jnp.abs(jnp.abs(x) - 0.81649658) < 4e-7, 1e-4, 0)
+        return (3 * x * x - 2) + fault
+
+    with pytest.raises(
+        AssertionError, match=r"derivative 1[^\n]*\n  at x   -?0\.81649"
+    ):
+        assert_accurate(hump, 50, dtypes=["float32"], orders=[1])
+
+
+def test_a_fault_at_a_threshold_that_is_named():
+    @activation
+    def double(x):
+        """double(x) = 2 * x"""
+        return 2 * x + jnp.where(jnp.abs(x - 7.123) < 2e-6, 1e-3, 0)
+
+    assert_accurate(double, 1, dtypes=["float32"], orders=[0])
+    with pytest.raises(AssertionError, match=r"at x   7\.12"):
+        assert_accurate(double, 1, dtypes=["float32"], orders=[0], around=[7.123])
+
+
+def test_a_declared_third_derivative_is_compared():
+    def make(factor):
+        @activation
+        def cube(x):
+            """cube(x) = x**3"""
+            return x * x * x
+
+        derivative_of(cube)(lambda x: 3 * x * x)
+        derivative_of(cube, order=2)(lambda x: 6 * x)
+        derivative_of(cube, order=3)(lambda x: factor * jnp.ones_like(x))
+        return cube
+
+    assert_derivatives(make(6), dtypes=["float32"])
+    with pytest.raises(AssertionError, match="derivative 3 by x"):
+        assert_derivatives(make(6.1), dtypes=["float32"])
+
+
+def test_what_rounds_to_the_largest_number_is_no_overflow():
+    at = np.array([455.0, 464.0, 465.0, -465.0])
+    np.testing.assert_array_equal(
+        _overflow(at, "float8_e4m3fn"), [455, 464, np.nan, np.nan]
+    )
+    at = np.array([65519.9, 65520.0, -65520.0])
+    np.testing.assert_array_equal(_overflow(at, "float16"), [65519.9, np.inf, -np.inf])
 
 
 def test_the_message_names_all_there_is_to_know():

@@ -1,14 +1,22 @@
 """The check command, as a user runs it."""
 
+import importlib
 import json
+import signal
 import subprocess
 import sys
+import time
+from dataclasses import asdict
 from pathlib import Path
 
+import jax.numpy as jnp
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from jaxact._cli import app
+from jaxact.testing._exhaustive import examine
+from jaxact.testing._oracle import question
 
 MINE = '''
 import jax
@@ -102,6 +110,105 @@ def test_a_wrong_derivative_is_caught_and_placed(home):
     assert "2 not" in done.stdout
 
 
+def test_a_large_sample_in_pieces(home, monkeypatch):
+    monkeypatch.chdir(home)
+    monkeypatch.syspath_prepend(str(home))
+    monkeypatch.setattr("jaxact._cli._check._PIECE", 2**14)
+    arguments = ["check", "mine:wrong", "--dtype", "float32", "--samples", "50000"]
+    done = CliRunner().invoke(app, [*arguments, "--json", "rows.json"])
+    assert done.exit_code == 1
+    value, slope, _ = json.loads((home / "rows.json").read_text())["rows"]
+    assert value["max_ulp"] <= 0.5 and value["within_051"] == 1
+    assert slope["max_ulp"] > 1e6 and slope["within_051"] < 0.2
+    assert slope["verdict"] == "FAIL"
+
+
+def test_parameters_by_value(home):
+    done = jaxact("check", "mine:ramp", "--dtype", "float32", "--parameter",
+                  "slope=0.5", "--parameter", "slope=-3", "--json", "rows.json",
+                  cwd=home)  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = json.loads((home / "rows.json").read_text())["rows"]
+    assert [r["parameters"]["slope"] for r in rows] == 4 * [0.5] + 4 * [-3.0]
+    assert "mine:ramp(slope=-3)" in done.stdout
+    slopes = [line for line in done.stdout.splitlines() if "1 by slope" in line]
+    assert all("\u2013" in line and "nan" not in line for line in slopes)
+
+
+@pytest.fixture
+def few(home, monkeypatch):
+    """An exhaustive check of the first 48 K numbers, in three parts."""
+    monkeypatch.chdir(home)
+    monkeypatch.syspath_prepend(str(home))
+    for module in ("jaxact.testing._exhaustive", "jaxact._cli._check"):
+        monkeypatch.setattr(f"{module}.PATTERNS", 3 * 2**14)
+    monkeypatch.setattr("jaxact.testing._exhaustive.CHUNK", 2**14)
+    return home
+
+
+def test_exhaustive_goes_on_where_it_was(few):
+    arguments = ["check", "mine:wrong", "--exhaustive", "--order", "0", "--order", "1"]
+    state, rows = few / "state.json", few / "rows.json"
+    arguments += ["--state", str(state), "--json", str(rows)]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 1, done.output  # the slope of the last numbers is wrong
+    whole = json.loads(rows.read_text())["rows"]
+    assert [r["count"] for r in whole] == 2 * [3 * 2**14]
+    kept = json.loads(state.read_text())
+    entry = kept["jaxact exhaustive"]["mine:wrong"]
+    assert entry["next"] == 3 * 2**14
+
+    # as if it had been stopped after the first part
+    mine = importlib.import_module("mine")
+    asked = question(mine.wrong)
+    first = examine(mine.wrong, asked, (0, 1), {}, 0, 2**14)
+    entry["next"] = 2**14
+    for order, found in enumerate(first):
+        entry["found"][str(order)] = {k: str(v) for k, v in asdict(found).items()}
+        entry["found"][str(order)] |= {"wrong": found.wrong, "count": found.count}
+    state.write_text(json.dumps(kept))
+    assert CliRunner().invoke(app, arguments).exit_code == 1
+    assert json.loads(rows.read_text())["rows"] == whole
+
+    entry["version"] = "0"
+    state.write_text(json.dumps(kept))
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 2
+    assert "is of another version of mine:wrong" in done.stderr
+    state.write_text("{}")
+    assert "is no state" in CliRunner().invoke(app, arguments).stderr
+
+
+def test_one_wrong_number_among_all():
+    def double(x):
+        return jnp.where(x == 1.5000001, 3.1, 2 * x)
+
+    asked = question(double, "2 * x")
+    first = int(np.float32(1.5).view(np.uint32))
+    (found,) = examine(double, asked, (0,), {}, first - 2**17, first + 2**17)
+    assert found.worst_at == float(np.float32(1.5000001))
+    assert found.got == float(np.float32(3.1)) and found.count == 2**18
+    assert found.share_051 == 1 - 2**-18
+
+
+def test_an_interrupt_leaves_a_state_to_go_on_from(home):
+    state = home / "state.json"
+    command = [sys.executable, "-m", "jaxact", "check", "mine:ramp", "--exhaustive"]
+    running = subprocess.Popen(
+        [*command, "--state", str(state)], cwd=home, stdout=-1, stderr=-1, text=True
+    )
+    deadline = time.monotonic() + 120
+    while not state.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=120)
+    assert running.returncode == 130, err
+    assert "goes on there" in err and "mine:ramp" in out
+    (entry,) = json.loads(state.read_text())["jaxact exhaustive"].values()
+    assert 0 < entry["next"] < 2**32
+    assert {m["count"] for m in entry["found"].values()} == {entry["next"]}
+
+
 def test_what_has_no_formula_is_not_proven_and_no_failure(home):
     done = jaxact("check", "mine:unproven", "--dtype", "float32", cwd=home)
     assert done.returncode == 0
@@ -131,6 +238,14 @@ def test_against_another_library(home):
         (["mine:ramp", "--dtype", "bfloat61"], "did you mean bfloat16"),
         (["mine:ramp", "--dtype", "int32"], "'int32' is no floating dtype"),
         (["mine:ramp", "--dtype", "float64"], "float64 needs --x64"),
+        (["gelu"], "no activation 'gelu'; did you mean gelu_tanh or gelu_exact?"),
+        (["jaxact.gelu"], "did you mean gelu_tanh or gelu_exact?"),
+        (["mine:ramp", "--parameter", "b=1"], "no such parameter; there is slope"),
+        (["mine:ramp", "--parameter", "slope=x"], "expected NAME=NUMBER"),
+        (["--exhaustive"], "--exhaustive needs the names"),
+        (["mine:ramp", "--exhaustive", "--dtype", "float16"], "about float32 alone"),
+        (["mine:unproven", "--exhaustive"], "it has no formula"),
+        (["mine:ramp", "--state", "s"], "--state is for --exhaustive"),
         (["mine:ramp", "--order", "-1"], "orders are 0, 1, 2"),
         (["mine:ramp", "--against", "jax.nnn"], "--against jax.nnn"),
     ],

@@ -11,6 +11,9 @@ import pytest
 
 from jaxact import testing
 from jaxact._core import activation
+from jaxact.testing._oracle import exact_orders, question
+from jaxact.testing._panels import bulk
+from jaxact.testing._roots import roots
 from jaxact.testing._ulp import round_to
 
 SMALL = ("bfloat16", "float16", "float8_e4m3fn", "float8_e5m2")
@@ -335,3 +338,69 @@ def test_residuals_are_counted_by_the_element():
     assert testing.residual_bytes(jnp.exp) == 4
     assert testing.residual_bytes(jnp.exp, "bfloat16") == 2
     assert testing.residual_bytes(elu, alpha=0.5) == 4
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        SILU,
+        "x * erfc(-x / sqrt(2)) / 2",
+        "x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3)))",
+        "x * tanh(log(1 + exp(x)))",
+        "log(1 + exp(x))",
+        "(exp(x) - exp(-x)) / (exp(x) + exp(-x))",
+        "(x + sqrt(x**2 + 4)) / 2",
+        "x / (1 + abs(x))",
+        "x if x > 0.3 else sin(x) / 7",
+        "min(max((x + 1) / 3, 0), 1)",
+    ],
+)
+def test_polynomials_agree_with_points(text):
+    asked = question(plain, text)
+    at = testing.points("float32", around=(0.3, -1.0, 2.0), count=2**17)
+    at = np.unique(at[np.isfinite(at)].astype(np.float64))
+    found = bulk(asked, at, (0, 1, 2))
+    assert found.proven.mean() > 0.3  # the rest is for the oracle
+    near = np.abs(at[:, None] - [0.3, -1.0, 2.0]).min(axis=1) < 1e-5
+    some = np.random.default_rng(0).random(len(at)) < 0.005
+    told = np.flatnonzero(found.proven & (near | some))
+    exact = exact_orders(asked, at[told], (0, 1, 2), "float32", "x")
+    for order, wanted in enumerate(exact):
+        error = np.abs(found.values[order, told] - wanted.high)
+        allowed = np.maximum(2.0**-42 * np.abs(wanted.high), 2.0**-167)
+        assert (error <= allowed).all(), at[told][np.argmax(error / allowed)]
+
+
+def test_quick_answers_are_those_of_the_oracle():
+    asked = question(plain, SILU)
+    at = testing.points("float32", around=roots(asked, "float32"), count=2**14)
+    slow = exact_orders(asked, at, (0, 1, 2), "float32", "x")
+    quick = exact_orders(asked, at, (0, 1, 2), "float32", "x", quick=True)
+    for order, (a, b) in enumerate(zip(slow, quick, strict=True)):
+        np.testing.assert_allclose(a.high, b.high, rtol=2.0**-42, atol=2.0**-167)
+        normal = np.abs(a.high) > 2.0**-126
+        scales = a.root_scale[normal], b.root_scale[normal]
+        assert np.isfinite(scales[0]).sum() >= 100 * min(order, 1)
+        np.testing.assert_allclose(*scales, rtol=1e-6)
+
+
+def test_roots_are_neighbours_of_the_exact_ones():
+    at = roots(question(plain, SILU), "float32")
+    signs = {
+        n: np.sign(testing.oracle(plain, at, n, formula=SILU).high) for n in (1, 2)
+    }
+    assert 0 in at and len(at) == 6
+    for order, root in ((1, -1.2784645427610738), (2, 2.3993572805154675)):
+        nearest = min(at, key=lambda a, root=root: abs(a - root))
+        assert abs(nearest - root) <= float(testing.ulp(root, "float32"))
+        left = np.nextafter(np.float32(nearest), np.float32(-np.inf))
+        before = testing.oracle(plain, single(left), order, formula=SILU).high[0]
+        assert np.sign(before) == -signs[order][at.index(nearest)]
+    assert roots(question(plain, "exp(x)"), "float32") == ()
+
+
+def test_a_root_forgives_nothing_in_half_precision():
+    exact = testing.Exact(*np.array([[2.0**-20], [2.0**-20], [0.0], [1.0]]))
+    got = np.array([2.0**-20 + 2.0**-24])
+    assert testing.ulp_error(got.astype(np.float16), exact)[0] == 1
+    assert testing.ulp_error(got.astype(np.float32), exact)[0] == 0.5

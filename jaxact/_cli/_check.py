@@ -29,6 +29,7 @@ from rich.table import Table
 from .._core import lookup
 from ..testing._assertions import disagreement, trainable
 from ..testing._exact import Exact, Question
+from ..testing._exhaustive import PATTERNS, State, StateError, exhaust
 from ..testing._measure import (
     Measurement,
     compare,
@@ -63,6 +64,7 @@ class Row:
     within_1: float | None = None
     within_4: float | None = None
     wrong: int | None = None
+    count: int | None = None
     residual_bytes: float | None = None
     formula_grad: str = ""
     bound: float | None = None
@@ -144,6 +146,21 @@ def check(
             "roots are.  Repeatable."
         ),
     ] = None,
+    exhaustive: Annotated[
+        bool,
+        typer.Option(
+            "--exhaustive",
+            help="All 2^32 numbers of float32 instead of a sample, for the functions "
+            "named: some 20 minutes each for three orders on two cores, by polynomials "
+            "with proven remainders, to 2^-18 ULP.",
+        ),
+    ] = False,
+    state: Annotated[
+        Path | None,
+        typer.Option(
+            help="Keep what --exhaustive has done in a file, and go on there."
+        ),
+    ] = None,
     against: Annotated[
         str | None,
         typer.Option(help="A module to measure beside, such as jax.nn."),
@@ -173,7 +190,16 @@ def check(
             counterpart("", against)
         except ImportError as error:
             refuse(f"--against {against}: {error}")
+    if state and not exhaustive:
+        refuse("--state is for --exhaustive")
+    if exhaustive and not names:
+        refuse("--exhaustive needs the names of functions: each takes minutes")
+    if exhaustive and (against or x64 or around or set(dtype or ()) - {"float32"}):
+        refuse("--exhaustive is about float32 alone, at every point")
     chosen = functions(names or ())
+    if exhaustive:
+        _exhaust(chosen, parameter or (), orders, state, json_file)
+        return
     jobs = [
         job
         for name, values in _settings(chosen, parameter or ())
@@ -194,11 +220,72 @@ def check(
             progress.advance(task)
     for job in jobs:
         rows += _rows(job, against)
+    _report(rows, against, started, json_file)
+
+
+def _report(
+    rows: list[Row], against: str | None, started: float, json_file: Path | None
+) -> None:
+    """Show and write the rows; status 1 if a bound is broken."""
     _print(rows, against, time.perf_counter() - started)
     if json_file:
         json_file.write_text(_json(rows, against))
     if any(row.failed for row in rows):
         raise typer.Exit(1)
+
+
+def _exhaust(
+    chosen: dict[str, Callable[..., Any]],
+    options: Iterable[str],
+    orders: tuple[int, ...],
+    path: Path | None,
+    json_file: Path | None,
+) -> None:
+    """All numbers of float32; on Ctrl-C, what has been done so far."""
+    started = time.perf_counter()
+    none = np.zeros(1, np.float32)
+    jobs = []
+    for name, values in _settings(chosen, options):
+        try:
+            asked = question(chosen[name], parameters=values)
+        except ValueError as error:
+            refuse(f"--exhaustive: {error}")
+        jobs.append(
+            Job(name, chosen[name], values, "float32", "x", orders, none, asked)
+        )
+    log = Console(stderr=True)
+    with Progress(console=log, transient=True, disable=not log.is_terminal) as progress:
+        bars = [progress.add_task(_label(j), total=PATTERNS) for j in jobs]
+        done = 0
+        try:
+            kept = State(path)
+            for job, bar in zip(jobs, bars, strict=True):
+                assert job.asked is not None  # of what has no formula nothing is asked
+                run = exhaust(
+                    _label(job), job.f, job.asked, orders, job.parameters, kept
+                )
+                for done, found in run:
+                    job.found |= found
+                    progress.update(bar, completed=done)
+        except StateError as error:
+            refuse(f"--state: {error}")
+        except ArithmeticError as error:
+            refuse(f"--exhaustive: {error}")
+        except KeyboardInterrupt:
+            rows = [row for job in jobs if job.found for row in _rows(job, None)]
+            _print(rows, None, time.perf_counter() - started)
+            again = f"; the same with --state {path} goes on there" if path else ""
+            log.print(
+                f"stopped after {done:,} of {PATTERNS:,} numbers{again}", soft_wrap=True
+            )
+            raise typer.Exit(130) from None
+    _report([row for job in jobs for row in _rows(job, None)], None, started, json_file)
+
+
+def _label(job: Job | Row) -> str:
+    """The name, with the parameters that are set."""
+    values = ", ".join(f"{n}={v:g}" for n, v in job.parameters.items())
+    return f"{job.function}({values})" if values else job.function
 
 
 def _settings(
@@ -347,7 +434,7 @@ def _judge(row: Row, job: Job, found: Measurement) -> None:
     row.max_ulp, row.wrong = found.max_ulp, found.wrong
     row.at, row.got, row.wanted = found.worst_at, found.got, found.wanted
     row.within_051, row.within_1 = found.share_051, found.share_1
-    row.within_4 = found.share_4
+    row.within_4, row.count = found.share_4, found.count
     notes = []
     if found.max_ulp > row.bound:
         notes.append(f"over {row.bound:g} ULP at {_place(row)}")
@@ -432,9 +519,8 @@ def _cells(row: Row, against: str | None) -> list[str]:
     order = str(row.order) if row.wrt == "x" else f"{row.order} by {row.wrt}"
     if row.verdict == "not proven":
         order = ""
-    values = ", ".join(f"{n}={v:g}" for n, v in row.parameters.items())
     cells = [
-        f"{row.function}({values})" if values else row.function,
+        _label(row),
         row.dtype,
         order,
         _ulps(row.max_ulp),

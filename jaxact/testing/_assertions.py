@@ -83,7 +83,7 @@ def assert_derivatives(
     f: Callable[..., Any],
     *,
     formula: str | None = None,
-    orders: Iterable[int] = (1, 2),
+    orders: Iterable[int] | None = None,
     dtypes: Iterable[str] = ("float32", "bfloat16", "float16"),
     **parameters: float,
 ) -> None:
@@ -97,7 +97,7 @@ def assert_derivatives(
         f: an activation with a formula line or a definition, or any elementwise
             function.
         formula: the formula in `x` and the parameters, for a function without one.
-        orders: 1, 2, ...
+        orders: 1, 2, ...; by default 1 and 2, and those by x that `f` declares beyond.
         dtypes: the dtypes to compute in.
         parameters: values of the parameters of `f`.
 
@@ -107,6 +107,10 @@ def assert_derivatives(
         RuntimeError: float64 without `jax_enable_x64`.
     """
     variables = ("x", *trainable(f, formula))
+    definition = lookup(f)
+    declared = () if definition is None else definition.kernels
+    beyond = {len(path) for path in declared if set(path) == {"x"}} - {1, 2}
+    orders = (1, 2, *sorted(beyond)) if orders is None else tuple(orders)
     for dtype in dtypes:
         for order in orders:
             for wrt in variables:

@@ -312,6 +312,8 @@ def _root_scales(
         with np.errstate(all="ignore"):
             step = f / slope
             across = points - 2 * step
+            beside = np.nextafter(points, np.where(step > 0, -np.inf, np.inf))
+            across = np.where(across == points, beside, across)
             near = np.isfinite(slope) & (slope != 0)
             near &= np.abs(step) < np.abs(points) / 4
             near &= (across > asked.domain[0]) & (across < asked.domain[1])

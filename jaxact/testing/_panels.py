@@ -33,7 +33,7 @@ class Bulk(NamedTuple):
     """Values at many points, row n being the derivative of order n.
 
     Where `proven` is set, the rows asked for are within 2^-42 of their size or within
-    2^-167.  The last row has no bound.
+    2^-167.  The last row is within 2^-10 of its size, or NaN.
     """
 
     values: np.ndarray
@@ -145,7 +145,9 @@ class _Panels:
                 y *= t
                 y += a
             values[n] = y
-            if n in self.orders and bound > _FAINT:
+            if n not in self.orders:
+                values[n, np.abs(y) < 2.0**10 * bound] = np.nan
+            elif bound > _FAINT:
                 size = np.abs(y)
                 proven &= size * _RELATIVE >= bound
                 excess = bound / max(float(size.max()) * _RELATIVE, _FAINT)

@@ -90,9 +90,10 @@ def ulp_error(got: Any, exact: Any, dtype: Any = None) -> np.ndarray:
     """The error of `got` in units in the last place of a dtype at the exact value.
 
     Overflow counts as the next value after the largest.  A zero where the exact value
-    is below the smallest normal number is no error: hardware may flush it.  Near a root
-    of a derivative the unit is at least the rounding error of the largest term, as
-    `Exact.root_scale` has it.
+    is below the smallest normal number is no error: hardware may flush it.  In float32
+    and float64 the unit near a root of a derivative is at least the rounding error of
+    the largest term, as `Exact.root_scale` has it; smaller formats are computed in
+    float32, which leaves nothing to forgive.
 
     Args:
         got: the results.
@@ -113,8 +114,9 @@ def ulp_error(got: Any, exact: Any, dtype: Any = None) -> np.ndarray:
         exact = Exact.of(np.asarray(exact, np.float64))
     high, low = exact.high, np.where(np.isfinite(exact.high), exact.low, 0)
     unit = _spacing(high, form)
-    scale = np.where(np.isnan(exact.root_scale), 0, exact.root_scale)
-    unit = np.maximum(unit, scale * float(jnp.finfo(form.wide).eps))
+    if jnp.dtype(dtype).itemsize >= 4:
+        scale = np.where(np.isnan(exact.root_scale), 0, exact.root_scale)
+        unit = np.maximum(unit, scale * float(jnp.finfo(dtype).eps))
 
     with np.errstate(invalid="ignore", over="ignore"):
         over = np.isfinite(high) & (np.abs(high) > form.largest)
