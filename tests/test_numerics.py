@@ -1,0 +1,394 @@
+"""The pieces of kernels: against extended precision, operation by operation and fused.
+
+Eagerly every operation is rounded by itself; compiled, the backend may fuse a multiply
+with an add.  The bounds hold for both.
+"""
+
+import inspect
+import re
+from collections.abc import Callable
+from typing import Any
+
+import chex
+import jax
+import jax.numpy as jnp
+import minimax
+import mpmath as mp
+import numpy as np
+import pytest
+
+from jaxact import _numerics as num
+from jaxact import _pairs, _polynomials
+from jaxact._pairs import Pair
+from jaxact._precision import keeps_at_most, rounded_to
+
+Long: Any = np.longdouble
+FORMATS = ("float32", "float64")
+# how good the operations of pairs are: some eight bits more than one float
+BITS = {"float32": 32, "float64": 60}
+
+if np.finfo(Long).nmant < 63:
+    pytest.skip("the reference needs an 80-bit long double", allow_module_level=True)
+
+
+@pytest.fixture(params=FORMATS)
+def dtype(request):
+    with jax.enable_x64(request.param == "float64"):
+        yield request.param
+
+
+@pytest.fixture(params=["operation by operation", "compiled"])
+def run(request):
+    """A function that runs another on arrays, pairs as tuples, in numpy."""
+
+    def unpack(out: Any) -> Any:
+        if isinstance(out, Pair):
+            return out.head, out.rest
+        return tuple(map(unpack, out)) if isinstance(out, tuple) else out
+
+    def run(f: Callable[..., Any], *args: Any) -> Any:
+        def plain(*args: Any) -> Any:
+            return unpack(f(*args))
+
+        if request.param == "compiled":
+            return jax.tree.map(np.asarray, jax.jit(plain)(*args))
+        with jax.disable_jit():
+            return jax.tree.map(np.asarray, plain(*args))
+
+    return run
+
+
+def smallest(dtype):
+    return float(jnp.finfo(dtype).smallest_normal)
+
+
+def exact(pair):
+    head, rest = pair
+    return Long(head) + Long(rest)
+
+
+def ulps(got, want):
+    """The error in units in the last place of what is wanted, where that is normal."""
+    want = np.asarray(want, Long)
+    info = np.finfo(got.dtype)
+    normal = np.abs(want) >= Long(info.smallest_normal)
+    assert normal.sum() > 0.2 * want.size
+    _, exponent = np.frexp(want[normal])
+    unit = np.ldexp(Long(1), exponent - 1 - info.nmant)
+    return float(np.max(np.abs(Long(got[normal]) - want[normal]) / unit))
+
+
+def relative(got, want, floor=0.0):
+    """The largest relative error where what is wanted is not below `floor`."""
+    keep = np.abs(want) > floor
+    assert keep.sum() > 0.2 * want.size
+    return float(np.max(np.abs(got[keep] - want[keep]) / np.abs(want[keep])))
+
+
+def negative(dtype, lowest):
+    """Points from `lowest` to 0, dense and at every magnitude, and 0."""
+    tiny = np.log10(smallest(dtype))
+    magnitudes = np.logspace(tiny, np.log10(-lowest), 6_000)
+    return np.concatenate(
+        [np.linspace(lowest, 0, 20_000), -magnitudes[:-1], [-1e-7, -0.0]]
+    ).astype(dtype)
+
+
+def unit_interval(dtype, top=1.0):
+    return np.abs(negative(dtype, -top))
+
+
+# --- polynomials ---------------------------------------------------------------------
+
+
+def test_polynomials_are_those_that_the_script_prints(capsys):
+    minimax.main()
+    with open(_polynomials.__file__) as file:
+        assert capsys.readouterr().out == file.read()
+
+
+@pytest.mark.parametrize("name", minimax.TABLES)
+def test_printed_errors_hold_between_the_points_of_the_fit(name):
+    f, ends, *_ = minimax.TABLES[name]
+    source = inspect.getsource(_polynomials).partition(f"\n{name} = {{")[2]
+    printed = re.findall(r"# error (2\^-[\d.]+)", source)
+    for dtype, end, error in zip(FORMATS, (ends[1], ends[-1]), printed, strict=False):
+        coefficients = np.asarray(getattr(_polynomials, name)[dtype], dtype)
+        exactly = [mp.mpf(float(c)) for c in coefficients[::-1]]
+        low, high = mp.mpf(ends[0]), mp.mpf(end)
+        points = [low + (high - low) * i / 97 for i in range(98)]
+        errors = [abs(mp.polyval(exactly, x) / f(x) - 1) for x in points]
+        worst = float(mp.log(max(errors), 2))
+        # no better than printed by much, either: the worst is seen on any fine grid
+        assert -1.5 < worst + float(error.removeprefix("2^-")) < 0.1
+
+
+# --- exponentials --------------------------------------------------------------------
+
+
+def test_exp(dtype, run):
+    x = negative(dtype, -87.0 if dtype == "float32" else -708.0)
+    assert ulps(run(num.exp, x), np.exp(Long(x))) < 1.0
+
+
+def test_exp_of_the_far_tail(dtype, run):
+    x = np.asarray([-89.0, -745.5, -1e4, -np.finfo(dtype).max, -np.inf], dtype)
+    got = run(num.exp, x[(x < -700) | (dtype == "float32")])
+    assert np.all(got <= smallest(dtype)) and got[-1] == 0
+    assert np.isnan(run(num.exp, np.asarray([np.nan], dtype)))
+
+
+def test_expm1(dtype, run):
+    x = negative(dtype, -87.0)
+    assert ulps(run(num.expm1, x), np.expm1(Long(x))) < 1.6
+    assert run(num.expm1, np.asarray([-np.inf, -1e4], dtype)).tolist() == [-1, -1]
+
+
+def test_exp_and_rest(dtype, run):
+    x = negative(dtype, -87.0)
+    e, rest = run(num.exp_and_rest, x)
+    assert ulps(e, np.exp(Long(x))) < 1.0
+    assert ulps(rest, -np.expm1(Long(x))) < 1.6
+
+
+@pytest.mark.parametrize("extra_bits", [0, 4, 7])
+def test_exp_as_a_pair(dtype, run, extra_bits):
+    # with a rest of the argument that one float has no room for
+    x = np.linspace(-80, 0, 20_000).astype(dtype)
+    rest = (x * np.finfo(dtype).eps * 0.3).astype(dtype)
+
+    def f(x, rest):
+        return num.exp_parts(x, rest, extra_bits)
+
+    k, mantissa = run(f, x, rest)
+    got = exact(mantissa) * np.exp2(Long(k))
+    wanted = np.exp(Long(x) + Long(rest))
+    # the largest error; the usual one is two or three bits smaller
+    bits = np.finfo(dtype).nmant + {0: 1.4, 4: 3.0, 7: 4.9}[extra_bits]
+    error = relative(got, wanted)
+    assert error < 2.0**-bits
+    assert extra_bits or error > 2.0 ** -(bits + 1)
+    k, mantissa = run(lambda x: f(x, 0.0), x)  # so the rest counts
+    assert relative(exact(mantissa) * np.exp2(Long(k)), wanted) > 2.0**-bits
+
+
+def test_faint_exp_where_the_exponential_alone_underflows(dtype, run):
+    least = -87.0 if dtype == "float32" else -708.0
+    x = np.linspace(1.08 * least, least, 20_000).astype(dtype)
+    factor = np.linspace(2000.0, 1e5, x.size).astype(dtype)
+    wanted = Long(factor) * np.exp(Long(x))
+    got = run(lambda x, f: num.faint_exp(x).times(f), x, factor)
+    assert np.all(np.exp(x[:1000]).astype(dtype) < smallest(dtype))
+    assert ulps(got, wanted) < 2.0
+
+
+def test_exp_times_any_factor(dtype):
+    """A factor from the smallest to the largest, and a product that is normal."""
+    top = np.log(float(np.finfo(dtype).max))
+    x = np.linspace(-1.9 * top, 0, 20_000).astype(dtype)
+    log_factor = np.clip(-Long(x) - 0.5 * top, -0.9 * top, 0.95 * top)
+    factor = np.exp(log_factor).astype(dtype)
+    wanted = Long(factor) * np.exp(Long(x))
+    compiled = jax.jit(num.exp_times)  # a factor that is traced may be any number
+    assert ulps(np.asarray(compiled(x, factor)), wanted) < 2.0
+    assert ulps(np.asarray(jax.jit(num.exp_times)(x, -factor)), -wanted) < 2.0
+    largest = np.finfo(dtype).max
+    assert compiled(np.asarray(-np.inf, dtype), largest) == 0
+    assert compiled(np.asarray(-0.0, dtype), largest) == largest
+
+
+def test_gauss(dtype, run):
+    a = np.linspace(0, 13 if dtype == "float32" else 37, 20_000).astype(dtype)
+    wanted = np.exp(-Long(a) * Long(a) / 2)
+    got = run(lambda a: num.gauss(num.gauss_clip(a)).value(), a)
+    assert ulps(got, wanted) < 1.6
+
+
+# --- logarithms ----------------------------------------------------------------------
+
+
+def test_log1p(dtype, run):
+    e = unit_interval(dtype)
+    assert ulps(run(num.log1p, e), np.log1p(Long(e))) < 1.8
+
+
+def test_log1m(dtype, run):
+    e = unit_interval(dtype, 0.5)
+    assert ulps(run(num.log1m, e), np.log1p(-Long(e))) < 1.6
+
+
+# --- pairs ---------------------------------------------------------------------------
+
+
+def random_pairs(dtype, n=20_000, low=-6, high=6):
+    """Heads of both signs at several magnitudes, rests up to the last bit of a head."""
+    rng = np.random.default_rng(n)
+    size = np.exp2(rng.uniform(low, high, (2, n))) * rng.choice([-1, 1], (2, n))
+    half = (np.finfo(dtype).nmant + 1) // 2
+    rest = size * rng.uniform(-1, 1, (2, n)) * 2.0**-half
+    heads = np.asarray(_pairs.upper_half(jnp.asarray(size, dtype)))
+    rests = rest.astype(dtype)
+    return (heads[0], rests[0]), (heads[1], rests[1])
+
+
+def binary(op):
+    return lambda a, b: op(Pair(*a), Pair(*b))
+
+
+OPERATIONS = {
+    "add": lambda a, b: a + b,
+    "subtract": lambda a, b: a - b,
+    "multiply": lambda a, b: a * b,
+    "divide": lambda a, b: a / b,
+}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_arithmetic_of_pairs(dtype, run, name):
+    a, b = random_pairs(dtype)
+    op = OPERATIONS[name]
+    got, wanted = run(binary(op), a, b), op(exact(a), exact(b))
+    size = np.abs(exact(a)) + np.abs(exact(b))
+    apart = np.abs(wanted) > size / 8 if name in ("add", "subtract") else size > 0
+    error = np.abs(exact(got) - wanted)[apart] / np.abs(wanted[apart])
+    assert apart.sum() > 0.5 * size.size
+    assert float(error.max()) < 2.0 ** -BITS[dtype]
+    # what cancels loses no more than the larger term had
+    assert np.all(np.abs(exact(got) - wanted) <= np.maximum(size, np.abs(wanted))
+                  * 2.0 ** -BITS[dtype])  # fmt: skip
+    # the head is a half, so that products with it are exact
+    head = got[0]
+    assert np.array_equal(head, np.asarray(_pairs.upper_half(jnp.asarray(head))))
+    assert np.all(np.abs(got[1]) <= np.abs(head) * 2.0 ** (1 - BITS[dtype] // 3))
+
+
+def test_square_root_of_pairs(dtype, run):
+    a, _ = random_pairs(dtype)
+    positive = (np.abs(a[0]), a[1])
+    got = run(lambda p: Pair(*p).sqrt(), positive)
+    assert relative(exact(got), np.sqrt(exact(positive))) < 2.0 ** -BITS[dtype]
+    zero = np.zeros(3, dtype)
+    assert np.all(exact(run(lambda p: Pair(*p).sqrt(), (zero, zero))) == 0)
+
+
+def test_powers_of_two_signs_and_selections_are_exact(dtype, run):
+    a, b = random_pairs(dtype)
+    assert np.array_equal(exact(run(lambda p: -Pair(*p), a)), -exact(a))
+    assert np.array_equal(exact(run(lambda p: Pair(*p).times(0.125), a)), exact(a) / 8)
+    first = a[0] > 0
+    chosen = run(lambda c, a, b: _pairs.where(c, Pair(*a), Pair(*b)), first, a, b)
+    assert np.array_equal(exact(chosen), np.where(first, exact(a), exact(b)))
+    assert np.array_equal(run(lambda p: Pair(*p).value(), a), a[0] + a[1])
+
+
+def test_a_float_and_a_constant_as_a_pair(dtype, run):
+    x = np.concatenate([negative(dtype, -87.0), -negative(dtype, -87.0)])
+    x = x[(np.abs(x) > smallest(dtype) * 2.0**60) | (x == 0)]
+    head, rest = run(_pairs.pair, x)
+    assert np.array_equal(exact((head, rest)), Long(x))
+    # products of heads are exact
+    head = head[(np.abs(head) > 1e-15) | (head == 0)]
+    assert np.array_equal(Long(head * head), Long(head) * Long(head))
+    third = run(lambda x: _pairs.constant(1 / 3, 2.0**-54 / 3, like=x), x)
+    wanted = np.ones(x.size, Long) / 3
+    assert relative(exact(third), wanted) < 2.0 ** -BITS[dtype]
+
+
+def test_one_plus_is_exact(dtype, run):
+    e = unit_interval(dtype)
+    e = e[(e > 1e-12) | (e == 0)]  # so that a long double holds 1 + e
+    for p in ((e, np.zeros_like(e)), run(_pairs.pair, e)):
+        got = run(lambda p: num.one_plus(Pair(*p)), p)
+        e_long = Long(e) if dtype == "float32" else Long(e[e > 2.0**-10])
+        got = exact(got) if dtype == "float32" else exact(got)[e > 2.0**-10]
+        assert np.array_equal(got, 1 + e_long)
+
+
+def test_one_minus(dtype, run):
+    e = unit_interval(dtype)
+    got = exact(run(lambda e: num.one_minus(_pairs.pair(e)), e))
+    error = np.abs(got - (1 - Long(e)))
+    large = e >= 2.0 ** -(np.finfo(dtype).nmant // 2)
+    assert error[large].max() <= 2.0 ** -BITS[dtype]
+    assert error.max() <= 0.26 * float(np.finfo(dtype).eps)
+    assert np.array_equal(got[e >= 0.5], 1 - Long(e[e >= 0.5]))
+
+
+def test_one_plus_magnitude(dtype, run):
+    x = np.concatenate([negative(dtype, -1e6), -negative(dtype, -1e6)])
+    got = run(num.one_plus_magnitude, x)
+    assert relative(exact(got), 1 + np.abs(Long(x))) < 2.0 ** -BITS[dtype]
+    head, rest = run(num.one_plus_magnitude, np.asarray([np.inf, 1e38], dtype))
+    with np.errstate(over="ignore"):
+        assert np.all(np.isfinite(head)) and np.all(1 / (head + rest) ** 2 < 1e-37)
+
+
+def test_squares(dtype, run):
+    a, _ = random_pairs(dtype)
+    assert ulps(run(lambda p: num.square(Pair(*p)), a), exact(a) ** 2) < 0.75
+    x = np.linspace(-20, 20, 20_001).astype(dtype)
+    head, rest = run(num.half_square, x)
+    assert relative(exact((head, rest)), Long(x) ** 2 / 2) < 2.0 ** -BITS[dtype]
+
+
+def test_odd_cubic(dtype, run):
+    a = unit_interval(dtype, 16.0)
+    a = a[a > smallest(dtype) * 2.0**60]
+    c1, c3 = 1.5957691216057308, 0.07135481627260025
+
+    def f(a):
+        first, third = (_pairs.constant(c, like=a) for c in (c1, c3))
+        return num.odd_cubic(a, first, third)
+
+    wanted = Long(c1) * Long(a) + Long(c3) * Long(a) ** 3
+    assert relative(exact(run(f, a)), wanted) < 2.0 ** -BITS[dtype]
+
+
+# --- hypotenuse ----------------------------------------------------------------------
+
+
+def test_hypotenuse(dtype, run):
+    info = np.finfo(dtype)
+    tiny, huge = np.log10(float(info.smallest_normal)), np.log10(float(info.max))
+    rng = np.random.default_rng(0)
+    x = (10 ** rng.uniform(tiny, huge, 20_000)).astype(dtype)
+    b = (10 ** rng.uniform(tiny, huge, 20_000)).astype(dtype)
+    x[:8] = [0, 0, info.max, info.max, info.tiny, info.tiny, 1, 0]
+    b[:8] = [0, info.max, info.max, 0, 0, info.tiny, 0, 4]
+    leg, hypotenuse, up, down = run(num.hypotenuse, -x, b)
+    scale = Long(up) * Long(down)
+    wanted = np.sqrt(Long(x) ** 2 + Long(b)) * scale
+    assert np.all(np.isfinite(leg)) and np.all(np.isfinite(hypotenuse))
+    normal = Long(x) * scale >= float(info.smallest_normal)
+    assert np.array_equal(Long(leg[normal]), (Long(x) * scale)[normal])
+    assert np.all(leg[~normal] <= info.smallest_normal) and normal.mean() > 0.6
+    positive = wanted > 0
+    assert ulps(hypotenuse[positive], wanted[positive]) < 1.1
+    assert np.all(hypotenuse[~positive] == 0)
+    assert np.all(up >= 1) and np.all(down <= 1)
+    for power in (up, down):
+        assert np.all(np.frexp(power)[0] == 0.5)
+    leg, hypotenuse, *_ = run(num.hypotenuse, np.asarray([np.inf], dtype), b[:1])
+    assert leg == hypotenuse and np.isfinite(leg)
+
+
+# --- where 8 bits are kept -----------------------------------------------------------
+
+
+def test_eight_bits_take_one_float(run):
+    assert not keeps_at_most(8)
+    with rounded_to("bfloat16"):
+        assert keeps_at_most(8)
+        pairs = [_pairs.pair(jnp.float32(0.3)), num.faint_exp(jnp.float32(-1)).pair()]
+        for p in pairs:
+            assert p.rest is None and p.tail() == 0.0
+            for op in OPERATIONS.values():
+                assert op(p, p).rest is None
+    with rounded_to("float16"):
+        assert not keeps_at_most(8)
+    x = negative("float32", -80.0)
+    with rounded_to("bfloat16"):
+        got = run(lambda x: num.faint_exp(x).times(3.0), x)
+        dx = run(num.logistic_dx, x)
+    chex.assert_trees_all_close(got, 3 * np.exp(x), rtol=2**-15)
+    chex.assert_trees_all_close(dx, np.exp(x) / (1 + np.exp(x)) ** 2, rtol=2**-15)
