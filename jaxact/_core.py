@@ -574,7 +574,7 @@ class _Call:
     def run(self, kernel: Callable[..., Any], arrays: Arrays) -> Array:
         """A kernel at `arrays`, its dtype and shape checked."""
         arguments = {n: self.argument(n, arrays) for n in _reads(kernel)}
-        with rounded_to(self.dtype):
+        with rounded_to(self.dtype):  # few bits may be had in a shorter way
             given = kernel(**arguments)
         if not is_number(given, holomorphic=True):
             raise self.bad(kernel, describe(given), "an array")
