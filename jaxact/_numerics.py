@@ -51,6 +51,12 @@ def magnitude(x: Array) -> Array:
     return jnp.where(x < 0, -x, x)
 
 
+def finite(x: Array) -> Array:
+    """x, an infinite one replaced by the largest finite one."""
+    largest = float(jnp.finfo(x.dtype).max)
+    return jnp.clip(x, -largest, largest)
+
+
 def polynomial(table: dict[str, tuple[float, ...]], x: Array) -> Array:
     """A minimax polynomial of `_polynomials` at x."""
     return horner(table[x.dtype.name], x)
@@ -85,7 +91,7 @@ def exp_parts(
     if extra_bits == 0:
         r = r + left
         q = r + r * (r * horner((half, *more), r))
-        return k, Pair(jnp.ones_like(q), q)
+        return k, Pair(jnp.asarray(1, q.dtype), q)
     head = _on_grid(r)
     left = (r - head) + left
     r = head + left
@@ -205,7 +211,7 @@ def log1m(e: Array) -> Array:
 
 def pair_of(e: Array) -> Pair:
     """A float of 0 to 1 as a pair for `one_plus`, which needs no split."""
-    return Pair(e, None if keeps_at_most(8) else jnp.zeros_like(e))
+    return Pair(e, None if keeps_at_most(8) else jnp.asarray(0, e.dtype))
 
 
 def one_plus(e: Pair) -> Pair:
@@ -305,7 +311,7 @@ def hypotenuse(x: Array, b: float | Array) -> tuple[Array, Array, Array, Array]:
     for the largest finite one.
     """
     middle = _bias(x) // 2
-    a = jnp.minimum(magnitude(x), float(jnp.finfo(x.dtype).max))
+    a = magnitude(finite(x))
     big, small = 2.0 ** (middle - 3), 2.0 ** (13 - middle)
     down = jnp.where((a > big) | (b > big * big), 2.0 ** -(middle + 7), 1)
     up = jnp.where((a < small) & (b < small * small), 2.0 ** (middle + 7), 1)

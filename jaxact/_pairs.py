@@ -76,10 +76,10 @@ class Pair:
         """The square root, 0 at 0."""
         if self.rest is None:
             return Pair(shared(jnp.sqrt(self.head)), None)
-        head = upper_half(jnp.sqrt(self.value()))
+        root = shared(jnp.sqrt(self.value()))
+        head = upper_half(root)
         left = (self.head - head * head) + self.rest
-        safe = jnp.where(head > 0, head, 1)
-        return Pair(head, shared(left / (2 * safe + left / (2 * safe))))
+        return Pair(head, shared(left / jnp.where(root > 0, head + root, 1)))
 
     def times(self, power: Array | float) -> "Pair":
         """The pair times a power of two."""
@@ -109,13 +109,17 @@ def pair(x: Array) -> Pair:
 
 
 def constant(value: float, rest: float = 0.0, *, like: Array) -> Pair:
-    """value + rest as a pair in the format of an array."""
+    """value + rest as a pair of scalars in the format of an array.
+
+    Scalars, because XLA hoists what is made of whole arrays of constants out of loops.
+    """
+    whole = np.asarray(value, like.dtype)
     if keeps_at_most(8):
-        return Pair(jnp.full_like(like, value), None)
+        return Pair(jnp.asarray(whole), None)
     integer, mask = _BITS[like.dtype.itemsize]
-    bits = np.asarray(value, like.dtype).view(integer) & integer(mask)
-    head = float(bits.view(like.dtype))
-    return Pair(jnp.full_like(like, head), jnp.full_like(like, value - head + rest))
+    head = (whole.view(integer) & integer(mask)).view(like.dtype)
+    left = np.asarray(value - float(head) + rest, like.dtype)
+    return Pair(jnp.asarray(head), jnp.asarray(left))
 
 
 def where(condition: Array, a: Pair, b: Pair) -> Pair:

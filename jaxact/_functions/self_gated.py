@@ -151,7 +151,8 @@ def _gelu_exact_dx(x: Array) -> Array:
     a = num.gauss_clip(jnp.abs(x))
     low, root = jnp.minimum(a, 1.6), constant(*_ROOT, like=a)
     middle = num.polynomial(poly.GELU_DX_MIDDLE, low - 1)
-    middle = middle * ((root.head - low) + root.tail())
+    # the minimum only keeps XLA from adding the two constants
+    middle = middle * (jnp.minimum(root.head - low, 1) + root.tail())
     u = jnp.maximum(a, 1.6)
     tail = num.polynomial(poly.GELU_DX_TAIL, num.shared((u - 2) / (u + 2))) * a
     below = jnp.where(a < 1.6, middle, -num.gauss(a).times(tail))

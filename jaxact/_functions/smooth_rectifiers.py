@@ -94,7 +94,8 @@ def _squareplus_parts(x: Array, b: float | Array) -> tuple[Array, Array, Array, 
 @derivative_of(squareplus)
 def _squareplus_dx(x: Array, b: Array) -> Array:
     y, root, up, down = _squareplus_parts(x, b)
-    return jnp.where(x == jnp.inf, 1, y / root * up * down)
+    ratio = num.shared(num.finite(x) * up * down / root)
+    return jnp.where(ratio > -0.6, 0.5 + ratio / 2, y / root * up * down)
 
 
 @derivative_of(squareplus, order=2)
