@@ -37,6 +37,7 @@ def inside(name, *points):
     return jnp.asarray([abs(p) if positive else p for p in points], jnp.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("dtype", ULP)
 def test_accurate_in_half(name, dtype):
@@ -50,6 +51,7 @@ def test_accurate_in_float32(name):
     assert_accurate(f, 3, ["float32"], [1, 2])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_accurate_in_float64(name):
     with jax.enable_x64(True):

@@ -17,6 +17,8 @@ MACHINE_PATH = re.compile(
     r"(?<![\w.:/])(/(home|root|Users|tmp|usr|opt|work|var|mnt)/|~/)|\b[A-Z]:\\\\?\w"
 )
 
+pytestmark = pytest.mark.slow
+
 
 class ThisInterpreter(AsyncKernelManager):
     """Runs every kernel in the Python of the tests: none needs to be installed."""

@@ -11,6 +11,8 @@ from jaxact.testing._measure import compare, landmarks, with_flushed
 from jaxact.testing._oracle import exact_orders, question
 from jaxact.testing._ulp import as_float64
 
+pytestmark = pytest.mark.slow
+
 VALUES = (1e-30, 1e-3, 0.3, 1.0, 7.5, 1e3, 1e30)
 SLOPES = (*VALUES, 0.0, -0.3)
 CASES = [

@@ -13,6 +13,8 @@ from jaxact.testing._measure import evaluate, with_flushed
 from jaxact.testing._oracle import exact_orders, question
 from jaxact.testing._ulp import as_float64
 
+pytestmark = pytest.mark.slow
+
 NAMES = catalogue.names()
 # what is allowed, in ULP, by order
 BOUNDS = {
