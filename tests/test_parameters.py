@@ -29,11 +29,6 @@ LOOSER = {
     ("celu", 1e3, 0, "x"): 2.5,  # 2.403 at x = -65.728546
     ("celu", 7.5, 1, "alpha"): 3.8,  # 3.654 at x = -0.079145953
     ("celu", 1e3, 1, "alpha"): 3.9,  # 3.771 at x = -63.436413
-    ("squareplus", 1e-3, 1, "x"): 3.9,  # 3.782 at x = -0.00011375648
-    # an intermediate result is subnormal, and flushed, where the last one is normal
-    ("squareplus", 1e-30, 0, "x"): 4100,  # 4033 at x = -2924813.5
-    ("squareplus", 1e-30, 1, "x"): 640,  # 608 at x = -4096
-    ("squareplus", 1e-30, 2, "x"): 4.5,  # 4.304 at x = 35.778091
 }
 # 0 * -inf is NaN; the limit is 0
 NAN = {("leaky_relu", 0.0, 0, "x"): -np.inf}
@@ -47,7 +42,7 @@ def test_accurate(name, parameter, value, dtype):
     if dtype == "float32":
         at = points(dtype, landmarks(f, asked, dtype, **given), count=2**12)
     else:
-        at = points(dtype)[::15]  # 15 is odd: every last bit, every exponent
+        at = points(dtype)[::31]  # odd, so every last bit; and every exponent
     for wrt, orders in {"x": (0, 1, 2), parameter: (1,)}.items():
         answers = exact_orders(asked, with_flushed(at, dtype), orders, dtype, wrt)
         for order, exact in zip(orders, answers, strict=True):
