@@ -13,7 +13,6 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
-from jax.core import Tracer
 
 from . import _polynomials
 from ._pairs import Pair, constant, upper_half
@@ -82,7 +81,8 @@ def exp_parts(
 ) -> tuple[Array, Pair]:
     """k and 1 + q with exp(x + rest) = 2**k * (1 + q), |q| < 0.42.
 
-    q alone is good to one float; with `extra_bits` 4 or 7 the pair is to as many more.
+    q alone is good to one float; with `extra_bits` 4 or 7 the pair is, on the average,
+    to as many more.
     """
     f = _format(x)
     k = jnp.round(x * (1 / math.log(2)))
@@ -169,7 +169,7 @@ def faint_exp(x: Array, rest: Array | float = 0.0, extra_bits: int = 0) -> Faint
 
 def exp_times(x: Array, factor: Array | float, rest: Array | float = 0.0) -> Array:
     """factor * exp(x + rest) of x <= 0."""
-    if not isinstance(factor, Tracer):  # a default: modest
+    if not isinstance(factor, Array):  # a default: modest
         return faint_exp(x, rest).times(factor)
     lowest = 1 - _bias(x)
     k, mantissa = exp_parts(jnp.maximum(x, lowest_argument(x)), rest)

@@ -6,7 +6,6 @@ the backward pass keeps the output, which the next layer keeps anyway, and nothi
 
 import jax.numpy as jnp
 from jax import Array
-from jax.core import Tracer
 
 from .._core import activation, derivative_of
 
@@ -101,7 +100,7 @@ def leaky_relu(x: Array, negative_slope: float | Array = 0.01) -> Array:
 @derivative_of(leaky_relu)
 def _leaky_relu_dx(x: Array, y: Array, negative_slope: Array) -> Array:
     # a slope that is given may be negative: only under the default does y tell x's sign
-    told = x if isinstance(negative_slope, Tracer) else y
+    told = x if isinstance(negative_slope, Array) else y
     below = (told < 0) if told is x else jnp.signbit(told)
     return jnp.where(jnp.isnan(told), told, jnp.where(below, negative_slope, 1))
 

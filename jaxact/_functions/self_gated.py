@@ -182,7 +182,7 @@ def gelu(x: Array, approximate: bool = True) -> Array:
     Raises:
         TypeError: `x` is no array or number of real dtype.
     """
-    if getattr(x, "weak_type", isinstance(x, (bool, int, float))):
+    if getattr(x, "weak_type", type(x) in (bool, int, float)):
         x = jnp.asarray(x, jnp.result_type(x, float))  # not weakly typed, as in jax.nn
     return gelu_tanh(x) if approximate else gelu_exact(x)
 
