@@ -248,7 +248,7 @@ def complement(x: Array, e: Pair) -> Array:
 
 
 def square(d: Pair) -> Array:
-    """D * d, rounded once."""
+    """d * d, rounded once."""
     if d.rest is None:
         return d.head * d.head
     return d.head * d.head + d.rest * (2 * d.head + d.rest)
