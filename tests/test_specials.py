@@ -75,15 +75,8 @@ def test_specials(name, dtype):
 
 
 ODD = ("identity", "tanh", "soft_sign", "hard_tanh")
-FLIPPED = {("elu", "+0"), ("selu", "+0"), ("tanh", "-0")}
 ZEROS = [
-    pytest.param(
-        name,
-        word,
-        marks=[pytest.mark.xfail(reason="the sign of 0 is lost")]
-        if (name, word) in FLIPPED
-        else [],
-    )
+    (name, word)
     for name in NAMES
     for word in ("+0", "-0")
     if word == "+0" or name in ODD

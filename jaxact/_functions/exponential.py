@@ -31,7 +31,8 @@ def elu(x: Array, alpha: float | Array = 1.0) -> Array:
     Reference:
         Clevert, Unterthiner, Hochreiter (2015), arXiv:1511.07289
     """
-    return jnp.where(x > 0, x, alpha * num.expm1(jnp.minimum(x, 0)))
+    # x at 0 too, for the sign of a zero
+    return jnp.where(x >= 0, x, alpha * num.expm1(jnp.minimum(x, 0)))
 
 
 @derivative_of(elu)
@@ -124,7 +125,8 @@ def selu(x: Array) -> Array:
     Reference:
         Klambauer, Unterthiner, Mayr, Hochreiter (2017), arXiv:1706.02515
     """
-    return jnp.where(x > 0, _SCALE * x, _SCALE * _ALPHA * num.expm1(jnp.minimum(x, 0)))
+    below = _SCALE * _ALPHA * num.expm1(jnp.minimum(x, 0))
+    return jnp.where(x >= 0, _SCALE * x, below)
 
 
 @derivative_of(selu)

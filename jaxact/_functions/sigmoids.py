@@ -88,7 +88,8 @@ def tanh(x: Array) -> Array:
     middle = x + x * (square * num.polynomial(poly.TANH_MIDDLE, square))
     e = num.exp(-2 * a)
     outer = 1 - 2 * e / (1 + e)
-    return jnp.where(a < 0.6, middle, jnp.sign(x) * outer)
+    y = jnp.where(a < 0.6, middle, jnp.sign(x) * outer)
+    return jnp.where(x == 0, x, y)  # the sum loses the sign of a zero
 
 
 @derivative_of(tanh)
