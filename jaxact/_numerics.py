@@ -126,7 +126,9 @@ def exp_and_rest(x: Array) -> tuple[Array, Array]:
 
 def expm1(x: Array) -> Array:
     """exp(x) - 1 of x <= 0."""
-    return -exp_and_rest(x)[1]
+    k, mantissa = exp_parts(jnp.maximum(x, _format(x).smallest))
+    scale = power_of_two(k)
+    return (mantissa.head * scale - 1) + mantissa.tail() * scale
 
 
 class Faint(NamedTuple):

@@ -31,8 +31,7 @@ def elu(x: Array, alpha: float | Array = 1.0) -> Array:
     Reference:
         Clevert, Unterthiner, Hochreiter (2015), arXiv:1511.07289
     """
-    # x at 0 too, for the sign of a zero
-    return jnp.where(x >= 0, x, alpha * num.expm1(jnp.minimum(x, 0)))
+    return jnp.where(x > 0, x, alpha * num.expm1(jnp.minimum(x, 0)))
 
 
 @derivative_of(elu)
@@ -126,7 +125,7 @@ def selu(x: Array) -> Array:
         Klambauer, Unterthiner, Mayr, Hochreiter (2017), arXiv:1706.02515
     """
     below = _SCALE * _ALPHA * num.expm1(jnp.minimum(x, 0))
-    return jnp.where(x >= 0, _SCALE * x, below)
+    return jnp.where(x > 0, _SCALE * x, below)
 
 
 @derivative_of(selu)
