@@ -8,6 +8,8 @@ from ._core import pushforward_of as pushforward_of
 from ._functions.exponential import celu as celu
 from ._functions.exponential import elu as elu
 from ._functions.exponential import selu as selu
+from ._functions.log_probabilities import log1mexp as log1mexp
+from ._functions.log_probabilities import log_sigmoid as log_sigmoid
 from ._functions.rectifiers import identity as identity
 from ._functions.rectifiers import leaky_relu as leaky_relu
 from ._functions.rectifiers import relu as relu
@@ -22,12 +24,10 @@ from ._functions.self_gated import silu as silu
 from ._functions.self_gated import swish as swish
 from ._functions.sigmoids import hard_sigmoid as hard_sigmoid
 from ._functions.sigmoids import hard_tanh as hard_tanh
-from ._functions.sigmoids import log_sigmoid as log_sigmoid
 from ._functions.sigmoids import sigmoid as sigmoid
 from ._functions.sigmoids import soft_sign as soft_sign
 from ._functions.sigmoids import sparse_sigmoid as sparse_sigmoid
 from ._functions.sigmoids import tanh as tanh
-from ._functions.smooth_rectifiers import log1mexp as log1mexp
 from ._functions.smooth_rectifiers import softplus as softplus
 from ._functions.smooth_rectifiers import sparse_plus as sparse_plus
 from ._functions.smooth_rectifiers import squareplus as squareplus

@@ -11,38 +11,41 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
-import numpy as np
 from jax import Array, lax
 
 from . import _polynomials
-from ._pairs import Pair, constant, upper_half
-from ._pairs import shared as shared
+from ._pairs import Pair, constant, integer_like, shared, upper_half
 from ._precision import keeps_at_most
 
 
 class _Format(NamedTuple):
     """What the pieces need to know of a floating-point format."""
 
-    integer: type
-    mantissa: int  # stored bits
-    bias: int
     ln2_high: float  # so few bits that k * ln2_high is exact
     ln2_low: float
     smallest: float  # exp of it and of everything below counts as 0
     faint: float  # exp of it and of everything below is 0 times a modest factor
-    lift: int  # a power of two that keeps such products from underflow
+    faint_lift: int  # a power of two that keeps such products from underflow
 
 
-_LN2 = (0.693145751953125, 1.42860682030941723e-06)
-_LN2_64 = (0.693147180369123816, 1.90821492927058770e-10)
 _FORMATS = {
-    4: _Format(np.int32, 23, 127, *_LN2, -88.0, -118.0, 64),
-    8: _Format(np.int64, 52, 1023, *_LN2_64, -709.0, -800.0, 512),
+    4: _Format(0.693145751953125, 1.42860682030941723e-06, -88.0, -118.0, 64),
+    8: _Format(0.693147180369123816, 1.90821492927058770e-10, -709.0, -800.0, 512),
 }
 
 
 def _format(x: Array) -> _Format:
     return _FORMATS[x.dtype.itemsize]
+
+
+def _mantissa(x: Array) -> int:
+    """How many bits of it are stored."""
+    return jnp.finfo(x.dtype).nmant
+
+
+def _bias(x: Array) -> int:
+    """What is added to an exponent when it is stored."""
+    return jnp.finfo(x.dtype).maxexp - 1
 
 
 def magnitude(x: Array) -> Array:
@@ -71,8 +74,7 @@ def horner(coefficients: Sequence[float], x: Array) -> Array:
 
 def power_of_two(k: Array) -> Array:
     """2**k of a whole k from -bias to bias; the lowest gives 0."""
-    f = _format(k)
-    bits = (k.astype(f.integer) + f.bias) << f.mantissa
+    bits = (k.astype(integer_like(k)) + _bias(k)) << _mantissa(k)
     return lax.bitcast_convert_type(bits, k.dtype)
 
 
@@ -106,7 +108,7 @@ def exp_parts(
 
 def _on_grid(r: Array) -> Array:
     """r rounded so that 1 + r is exact, and half a mantissa."""
-    steps = 2.0 ** (_format(r).mantissa // 2)
+    steps = 2.0 ** (_mantissa(r) // 2)
     return jnp.round(r * steps) * (1 / steps)
 
 
@@ -166,7 +168,7 @@ def faint_exp(x: Array, rest: Array | float = 0.0, extra_bits: int = 0) -> Faint
         return Faint(Pair(root, None), root, 1.0)
     f = _format(x)
     k, mantissa = exp_parts(jnp.maximum(x, f.faint), rest, extra_bits)
-    return Faint(mantissa, power_of_two(k + f.lift), 2.0**-f.lift)
+    return Faint(mantissa, power_of_two(k + f.faint_lift), 2.0**-f.faint_lift)
 
 
 def exp_times(x: Array, factor: Array | float, rest: Array | float = 0.0) -> Array:
@@ -192,13 +194,9 @@ def modest(x: Array) -> Array:
     return jnp.clip(x, -limit, limit)
 
 
-def _bias(x: Array) -> int:
-    return _format(x).bias
-
-
 def lift(x: Array) -> float:
     """A power of two that keeps the rests of small quotients from underflow."""
-    return 2.0 ** (_format(x).mantissa + 1)
+    return 2.0 ** (_mantissa(x) + 1)
 
 
 def log1p(e: Array) -> Array:
@@ -339,7 +337,7 @@ def odd_cubic(a: Array, first: Pair, third: Pair) -> Pair:
 
 
 def gated(x: Array, v: Array, rest: Array | float = 0.0) -> Array:
-    """X * logistic(sign(x) * (v + rest)) for v >= 0."""
+    """x * logistic(sign(x) * (v + rest)) for v >= 0."""
     tail = faint_exp(-v, -rest)
     top = jnp.where(x < 0, tail.times(modest(x)), x)
     return top / (1 + tail.value())

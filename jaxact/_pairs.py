@@ -9,6 +9,7 @@ the same kernel does ordinary arithmetic.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -16,15 +17,21 @@ from jax import Array, lax
 
 from ._precision import keeps_at_most
 
-_BITS = {4: (np.int32, -(1 << 12)), 8: (np.int64, -(1 << 27))}
+
+def integer_like(x: Any) -> Any:
+    """The integer type of the size of a floating-point array's elements."""
+    return np.dtype(f"int{8 * x.dtype.itemsize}").type
+
+
+def _upper_mask(x: Any) -> Any:
+    """The bits of the upper half of the mantissa, and all above."""
+    return integer_like(x)(-(1 << ((jnp.finfo(x.dtype).nmant + 2) // 2)))
 
 
 def upper_half(x: Array) -> Array:
     """x with the lower half of its mantissa cleared: its square is exact."""
-    integer, mask = _BITS[x.dtype.itemsize]
-    return lax.bitcast_convert_type(
-        lax.bitcast_convert_type(x, integer) & integer(mask), x.dtype
-    )
+    bits = lax.bitcast_convert_type(x, integer_like(x)) & _upper_mask(x)
+    return lax.bitcast_convert_type(bits, x.dtype)
 
 
 @dataclass(frozen=True)
@@ -116,8 +123,7 @@ def constant(value: float, rest: float = 0.0, *, like: Array) -> Pair:
     whole = np.asarray(value, like.dtype)
     if keeps_at_most(8):
         return Pair(jnp.asarray(whole), None)
-    integer, mask = _BITS[like.dtype.itemsize]
-    head = (whole.view(integer) & integer(mask)).view(like.dtype)
+    head = (whole.view(integer_like(like)) & _upper_mask(like)).view(like.dtype)
     left = np.asarray(value - float(head) + rest, like.dtype)
     return Pair(jnp.asarray(head), jnp.asarray(left))
 

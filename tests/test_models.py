@@ -94,8 +94,8 @@ def run_nnx(activation: Activation) -> tuple[Array, Any]:
     return y, nnx.to_pure_dict(grads)
 
 
-def run_linen(activation: Activation) -> tuple[Array, Any]:
-    model = LinenMlp(activation)
+def run_pure(model: Any) -> tuple[Array, Any]:
+    """A model of Linen or Haiku: a pair of pure functions, init and apply."""
 
     @jax.jit
     def step(params: Any, x: Array) -> tuple[Array, Any]:
@@ -105,19 +105,16 @@ def run_linen(activation: Activation) -> tuple[Array, Any]:
         return apply(params), jax.grad(lambda p: jnp.mean(apply(p) ** 2))(params)
 
     return step(model.init(KEY, X), X)
+
+
+def run_linen(activation: Activation) -> tuple[Array, Any]:
+    model = LinenMlp(activation)
+    return run_pure(model)
 
 
 def run_haiku(activation: Activation) -> tuple[Array, Any]:
     model = hk.without_apply_rng(hk.transform(lambda x: HaikuMlp(activation)(x)))
-
-    @jax.jit
-    def step(params: Any, x: Array) -> tuple[Array, Any]:
-        def apply(params: Any) -> Any:
-            return model.apply(params, x)
-
-        return apply(params), jax.grad(lambda p: jnp.mean(apply(p) ** 2))(params)
-
-    return step(model.init(KEY, X), X)
+    return run_pure(model)
 
 
 def run_equinox(activation: Activation) -> tuple[Array, Any]:

@@ -3,17 +3,16 @@
 import json
 import math
 import os
-import platform
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import jax
 from rich import box
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from ._report import console, provenance
 
 Number = float | None
 
@@ -98,9 +97,7 @@ def print_all(
     speeds: Sequence[Speed], overheads: Sequence[Overhead], models: Sequence[Model]
 ) -> None:
     """The tables, what could not be run, and where it was measured."""
-    out = Console()
-    if not out.is_terminal:
-        out = Console(width=1000)  # nothing is cut; a table takes what it needs
+    out = console()
     rows = [*speeds, *means(speeds)]
     for dtype, size in dict.fromkeys((r.dtype, r.size) for r in speeds):
         here = [r for r in rows if (r.dtype, r.size) == (dtype, size)]
@@ -114,7 +111,8 @@ def print_all(
             what = row.model if isinstance(row, Model) else row.function
             out.print(f"[red]{escape(f'{what} {row.dtype}: {row.note}')}[/red]")
     out.print(
-        f"{jax.default_backend()} ({_device()}, {os.cpu_count()} CPUs), "
+        f"{jax.default_backend()} ({jax.devices()[0].device_kind}, "
+        f"{os.cpu_count()} CPUs), "
         f"jax {jax.__version__}",
         highlight=False,
     )
@@ -128,14 +126,7 @@ def to_json(
 ) -> str:
     """The rows and what they were measured with."""
     report = {
-        "versions": {
-            "jaxact": version("jaxact"),
-            "jax": jax.__version__,
-            "python": platform.python_version(),
-            **versions,
-        },
-        "backend": jax.default_backend(),
-        "device": _device(),
+        **provenance(**versions),
         "cpus": os.cpu_count(),
         "rows": [asdict(row) for row in speeds],
         "means": [asdict(row) for row in means(speeds)],
@@ -199,10 +190,6 @@ def _group(row: Speed) -> tuple[str, int, str]:
 def _mean(values: Iterable[Number]) -> Number:
     logs = [math.log(value) for value in values if value is not None]
     return math.exp(sum(logs) / len(logs)) if logs else None
-
-
-def _device() -> str:
-    return jax.devices()[0].device_kind
 
 
 def _speed_table(title: str, rows: Sequence[Speed]) -> Table:

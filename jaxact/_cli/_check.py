@@ -5,13 +5,11 @@ import itertools
 import json
 import math
 import os
-import platform
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Any
@@ -42,6 +40,7 @@ from ..testing._measure import (
 from ..testing._oracle import answer, question
 from ..testing._points import points
 from ._functions import counterpart, dtype_name, functions, refuse
+from ._report import console, provenance
 
 _PIECE = 2**18  # points at a time: what bounds the memory
 _HALF, _SINGLE, _DOUBLE = 0.51, (2.0, 3.0), 4.0  # ULP; float32: value, derivatives
@@ -483,9 +482,7 @@ def _short(value: float | None, dtype: str) -> str:
 
 def _print(rows: list[Row], against: str | None, seconds: float) -> None:
     """The table, and a line that says whether all is well."""
-    out = Console()
-    if not out.is_terminal:
-        out = Console(width=1000)  # nothing is cut; the table takes what it needs
+    out = console()
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for title in ("function", "dtype", "order"):
         table.add_column(title, no_wrap=True)
@@ -561,13 +558,7 @@ def _whole(value: float | None) -> str:
 def _json(rows: list[Row], against: str | None) -> str:
     """The rows and what they were measured with."""
     report = {
-        "versions": {
-            "jaxact": version("jaxact"),
-            "jax": jax.__version__,
-            "python": platform.python_version(),
-        },
-        "backend": jax.default_backend(),
-        "device": jax.devices()[0].device_kind,
+        **provenance(),
         "against": against,
         "rows": [
             {

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 from jax import Array
 
 from .. import _numerics as num
-from .. import _polynomials
+from .. import _polynomials as poly
 from .._core import activation, derivative_of
+from .._pairs import upper_half
 
 
 @activation(kinks=(0.0,), integers="weak")
@@ -79,7 +80,7 @@ def _ratio(x: Array, alpha: Array) -> tuple[Array, Array]:
     """x / alpha of x <= 0, and the rest that its rounding leaves."""
     low = num.lowest_argument(x)
     z = jnp.maximum(x / alpha, low)
-    z_high, alpha_high = num.upper_half(z), num.upper_half(alpha)
+    z_high, alpha_high = upper_half(z), upper_half(alpha)
     rest = (x - z_high * alpha_high) - z_high * (alpha - alpha_high)
     rest = (rest - (z - z_high) * alpha) / alpha
     return z, jnp.where(z > low, rest, 0)
@@ -100,7 +101,7 @@ def _celu_dx2(x: Array, alpha: Array) -> Array:
 @derivative_of(celu, wrt="alpha")
 def _celu_dalpha(x: Array, alpha: Array) -> Array:
     z = jnp.maximum(jnp.minimum(x, 0) / alpha, num.lowest_argument(x))
-    near = -z * z * num.polynomial(_polynomials.CELU_TAIL, jnp.maximum(z, -1))
+    near = -z * z * num.polynomial(poly.CELU_TAIL, jnp.maximum(z, -1))
     return jnp.where(z > -1, near, num.expm1(z) - num.exp_times(z, 1.0) * z)
 
 

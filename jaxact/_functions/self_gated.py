@@ -13,7 +13,7 @@ from jax import Array
 from .. import _numerics as num
 from .. import _polynomials as poly
 from .._core import activation, derivative_of
-from .._pairs import Pair, constant, pair, where
+from .._pairs import Pair, constant, pair, shared, where
 
 
 @activation(holomorphic=True)
@@ -138,7 +138,7 @@ def gelu_exact(x: Array) -> Array:
     below = num.polynomial(poly.GELU_MIDDLE, jnp.minimum(a, 1) - 0.5)
     middle = x * jnp.where(x < 0, below, 1 - below)
     u = jnp.maximum(a, 1)
-    tail = num.polynomial(poly.GELU_TAIL, num.shared((u - 2) / (u + 2)))
+    tail = num.polynomial(poly.GELU_TAIL, shared((u - 2) / (u + 2)))
     return jnp.where(a < 1, middle, jnp.maximum(x, 0) - num.gauss(a).times(tail))
 
 
@@ -154,7 +154,7 @@ def _gelu_exact_dx(x: Array) -> Array:
     # the minimum only keeps XLA from adding the two constants
     middle = middle * (jnp.minimum(root.head - low, 1) + root.tail())
     u = jnp.maximum(a, 1.6)
-    tail = num.polynomial(poly.GELU_DX_TAIL, num.shared((u - 2) / (u + 2))) * a
+    tail = num.polynomial(poly.GELU_DX_TAIL, shared((u - 2) / (u + 2))) * a
     below = jnp.where(a < 1.6, middle, -num.gauss(a).times(tail))
     return jnp.where(x > 0, 1 - below, below)
 
@@ -212,7 +212,7 @@ def mish(x: Array) -> Array:
     tail = num.faint_exp(-jnp.abs(x))
     e, m = tail.value(), tail.mantissa
     h = jnp.where(below, e + e * e, 2 * e * e)
-    h = num.shared(h / (2 * e + jnp.where(below, 2 + e * e, 1 + 2 * e * e)))
+    h = shared(h / (2 * e + jnp.where(below, 2 + e * e, 1 + 2 * e * e)))
     faint = tail.scale(num.modest(x) * (m.head + (m.tail() - m.value() * h)))
     low, start = jnp.clip(x, -0.7, 0.7), float(np.asarray(0.6, x.dtype))
     middle = (0.6 - start) + low * num.polynomial(poly.MISH_MIDDLE, low)

@@ -109,40 +109,6 @@ def _tanh_dx3(x: Array) -> Array:
     return num.logistic_dx3(2 * x, times=16.0)
 
 
-@activation(holomorphic=True)
-def log_sigmoid(x: Array) -> Array:
-    """Logarithm of the sigmoid, a log-probability from a score.
-
-    log_sigmoid(x) = -log(1 + exp(-x))
-
-    Derivative: sigmoid(-x); second: -sigmoid'(x).  x far below 0, -exp(-x) far above.
-
-    Args:
-        x: an array or number of real or complex dtype; integers count as float32.
-
-    Raises:
-        TypeError: `x` is no array or number.
-    """
-    if jnp.iscomplexobj(x):
-        return -jnp.logaddexp(-x, jnp.zeros_like(x))
-    return jnp.minimum(x, 0) - num.log1p(num.exp(-jnp.abs(x)))
-
-
-@derivative_of(log_sigmoid)
-def _log_sigmoid_dx(x: Array) -> Array:
-    return num.logistic(-x)
-
-
-@derivative_of(log_sigmoid, order=2)
-def _log_sigmoid_dx2(x: Array) -> Array:
-    return -num.logistic_dx(x)
-
-
-@derivative_of(log_sigmoid, order=3)
-def _log_sigmoid_dx3(x: Array) -> Array:
-    return -num.logistic_dx2(x)
-
-
 @activation(kinks=(0.0,))
 def soft_sign(x: Array) -> Array:
     """Softsign: a sigmoid with algebraic tails.

@@ -8,7 +8,7 @@ from jax import Array
 
 from .. import _numerics as num
 from .._core import activation, derivative_of
-from .._pairs import pair
+from .._pairs import pair, shared, upper_half
 from .._precision import keeps_at_most
 
 
@@ -80,10 +80,10 @@ def _squareplus_parts(x: Array, b: float | Array) -> tuple[Array, Array, Array, 
     above = (leg + root) * (0.5 / up / down)
     # below 0 the conjugate, which has no difference to cancel, and then one step of
     # Newton for y * (y + |x|) = b / 4, where the scaling is needed up but not down
-    b, a = b * up * up, num.shared(leg / down)
-    y = num.shared(b / jnp.where(root > 0, leg + root, 1) * (0.5 * down))
+    b, a = b * up * up, shared(leg / down)
+    y = shared(b / jnp.where(root > 0, leg + root, 1) * (0.5 * down))
     if not keeps_at_most(8):
-        head, a_head = num.upper_half(y), num.upper_half(a)
+        head, a_head = upper_half(y), upper_half(a)
         left = (b / 4 - head * a_head) - head * head - head * (a - a_head)
         lift = num.lift(x)
         y = (head * lift + left * lift / jnp.where(root > 0, 2 * y + a, 1)) / lift
@@ -94,7 +94,7 @@ def _squareplus_parts(x: Array, b: float | Array) -> tuple[Array, Array, Array, 
 @derivative_of(squareplus)
 def _squareplus_dx(x: Array, b: Array) -> Array:
     y, root, up, down = _squareplus_parts(x, b)
-    ratio = num.shared(num.finite(x) * up * down / root)
+    ratio = shared(num.finite(x) * up * down / root)
     return jnp.where(ratio > -0.6, 0.5 + ratio / 2, y / root * up * down)
 
 
@@ -142,41 +142,3 @@ def _sparse_plus_dx(x: Array) -> Array:
 @derivative_of(sparse_plus, order=2)
 def _sparse_plus_dx2(x: Array) -> Array:
     return jnp.maximum(jnp.sign(1 - jnp.abs(x)), 0) / 2
-
-
-@activation(domain={"x": (0.0, float("inf"))})
-def log1mexp(x: Array) -> Array:
-    """log(1 - exp(-x)) for x > 0: the log-probability of the complement.
-
-    log1mexp(x) = log(1 - exp(-x))
-
-    Derivative: 1 / (exp(x) - 1); second: -exp(x) / (exp(x) - 1)**2.  -inf at 0 and NaN
-    below, where it is not defined; 0 at inf.
-
-    Args:
-        x: an array or number of real dtype; integers count as float32.
-
-    Raises:
-        TypeError: `x` is no array or number of real dtype.
-
-    Reference:
-        Maechler (2012), Accurately computing log(1 - exp(-|a|)), R package Rmpfr
-    """
-    e, u = num.exp_and_rest(-jnp.abs(x))
-    near, far = jnp.log(u), num.log1m(jnp.minimum(e, 0.5))
-    return jnp.where(x < 0, jnp.nan, jnp.where(x < 0.7, near, far))
-
-
-@derivative_of(log1mexp)
-def _log1mexp_dx(x: Array) -> Array:
-    e, u = num.exp_and_rest(-jnp.abs(x))
-    return jnp.where(x < 0, jnp.nan, e / u)
-
-
-@derivative_of(log1mexp, order=2)
-def _log1mexp_dx2(x: Array) -> Array:
-    a = jnp.maximum(jnp.abs(x), 2.0**-30)
-    tail = num.faint_exp(-a, extra_bits=4)
-    u = pair(num.complement(-a, tail.pair()))
-    far = tail.scale((tail.mantissa / u / u).value())
-    return jnp.where(x < 0, jnp.nan, -jnp.where(x < 2.0**-30, jnp.square(1 / x), far))

@@ -1,0 +1,84 @@
+"""Logarithms of probabilities, for losses: no probability is formed on the way.
+
+Near probability 0 and 1 its logarithm has all its digits, where the probability itself
+has underflowed or rounded to 1.
+"""
+
+import jax.numpy as jnp
+from jax import Array
+
+from .. import _numerics as num
+from .._core import activation, derivative_of
+from .._pairs import pair
+
+
+@activation(holomorphic=True)
+def log_sigmoid(x: Array) -> Array:
+    """Logarithm of the sigmoid, a log-probability from a score.
+
+    log_sigmoid(x) = -log(1 + exp(-x))
+
+    Derivative: sigmoid(-x); second: -sigmoid'(x).  x far below 0, -exp(-x) far above.
+
+    Args:
+        x: an array or number of real or complex dtype; integers count as float32.
+
+    Raises:
+        TypeError: `x` is no array or number.
+    """
+    if jnp.iscomplexobj(x):
+        return -jnp.logaddexp(-x, jnp.zeros_like(x))
+    return jnp.minimum(x, 0) - num.log1p(num.exp(-jnp.abs(x)))
+
+
+@derivative_of(log_sigmoid)
+def _log_sigmoid_dx(x: Array) -> Array:
+    return num.logistic(-x)
+
+
+@derivative_of(log_sigmoid, order=2)
+def _log_sigmoid_dx2(x: Array) -> Array:
+    return -num.logistic_dx(x)
+
+
+@derivative_of(log_sigmoid, order=3)
+def _log_sigmoid_dx3(x: Array) -> Array:
+    return -num.logistic_dx2(x)
+
+
+@activation(domain={"x": (0.0, float("inf"))})
+def log1mexp(x: Array) -> Array:
+    """log(1 - exp(-x)) for x > 0: the log-probability of the complement.
+
+    log1mexp(x) = log(1 - exp(-x))
+
+    Derivative: 1 / (exp(x) - 1); second: -exp(x) / (exp(x) - 1)**2.  -inf at 0 and NaN
+    below, where it is not defined; 0 at inf.
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+
+    Raises:
+        TypeError: `x` is no array or number of real dtype.
+
+    Reference:
+        Maechler (2012), Accurately computing log(1 - exp(-|a|)), R package Rmpfr
+    """
+    e, u = num.exp_and_rest(-jnp.abs(x))
+    near, far = jnp.log(u), num.log1m(jnp.minimum(e, 0.5))
+    return jnp.where(x < 0, jnp.nan, jnp.where(x < 0.7, near, far))
+
+
+@derivative_of(log1mexp)
+def _log1mexp_dx(x: Array) -> Array:
+    e, u = num.exp_and_rest(-jnp.abs(x))
+    return jnp.where(x < 0, jnp.nan, e / u)
+
+
+@derivative_of(log1mexp, order=2)
+def _log1mexp_dx2(x: Array) -> Array:
+    a = jnp.maximum(jnp.abs(x), 2.0**-30)
+    tail = num.faint_exp(-a, extra_bits=4)
+    u = pair(num.complement(-a, tail.pair()))
+    far = tail.scale((tail.mantissa / u / u).value())
+    return jnp.where(x < 0, jnp.nan, -jnp.where(x < 2.0**-30, jnp.square(1 / x), far))
