@@ -7,15 +7,16 @@ holds adds its rest to the reduced argument.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 
 from . import _polynomials
 from ._pairs import Pair, constant, integer_like, shared, upper_half
-from ._precision import keeps_at_most
+from ._precision import in_half
 
 
 class _Format(NamedTuple):
@@ -32,6 +33,9 @@ _FORMATS = {
     4: _Format(0.693145751953125, 1.42860682030941723e-06, -88.0, -118.0, 64),
     8: _Format(0.693147180369123816, 1.90821492927058770e-10, -709.0, -800.0, 512),
 }
+
+
+Table = Mapping[str, Sequence[float]]  # the coefficients for each precision
 
 
 def _format(x: Array) -> _Format:
@@ -59,9 +63,13 @@ def finite(x: Array) -> Array:
     return jnp.clip(x, -largest, largest)
 
 
-def polynomial(table: dict[str, tuple[float, ...]], x: Array) -> Array:
+def polynomial(table: Table, x: Array) -> Array:
     """A minimax polynomial of `_polynomials` at x."""
-    return horner(table[x.dtype.name], x)
+    return horner(_coefficients(table, x), x)
+
+
+def _coefficients(table: Table, x: Array) -> Sequence[float]:
+    return table["half" if in_half() else x.dtype.name]
 
 
 def horner(coefficients: Sequence[float], x: Array) -> Array:
@@ -72,10 +80,21 @@ def horner(coefficients: Sequence[float], x: Array) -> Array:
     return jnp.asarray(total)
 
 
-def power_of_two(k: Array) -> Array:
-    """2**k of a whole k from -bias to bias; the lowest gives 0."""
-    bits = (k.astype(integer_like(k)) + _bias(k)) << _mantissa(k)
-    return lax.bitcast_convert_type(bits, k.dtype)
+def nearest(x: Array) -> Array:
+    """The integer nearest to an x that is not huge; anything for NaN.
+
+    The sum has it in its last bits.  A rounding and a conversion would take twice the
+    time, for XLA has to see to NaN and overflow.
+    """
+    large = np.asarray(1.5 * 2.0 ** _mantissa(x), x.dtype)
+    bits = lax.bitcast_convert_type(x + large, integer_like(x))
+    return bits - large.view(integer_like(x))
+
+
+def power_of_two(k: Array, like: Array) -> Array:
+    """2**k of an integer k from -bias to bias; the lowest gives 0."""
+    bits = (k + _bias(like)) << _mantissa(like)
+    return lax.bitcast_convert_type(bits, like.dtype)
 
 
 def exp_parts(
@@ -87,23 +106,34 @@ def exp_parts(
     to as many more.
     """
     f = _format(x)
-    k = jnp.round(x * (1 / math.log(2)))
-    r, left = x - k * f.ln2_high, rest - k * f.ln2_low
-    half, *more = _polynomials.EXPM1_TAIL[x.dtype.name]
-    if extra_bits == 0:
+    k = nearest(x * (1 / math.log(2)))
+    times = k.astype(x.dtype)
+    half, *more = _coefficients(_polynomials.EXPM1_TAIL, x)
+    if in_half():
+        r = x - times * math.log(2)
+    else:
+        r, left = x - times * f.ln2_high, rest - times * f.ln2_low
+        if extra_bits:
+            return k, _careful_exp(r, left, half, more, extra_bits)
         r = r + left
-        q = r + r * (r * horner((half, *more), r))
-        return k, Pair(jnp.asarray(1, q.dtype), q)
+    q = r + r * (r * horner((half, *more), r))
+    return k, Pair(jnp.asarray(1, q.dtype), q)
+
+
+def _careful_exp(
+    r: Array, left: Array, half: float, more: list[float], extra_bits: int
+) -> Pair:
+    """exp(r + left) as 1 + q, `half` and `more` being the polynomial of its tail."""
     head = _on_grid(r)
     left = (r - head) + left
     r = head + left
     if extra_bits == 4:
         tail = r * (r * horner((half, *more), r))
-        return k, Pair(1 + head, left + tail)
+        return Pair(1 + head, left + tail)
     square = head * head / 2  # exact
     bulk = _on_grid(square)
     tail = left * (head + left / 2) + r * r * (r * horner(more, r))
-    return k, Pair((1 + head) + bulk, left + ((square - bulk) + tail))
+    return Pair((1 + head) + bulk, left + ((square - bulk) + tail))
 
 
 def _on_grid(r: Array) -> Array:
@@ -113,28 +143,18 @@ def _on_grid(r: Array) -> Array:
 
 
 def exp(x: Array) -> Array:
-    """The exponential of x <= 0; 0 where the result is subnormal."""
-    k, mantissa = exp_parts(jnp.maximum(x, _format(x).smallest))
-    return mantissa.value() * power_of_two(k)
-
-
-def exp_and_rest(x: Array) -> tuple[Array, Array]:
-    """exp(x) and 1 - exp(x) of x <= 0."""
-    k, mantissa = exp_parts(jnp.maximum(x, _format(x).smallest))
-    scale = power_of_two(k)
-    rest = (1 - mantissa.head * scale) - mantissa.tail() * scale
-    return mantissa.value() * scale, rest
+    """The exponential of x <= 0; 0 where it is subnormal."""
+    return plain_exp(x).value()
 
 
 def expm1(x: Array) -> Array:
     """exp(x) - 1 of x <= 0."""
-    k, mantissa = exp_parts(jnp.maximum(x, _format(x).smallest))
-    scale = power_of_two(k)
-    return (mantissa.head * scale - 1) + mantissa.tail() * scale
+    e = plain_exp(x).pair()
+    return (e.head - 1) + e.tail()
 
 
-class Faint(NamedTuple):
-    """exp(x) of x <= 0 as a factor: the product may be normal where exp(x) is not."""
+class Exp(NamedTuple):
+    """exp(x) of x <= 0, as a factor too: where it is faint the product need not be."""
 
     mantissa: Pair
     lifted: Array  # its power of two, times another that keeps it normal
@@ -161,14 +181,20 @@ def _product(factor: Array | float, p: Pair) -> Array:
     return factor * p.head if p.rest is None else factor * p.head + factor * p.rest
 
 
-def faint_exp(x: Array, rest: Array | float = 0.0, extra_bits: int = 0) -> Faint:
+def plain_exp(x: Array) -> Exp:
+    """exp(x) of x <= 0, of which products may underflow where it does."""
+    k, mantissa = exp_parts(jnp.maximum(x, _format(x).smallest))
+    return Exp(mantissa, power_of_two(k, x), 1.0)
+
+
+def faint_exp(x: Array, rest: Array | float = 0.0, extra_bits: int = 0) -> Exp:
     """exp(x + rest) of x <= 0, to be multiplied."""
-    if keeps_at_most(8):
+    if in_half():
         root = exp(x / 2)
-        return Faint(Pair(root, None), root, 1.0)
+        return Exp(Pair(root, None), root, 1.0)
     f = _format(x)
     k, mantissa = exp_parts(jnp.maximum(x, f.faint), rest, extra_bits)
-    return Faint(mantissa, power_of_two(k + f.faint_lift), 2.0**-f.faint_lift)
+    return Exp(mantissa, power_of_two(k + f.faint_lift, x), 2.0**-f.faint_lift)
 
 
 def exp_times(x: Array, factor: Array | float, rest: Array | float = 0.0) -> Array:
@@ -180,7 +206,7 @@ def exp_times(x: Array, factor: Array | float, rest: Array | float = 0.0) -> Arr
     first = jnp.maximum(k, lowest)
     last = jnp.maximum(k - first, lowest - 1)
     product = _product(factor, mantissa)
-    return product * power_of_two(first) * power_of_two(last)
+    return product * power_of_two(first, x) * power_of_two(last, x)
 
 
 def lowest_argument(x: Array) -> float:
@@ -199,19 +225,20 @@ def lift(x: Array) -> float:
     return 2.0 ** (_mantissa(x) + 1)
 
 
-def log1p(e: Array) -> Array:
-    """log(1 + e) of 0 <= e <= 1."""
-    return e * polynomial(_polynomials.LOG1P, e)
+def log1p(exp: Exp) -> Array:
+    """log(1 + e) of an exponential e up to 1."""
+    return exp.times(polynomial(_polynomials.LOG1P, exp.value()))
 
 
-def log1m(e: Array) -> Array:
-    """log(1 - e) of 0 <= e <= 1/2."""
-    return -e * polynomial(_polynomials.LOG1M, -e)
+def log1m(exp: Exp) -> Array:
+    """log(1 - e) of an exponential e up to 1/2, something finite of larger ones."""
+    e = jnp.minimum(exp.value(), 0.5)
+    return -exp.times(polynomial(_polynomials.LOG1M, -e))
 
 
 def pair_of(e: Array) -> Pair:
     """A float of 0 to 1 as a pair for `one_plus`, which needs no split."""
-    return Pair(e, None if keeps_at_most(8) else jnp.asarray(0, e.dtype))
+    return Pair(e, None if in_half() else jnp.asarray(0, e.dtype))
 
 
 def one_plus(e: Pair) -> Pair:
@@ -225,7 +252,7 @@ def one_plus(e: Pair) -> Pair:
 def one_plus_magnitude(x: Array) -> Pair:
     """1 + |x|, or a number whose inverse square is 0."""
     a = jnp.minimum(magnitude(x), 2.0 ** (_bias(x) // 2 + 7))
-    if keeps_at_most(8):
+    if in_half():
         return Pair(1 + a, None)
     head = upper_half(1 + a)
     large = a > 1  # the larger less the sum is exact
@@ -243,7 +270,7 @@ def one_minus(e: Pair) -> Pair:
 def complement(x: Array, e: Pair) -> Array:
     """1 - exp(x) of x <= 0, e being exp(x); also where it is too small for a pair."""
     if e.rest is None:
-        return exp_and_rest(x)[1]
+        return -expm1(x)
     return (1 - e.head) - e.rest
 
 
@@ -256,7 +283,7 @@ def square(d: Pair) -> Array:
 
 def half_square(x: Array) -> tuple[Array, Array | float]:
     """x * x / 2 as an exact head and a rest."""
-    if keeps_at_most(8):
+    if in_half():
         return x * x / 2, 0.0
     high = upper_half(x)
     return high * high / 2, (x - high) * (x + high) / 2
@@ -267,16 +294,22 @@ def gauss_clip(a: Array) -> Array:
     return jnp.minimum(a, 14.5 if a.dtype.itemsize == 4 else 39.0)
 
 
-def gauss(a: Array) -> Faint:
+def gauss(a: Array) -> Exp:
     """exp(-a * a / 2) of an a >= 0 that `gauss_clip` has limited."""
     head, rest = half_square(a)
     return faint_exp(-head, -rest)
 
 
 def logistic(x: Array) -> Array:
-    """1 / (1 + exp(-x))."""
-    e = exp(-magnitude(x))
-    return jnp.where(x < 0, e, 1) / (1 + e)
+    """1 / (1 + exp(-x)), as 2**-k / (2**-k + 1 + q); 0 where that is subnormal."""
+    least = _format(x).smallest
+    k, mantissa = exp_parts(jnp.clip(-x, least, -least))
+    one, q = mantissa.head, mantissa.tail()
+    if not in_half():  # a small 2**-k is added to what is smaller than 1
+        tail = x < -4
+        one, q = jnp.where(tail, q, one), jnp.where(tail, one, q)
+    power = power_of_two(-k, x)
+    return power / ((power + one) + q)
 
 
 def logistic_dx(x: Array) -> Array:
@@ -322,7 +355,7 @@ def hypotenuse(x: Array, b: float | Array) -> tuple[Array, Array, Array, Array]:
 
 def odd_cubic(a: Array, first: Pair, third: Pair) -> Pair:
     """first * a + third * a**3 of a >= 0, its head a whole float."""
-    if keeps_at_most(8):
+    if in_half():
         return Pair(a * (first.value() + third.value() * (a * a)), None)
     high = upper_half(a)
     square = a * a
@@ -339,18 +372,37 @@ def odd_cubic(a: Array, first: Pair, third: Pair) -> Pair:
 def gated(x: Array, v: Array, rest: Array | float = 0.0) -> Array:
     """x * logistic(sign(x) * (v + rest)) for v >= 0."""
     tail = faint_exp(-v, -rest)
-    top = jnp.where(x < 0, tail.times(modest(x)), x)
-    return top / (1 + tail.value())
+    e, mantissa = tail.pair(), tail.mantissa
+    d = (1 + e.head) + e.tail()
+    if not in_half():
+        # a factor exp(-v) takes what rounding left of the denominator, roughly over it
+        left = (((1 + e.head) - d) + e.tail()) * (1 - e.value() / 2)
+        mantissa = Pair(mantissa.head, mantissa.tail() - mantissa.value() * left)
+    top = tail.scale(_product(modest(x), mantissa))
+    return jnp.where(x < 0, top, x) / d
 
 
-def gated_dx(x: Array, v: Array, growth: Pair, rest: Array | float = 0.0) -> Array:
-    """The derivative of `gated`; growth is |x| * v'(x), its head any float."""
-    tail = faint_exp(-v, -rest, extra_bits=4)
-    e = tail.pair()
-    d = one_plus(e)
-    below = tail.times((d.head - growth.head) + (d.tail() - growth.tail()))
-    above = d.head + (growth.value() * e.value() + d.tail())
-    return jnp.where(x < 0, below, above) / square(d)
+def gated_dx(v: Array, growth: Pair, rest: Array | float = 0.0) -> Array:
+    """The derivative of `gated` at -a, far from its root; growth is a * v'(a)."""
+    tail = faint_exp(-v, -rest)
+    e = tail.value()
+    u = e * polynomial(_polynomials.INVERSE_SQUARE, e)
+    return tail.times(less(1 - growth.head, e - growth.tail(), u))
+
+
+def less(large: Array, small: Array, u: Array) -> Array:
+    """(large + small) * (1 - u) of a small u, rounded once."""
+    return large + (small - (large + small) * u)
+
+
+def below_root(
+    a: Array, root: tuple[float, float], table: Table, centre: float = 1.0
+) -> Array:
+    """(root - a) times a polynomial in a - centre."""
+    root = constant(*root, like=a)
+    # the minimum only keeps XLA from adding the two constants
+    distance = jnp.minimum(root.head - a, 2) + root.tail()
+    return distance * polynomial(table, a - centre)
 
 
 def gated_dx2(v: Array, h: Pair, g: Pair, rest: Array | float = 0.0) -> Array:

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from ._precision import keeps_at_most
+from ._precision import in_half
 
 
 def integer_like(x: Any) -> Any:
@@ -109,7 +109,7 @@ def _normal(total: Array, rest: Array) -> Pair:
 
 def pair(x: Array) -> Pair:
     """A float as a pair."""
-    if keeps_at_most(8):
+    if in_half():
         return Pair(x, None)
     head = upper_half(x)
     return Pair(head, x - head)
@@ -121,7 +121,7 @@ def constant(value: float, rest: float = 0.0, *, like: Array) -> Pair:
     Scalars, because XLA hoists what is made of whole arrays of constants out of loops.
     """
     whole = np.asarray(value, like.dtype)
-    if keeps_at_most(8):
+    if in_half():
         return Pair(jnp.asarray(whole), None)
     head = (whole.view(integer_like(like)) & _upper_mask(like)).view(like.dtype)
     left = np.asarray(value - float(head) + rest, like.dtype)

@@ -25,6 +25,6 @@ def rounded_to(dtype: Any) -> Iterator[None]:
         _kept.reset(token)
 
 
-def keeps_at_most(bits: int) -> bool:
-    """Whether the result of the kernel that is being traced keeps so few bits."""
-    return _kept.get() <= bits
+def in_half() -> bool:
+    """Whether the kernel that is being traced gives a half precision, or less."""
+    return _kept.get() <= 11

@@ -47,23 +47,92 @@ def _gelu_dx_tail(u: Number) -> Number:
 
 
 def _gelu_middle(t: Number) -> Number:
-    """-gelu(-a) / a, in t = a - 1/2."""
-    return _normal(-t - mp.mpf("0.5"))
+    """(-gelu(-a) / a - Phi(-1/2)) / t, in t = a - 1/2."""
+    half = mp.mpf("0.5")
+    if abs(t) < 1e-30:
+        return -_density(half)
+    return (_normal(-t - half) - _normal(-half)) / t
 
 
-ROOT = mp.findroot(lambda a: _normal(-a) - a * _density(a), 0.75)
+def _over_root(
+    f: Callable[[Number], Number], near: float
+) -> Callable[[Number], Number]:
+    """f(a) / (root - a)."""
+    root = mp.findroot(f, near)
+
+    def ratio(a: Number) -> Number:
+        return -mp.diff(f, root) if abs(a - root) < 1e-30 else f(a) / (root - a)
+
+    return ratio
+
+
+_gelu_dx_ratio = _over_root(lambda a: _normal(-a) - a * _density(a), 0.75)
 
 
 def _gelu_dx_middle(t: Number) -> Number:
     """gelu'(-a) / (root - a), the root being 0.7518, in t = a - 1."""
-    a = t + 1
-    return (_normal(-a) - a * _density(a)) / (ROOT - a)
+    return _gelu_dx_ratio(t + 1)
 
 
-def _tanh_middle(s: Number) -> Number:
-    """(tanh(x) / x - 1) / s, in s = x * x"""
-    x = mp.sqrt(s)
-    return (mp.tanh(x) / x - 1) / s if s > 1e-40 else -mp.mpf(1) / 3
+def _gated_dx(a: Number, v: Number, dv: Number) -> Number:
+    """The derivative of x / (1 + exp(-v(x))), v odd, at -a."""
+    e = mp.exp(-v)
+    return e * (1 + e - a * dv) / (1 + e) ** 2
+
+
+def _v(a: Number) -> Number:
+    """The argument of the gate of gelu_tanh."""
+    return mp.sqrt(8 / mp.pi) * (a + mp.mpf("0.044715") * a**3)
+
+
+_silu_dx_ratio = _over_root(lambda a: _gated_dx(a, a, 1), 1.28)
+
+
+def _silu_dx_middle(t: Number) -> Number:
+    """silu'(-a) / (root - a), the root being 1.2785, in t = a - 1."""
+    return _silu_dx_ratio(t + 1)
+
+
+def _gelu_tanh_dx(a: Number) -> Number:
+    return _gated_dx(a, _v(a), mp.diff(_v, a))
+
+
+_gelu_tanh_dx_ratio = _over_root(_gelu_tanh_dx, 0.75)
+
+
+def _gelu_tanh_dx_middle(t: Number) -> Number:
+    """gelu_tanh'(-a) / (root - a), the root being 0.7524, in t = a - 1."""
+    return _gelu_tanh_dx_ratio(t + 1)
+
+
+def _inverse_square(e: Number) -> Number:
+    """(1 - 1 / (1 + e)**2) / e."""
+    return (2 + e) / (1 + e) ** 2
+
+
+def _mish_inverse_square(e: Number) -> Number:
+    """(1 - 1 / (1 + e + e**2 / 2)**2) / e."""
+    d = 1 + e + e**2 / 2
+    return (1 + e / 2) * (1 + d) / d**2
+
+
+def _mish_dx(x: Number) -> Number:
+    e = mp.exp(x)
+    t = mp.tanh(mp.log1p(e))
+    return t + x * (1 - t * t) * e / (1 + e)
+
+
+_mish_dx_ratio = _over_root(lambda a: _mish_dx(-a), 1.19)
+
+
+def _mish_dx_middle(t: Number) -> Number:
+    """mish'(-a) / (root - a), the root being 1.1925, in t = a - 1/2."""
+    return _mish_dx_ratio(t + mp.mpf("0.5"))
+
+
+def _sinh_tail(s: Number) -> Number:
+    """((2 * sinh(x / 2))**2 - s) / s**2, in s = x * x."""
+    return mp.nsum(lambda n: 2 * s**n / mp.factorial(2 * n + 4), [0, 40])
 
 
 def _mish_middle(x: Number) -> Number:
@@ -79,18 +148,29 @@ def _celu_tail(z: Number) -> Number:
 
 
 HALF_LN2 = 0.3468  # log(2) / 2 and a little
-# name: function, interval (in float64 up to its last number), the two degrees
-TABLES: dict[str, tuple[Callable[[Number], Number], tuple, int, int]] = {
-    "EXPM1_TAIL": (_expm1_tail, (f"-{HALF_LN2}", f"{HALF_LN2}"), 5, 11),
-    "LOG1P": (_log1p_ratio, ("0", "1"), 10, 23),
-    "LOG1M": (_log1p_ratio, ("-0.5", "0"), 10, 27),
-    "GELU_TAIL": (_gelu_tail, ("-0.3334", "0.758", "0.903"), 12, 30),
-    "GELU_DX_TAIL": (_gelu_dx_tail, ("-0.112", "0.758", "0.903"), 12, 30),
-    "GELU_MIDDLE": (_gelu_middle, ("-0.5", "0.5"), 7, 15),
-    "GELU_DX_MIDDLE": (_gelu_dx_middle, ("-1", "0.6"), 11, 21),
-    "TANH_MIDDLE": (_tanh_middle, ("0", "0.36"), 4, 11),
-    "MISH_MIDDLE": (_mish_middle, ("-0.7", "0.7"), 8, 19),
-    "CELU_TAIL": (_celu_tail, ("-1", "0"), 8, 16),
+# name: function, interval (in float64 up to its last number), the degrees for results
+# that are rounded to half precision, to float32 and to float64
+TABLES: dict[str, tuple[Callable[[Number], Number], tuple, tuple[int, int, int]]] = {
+    "EXPM1_TAIL": (_expm1_tail, (f"-{HALF_LN2}", f"{HALF_LN2}"), (3, 5, 11)),
+    "LOG1P": (_log1p_ratio, ("0", "1"), (6, 10, 23)),
+    "LOG1M": (_log1p_ratio, ("-0.5", "0"), (6, 10, 27)),
+    "GELU_TAIL": (_gelu_tail, ("-0.3334", "0.758", "0.903"), (6, 12, 30)),
+    "GELU_DX_TAIL": (_gelu_dx_tail, ("-0.112", "0.758", "0.903"), (7, 12, 30)),
+    "GELU_MIDDLE": (_gelu_middle, ("-0.5", "0.5"), (5, 7, 15)),
+    "GELU_DX_MIDDLE": (_gelu_dx_middle, ("-1", "0.6"), (7, 11, 21)),
+    "SILU_DX_MIDDLE": (_silu_dx_middle, ("-1", "1"), (8, 10, 21)),
+    "GELU_TANH_DX_MIDDLE": (_gelu_tanh_dx_middle, ("-1", "0.4"), (8, 10, 21)),
+    "MISH_DX_MIDDLE": (_mish_dx_middle, ("-1.25", "1.25"), (10, 13, 28)),
+    "MISH_MIDDLE": (_mish_middle, ("-0.7", "0.7"), (6, 8, 19)),
+    "INVERSE_SQUARE": (_inverse_square, ("0", "0.1354"), (3, 6, 14)),
+    "MISH_INVERSE_SQUARE": (_mish_inverse_square, ("0", "0.174"), (4, 6, 14)),
+    "SINH_TAIL": (_sinh_tail, ("0", "1"), (1, 3, 7)),
+    "CELU_TAIL": (_celu_tail, ("-1", "0"), (5, 8, 16)),
+}
+FORMATS: dict[str, type] = {
+    "half": np.float32,
+    "float32": np.float32,
+    "float64": np.float64,
 }
 
 
@@ -130,16 +210,17 @@ def _errors(grid: list, values: list, coefficients: list) -> list:
     return [mp.polyval(coefficients[::-1], x) / y - 1 for x, y in pairs]
 
 
-def table(name: str, dtype: type) -> tuple[list[float], float]:
+def table(name: str, format: str) -> tuple[list[float], float]:
     """The rounded coefficients, constant first, and their relative error."""
-    f, ends, *degrees = TABLES[name]
-    degree = degrees[dtype is np.float64]
+    f, ends, degrees = TABLES[name]
+    dtype = FORMATS[format]
+    degree = degrees[list(FORMATS).index(format)]
     low, high = mp.mpf(ends[0]), mp.mpf(ends[-1 if dtype is np.float64 else 1])
     grid = [low + (high - low) * (1 - mp.cos(mp.pi * i / 300)) / 2 for i in range(301)]
     values = [f(x) for x in grid]
     once = [mp.mpf(float(dtype(c))) for c in remez(grid, values, degree, [])]
     stepwise: list = []
-    while dtype is np.float32 and len(stepwise) <= degree:
+    while format == "float32" and len(stepwise) <= degree:
         first = remez(grid, values, degree, stepwise)[0]
         stepwise.append(mp.mpf(float(dtype(first))))
 
@@ -153,16 +234,15 @@ def table(name: str, dtype: type) -> tuple[list[float], float]:
 def main() -> None:
     """Print the module."""
     print('"""Minimax polynomials, constant first, printed by tests/minimax.py."""')
-    for name, (function, ends, single, double) in TABLES.items():
+    for name, (function, ends, _) in TABLES.items():
         what = (function.__doc__ or "").rstrip(".")
         print(f"\n# {what}, on [{', '.join(ends[:2])}]\n{name} = {{")
-        for dtype, degree in ((np.float32, single), (np.float64, double)):
-            if degree:
-                coefficients, error = table(name, dtype)
-                print(f'    "{dtype.__name__}": (  # error 2^{np.log2(error):.1f}')
-                for c in coefficients:
-                    print(f"        {dtype(c)!s},")
-                print("    ),")
+        for format, dtype in FORMATS.items():
+            coefficients, error = table(name, format)
+            print(f'    "{format}": (  # error 2^{np.log2(error):.1f}')
+            for c in coefficients:
+                print(f"        {dtype(c)!s},")
+            print("    ),")
         print("}")
 
 

@@ -20,7 +20,7 @@ import pytest
 from jaxact import _numerics as num
 from jaxact import _pairs, _polynomials
 from jaxact._pairs import Pair
-from jaxact._precision import keeps_at_most, rounded_to
+from jaxact._precision import in_half, rounded_to
 
 Long: Any = np.longdouble
 FORMATS = ("float32", "float64")
@@ -376,16 +376,16 @@ def test_hypotenuse(dtype, run):
 
 
 def test_eight_bits_take_one_float(run):
-    assert not keeps_at_most(8)
+    assert not in_half()
     with rounded_to("bfloat16"):
-        assert keeps_at_most(8)
+        assert in_half()
         pairs = [_pairs.pair(jnp.float32(0.3)), num.faint_exp(jnp.float32(-1)).pair()]
         for p in pairs:
             assert p.rest is None and p.tail() == 0.0
             for op in OPERATIONS.values():
                 assert op(p, p).rest is None
     with rounded_to("float16"):
-        assert not keeps_at_most(8)
+        assert not in_half()
     x = negative("float32", -80.0)
     with rounded_to("bfloat16"):
         got = run(lambda x: num.faint_exp(x).times(3.0), x)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from .. import _numerics as num
+from .. import _polynomials as poly
 from .._core import activation, derivative_of
 from .._pairs import pair
 
@@ -28,7 +29,7 @@ def log_sigmoid(x: Array) -> Array:
     """
     if jnp.iscomplexobj(x):
         return -jnp.logaddexp(-x, jnp.zeros_like(x))
-    return jnp.minimum(x, 0) - num.log1p(num.exp(-jnp.abs(x)))
+    return jnp.minimum(x, 0) - num.log1p(num.plain_exp(-jnp.abs(x)))
 
 
 @derivative_of(log_sigmoid)
@@ -64,21 +65,28 @@ def log1mexp(x: Array) -> Array:
     Reference:
         Maechler (2012), Accurately computing log(1 - exp(-|a|)), R package Rmpfr
     """
-    e, u = num.exp_and_rest(-jnp.abs(x))
-    near, far = jnp.log(u), num.log1m(jnp.minimum(e, 0.5))
+    tail = num.plain_exp(-jnp.abs(x))
+    e = tail.pair()
+    near, far = jnp.log((1 - e.head) - e.tail()), num.log1m(tail)
     return jnp.where(x < 0, jnp.nan, jnp.where(x < 0.7, near, far))
 
 
 @derivative_of(log1mexp)
 def _log1mexp_dx(x: Array) -> Array:
-    e, u = num.exp_and_rest(-jnp.abs(x))
-    return jnp.where(x < 0, jnp.nan, e / u)
+    tail = num.plain_exp(-jnp.abs(x))
+    e = tail.pair()
+    return jnp.where(x < 0, jnp.nan, tail.value() / ((1 - e.head) - e.tail()))
 
 
 @derivative_of(log1mexp, order=2)
 def _log1mexp_dx2(x: Array) -> Array:
-    a = jnp.maximum(jnp.abs(x), 2.0**-30)
-    tail = num.faint_exp(-a, extra_bits=4)
-    u = pair(num.complement(-a, tail.pair()))
+    tail = num.faint_exp(-jnp.abs(x), extra_bits=4)
+    e = tail.pair()
+    u = pair(num.complement(-jnp.abs(x), e))
     far = tail.scale((tail.mantissa / u / u).value())
-    return jnp.where(x < 0, jnp.nan, -jnp.where(x < 2.0**-30, jnp.square(1 / x), far))
+    low = jnp.clip(x, 2.0**-30, 1)
+    square = low * low
+    near = 1 / (square + square * square * num.polynomial(poly.SINH_TAIL, square))
+    least = jnp.square(1 / x)
+    size = jnp.where(x < 2.0**-30, least, jnp.where(x < 1, near, far))
+    return jnp.where(x < 0, jnp.nan, -size)

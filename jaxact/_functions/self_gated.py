@@ -40,10 +40,16 @@ def silu(x: Array) -> Array:
     return num.gated(x, jnp.abs(x))
 
 
+# the root of the derivative, less its sign
+_SILU_ROOT = (1.2784645427610737, 1.0946994183093437e-16)
+
+
 @derivative_of(silu)
 def _silu_dx(x: Array) -> Array:
-    x = num.modest(x)
-    return num.gated_dx(x, num.magnitude(x), pair(num.magnitude(x)))
+    a = jnp.abs(num.modest(x))
+    middle = num.below_root(jnp.minimum(a, 2), _SILU_ROOT, poly.SILU_DX_MIDDLE)
+    below = jnp.where(a < 2, middle, num.gated_dx(a, num.pair_of(a)))
+    return jnp.where(x > 0, 1 - below, below)
 
 
 @derivative_of(silu, order=2)
@@ -54,6 +60,7 @@ def _silu_dx2(x: Array) -> Array:
 
 swish = silu
 
+_GELU_TANH_ROOT = (0.7524614220710163, -3.635560509207687e-17)
 # sqrt(8 / pi), and that times 0.044715, with what the doubles leave
 _V1 = (1.5957691216057308, -9.96930880911092e-17)
 _V3 = (0.07135481627260025, -6.175149918155315e-19)
@@ -90,17 +97,20 @@ def gelu_tanh(x: Array) -> Array:
     """
     if jnp.iscomplexobj(x):
         return x / 2 * (1 + jnp.tanh((_V1[0] * x + _V3[0] * x**3) / 2))
-    v = _v(jnp.abs(_near(x)))
+    v = _v(_near(jnp.abs(x)))
     return num.gated(x, v.head, v.tail())
 
 
 @derivative_of(gelu_tanh)
 def _gelu_tanh_dx(x: Array) -> Array:
-    x = _near(x)
-    a = num.magnitude(x)
+    a = jnp.abs(_near(x))
+    middle = num.below_root(
+        jnp.minimum(a, 1.4), _GELU_TANH_ROOT, poly.GELU_TANH_DX_MIDDLE
+    )
     v, third = _v(a), constant(3 * _V3[0], 3 * _V3[1], like=a)
     growth = num.odd_cubic(a, constant(*_V1, like=a), third)
-    return num.gated_dx(x, v.head, growth, v.tail())
+    below = jnp.where(a < 1.4, middle, num.gated_dx(v.head, growth, v.tail()))
+    return jnp.where(x > 0, 1 - below, below)
 
 
 @derivative_of(gelu_tanh, order=2)
@@ -113,6 +123,14 @@ def _gelu_tanh_dx2(x: Array) -> Array:
     return num.gated_dx2(
         v.head, (first + curve.times(2)).times(2), one * slope * slope, v.tail()
     )
+
+
+_PHI = 0.3085375387259869  # the normal distribution at -1/2
+
+
+def _far(a: Array) -> Array:
+    """(a - 2) / (a + 2)."""
+    return shared((a - 2) / (a + 2))
 
 
 @activation
@@ -135,26 +153,25 @@ def gelu_exact(x: Array) -> Array:
         Hendrycks, Gimpel (2016), arXiv:1606.08415
     """
     a = num.gauss_clip(jnp.abs(x))
-    below = num.polynomial(poly.GELU_MIDDLE, jnp.minimum(a, 1) - 0.5)
-    middle = x * jnp.where(x < 0, below, 1 - below)
-    u = jnp.maximum(a, 1)
-    tail = num.polynomial(poly.GELU_TAIL, shared((u - 2) / (u + 2)))
-    return jnp.where(a < 1, middle, jnp.maximum(x, 0) - num.gauss(a).times(tail))
+    below, t = x < 0, jnp.minimum(a, 1) - 0.5
+    # Phi(-1/2) as a number whose complement is exact, and a rest
+    start = round(_PHI * 2**24) / 2**24
+    # no shorter one in half: 1/2 at 0 must be exact, else the smallest results are 0
+    slope = num.horner(poly.GELU_MIDDLE[x.dtype.name], t)
+    bend = (_PHI - start) + t * slope
+    gate = jnp.where(below, start, 1 - start) + jnp.where(below, bend, -bend)
+    tail = num.polynomial(poly.GELU_TAIL, _far(jnp.maximum(a, 1)))
+    return jnp.where(a < 1, x * gate, jnp.maximum(x, 0) - num.gauss(a).times(tail))
 
 
-# the root of the derivative, less its sign
-_ROOT = (0.7517915246935645, -1.4956759177009883e-17)
+_GELU_ROOT = (0.7517915246935645, -1.4956759177009883e-17)
 
 
 @derivative_of(gelu_exact)
 def _gelu_exact_dx(x: Array) -> Array:
     a = num.gauss_clip(jnp.abs(x))
-    low, root = jnp.minimum(a, 1.6), constant(*_ROOT, like=a)
-    middle = num.polynomial(poly.GELU_DX_MIDDLE, low - 1)
-    # the minimum only keeps XLA from adding the two constants
-    middle = middle * (jnp.minimum(root.head - low, 1) + root.tail())
-    u = jnp.maximum(a, 1.6)
-    tail = num.polynomial(poly.GELU_DX_TAIL, shared((u - 2) / (u + 2))) * a
+    middle = num.below_root(jnp.minimum(a, 1.6), _GELU_ROOT, poly.GELU_DX_MIDDLE)
+    tail = num.polynomial(poly.GELU_DX_TAIL, _far(jnp.maximum(a, 1.6))) * a
     below = jnp.where(a < 1.6, middle, -num.gauss(a).times(tail))
     return jnp.where(x > 0, 1 - below, below)
 
@@ -166,7 +183,9 @@ _DENSITY = 1 / math.sqrt(2 * math.pi)
 def _gelu_exact_dx2(x: Array) -> Array:
     a = num.gauss_clip(num.magnitude(x))
     head, rest = num.half_square(a)
-    return num.gauss(a).times(2 * _DENSITY * ((1 - head) - rest))
+    start = float(np.asarray(2 * _DENSITY, a.dtype))
+    w = (1 - head) - rest
+    return num.gauss(a).times(w * start + w * (2 * _DENSITY - start))
 
 
 def gelu(x: Array, approximate: bool = True) -> Array:
@@ -220,15 +239,22 @@ def mish(x: Array) -> Array:
     return jnp.where(x < -0.7, faint, plain)
 
 
+_MISH_ROOT = (1.1924312145154952, 4.8484829848031044e-17)
+
+
 @derivative_of(mish)
 def _mish_dx(x: Array) -> Array:
     x = num.modest(x)
-    tail, e, q = _mish_parts(x)
-    one, two, size = constant(1.0, like=x), constant(2.0, like=x), pair(x).times(4)
-    below = (two + e) * q + size * (one + e)
-    above = (one + e.times(2)) * q + size * (one + e) * e * e
-    ratio = where(x < 0, tail.mantissa * below, above) / (q * q)
-    return jnp.where(x < 0, tail.scale(ratio.value()), ratio.value())
+    tail = num.faint_exp(-jnp.abs(x))
+    e = tail.value()
+    u = e * num.polynomial(poly.MISH_INVERSE_SQUARE, e)
+    below = num.less(1 + x, e * ((1.5 + x) + e * (1 + e / 4)), u)
+    below = tail.times(below)
+    q = 1 + 2 * e * (1 + e)
+    above = 1 - 2 * e * e * (q - 2 * x * (1 + e)) / (q * q)
+    a = jnp.clip(-x, -0.75, 1.75)
+    middle = num.below_root(a, _MISH_ROOT, poly.MISH_DX_MIDDLE, 0.5)
+    return jnp.where(x < -1.75, below, jnp.where(x > 0.75, above, middle))
 
 
 @derivative_of(mish, order=2)
@@ -244,7 +270,7 @@ def _mish_dx2(x: Array) -> Array:
     return tail.scale(size)
 
 
-def _mish_parts(x: Array) -> tuple[num.Faint, Pair, Pair]:
+def _mish_parts(x: Array) -> tuple[num.Exp, Pair, Pair]:
     """exp(-|x|), and the denominator of the tanh of softplus."""
     tail = num.faint_exp(-num.magnitude(x), extra_bits=4)
     e, one, two = tail.pair(), constant(1.0, like=x), constant(2.0, like=x)
@@ -269,8 +295,9 @@ def hard_silu(x: Array) -> Array:
     Reference:
         Howard et al. (2019), Searching for MobileNetV3, arXiv:1905.02244
     """
-    between = x * (jnp.clip(x, -3, 3) + 3) / 6
-    return jnp.where(x >= 3, x, jnp.where(x <= -3, 0, between))
+    # no rounding where x nears -3, one less where the other form is well conditioned
+    gate = jnp.where(x < -1.5, (x + 3) / 6, x / 6 + 0.5)
+    return jnp.where(x >= 3, x, jnp.where(x <= -3, 0, x * gate))
 
 
 @derivative_of(hard_silu)

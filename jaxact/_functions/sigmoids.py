@@ -9,7 +9,6 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from .. import _numerics as num
-from .. import _polynomials as poly
 from .._core import activation, derivative_of
 from .._pairs import constant
 
@@ -83,13 +82,12 @@ def tanh(x: Array) -> Array:
     """
     if jnp.iscomplexobj(x):
         return jnp.tanh(x)
-    a = jnp.abs(x)
-    square = jnp.minimum(x * x, 0.36)
-    middle = x + x * (square * num.polynomial(poly.TANH_MIDDLE, square))
-    e = num.exp(-2 * a)
-    outer = 1 - 2 * e / (1 + e)
-    y = jnp.where(a < 0.6, middle, jnp.sign(x) * outer)
-    return jnp.where(x == 0, x, y)  # the sum loses the sign of a zero
+    tail = num.plain_exp(-2 * jnp.abs(x))
+    e, far = tail.pair(), tail.value() < 0.3
+    small = (1 - e.head) - e.tail()
+    y = jnp.where(far, 2 * tail.value(), small) / ((1 + e.head) + e.tail())
+    y = jnp.where(far, 1 - y, y)
+    return jnp.where(x > 0, y, jnp.where(x < 0, -y, x))
 
 
 @derivative_of(tanh)

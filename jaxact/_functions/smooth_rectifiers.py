@@ -9,7 +9,7 @@ from jax import Array
 from .. import _numerics as num
 from .._core import activation, derivative_of
 from .._pairs import pair, shared, upper_half
-from .._precision import keeps_at_most
+from .._precision import in_half
 
 
 @activation(holomorphic=True)
@@ -33,7 +33,7 @@ def softplus(x: Array) -> Array:
     """
     if jnp.iscomplexobj(x):
         return jnp.logaddexp(x, jnp.zeros_like(x))
-    return jnp.maximum(x, 0) + num.log1p(num.exp(-jnp.abs(x)))
+    return jnp.maximum(x, 0) + num.log1p(num.plain_exp(-jnp.abs(x)))
 
 
 @derivative_of(softplus)
@@ -82,7 +82,7 @@ def _squareplus_parts(x: Array, b: float | Array) -> tuple[Array, Array, Array, 
     # Newton for y * (y + |x|) = b / 4, where the scaling is needed up but not down
     b, a = b * up * up, shared(leg / down)
     y = shared(b / jnp.where(root > 0, leg + root, 1) * (0.5 * down))
-    if not keeps_at_most(8):
+    if not in_half():
         head, a_head = upper_half(y), upper_half(a)
         left = (b / 4 - head * a_head) - head * head - head * (a - a_head)
         lift = num.lift(x)
