@@ -97,6 +97,14 @@ def power_of_two(k: Array, like: Array) -> Array:
     return lax.bitcast_convert_type(bits, like.dtype)
 
 
+def inverse_power(power: Array) -> Array:
+    """1 / power of a power of two: the exponent negated, cheaper than a division."""
+    integer = integer_like(power)
+    bits = lax.bitcast_convert_type(power, integer)
+    twice = integer((2 * _bias(power)) << _mantissa(power))
+    return lax.bitcast_convert_type(twice - bits, power.dtype)
+
+
 def exp_parts(
     x: Array, rest: Array | float = 0.0, extra_bits: int = 0
 ) -> tuple[Array, Pair]:

@@ -71,31 +71,39 @@ def squareplus(x: Array, b: float | Array = 4.0) -> Array:
     Reference:
         Barron (2021), arXiv:2112.11687
     """
-    return _squareplus_parts(x, b)[0]
+    y = _squareplus_parts(x, b)[0]
+    return jnp.where(jnp.isinf(x), jnp.maximum(x, 0), y)
 
 
 def _squareplus_parts(x: Array, b: float | Array) -> tuple[Array, Array, Array, Array]:
-    """The value; sqrt(x**2 + b) times up * down; up; down."""
+    """The value of a finite x; sqrt(x**2 + b) times up * down; up; down."""
     leg, root, up, down = num.hypotenuse(x, b)
-    above = (leg + root) * (0.5 / up / down)
+    above = (leg + root) * (0.5 * num.inverse_power(up * down))
     # below 0 the conjugate, which has no difference to cancel, and then one step of
     # Newton for y * (y + |x|) = b / 4, where the scaling is needed up but not down
-    b, a = b * up * up, shared(leg / down)
-    y = shared(b / jnp.where(root > 0, leg + root, 1) * (0.5 * down))
+    b, a = b * up * up, leg * num.inverse_power(down)
+    inverse = shared(1 / jnp.where(root > 0, leg + root, 1))
+    y = b * inverse * (0.5 * down)
     if not in_half():
         head, a_head = upper_half(y), upper_half(a)
         left = (b / 4 - head * a_head) - head * head - head * (a - a_head)
-        lift = num.lift(x)
-        y = (head * lift + left * lift / jnp.where(root > 0, 2 * y + a, 1)) / lift
-    y = jnp.where(x < 0, y / up, above)
-    return jnp.where(jnp.isinf(x), jnp.maximum(x, 0), y), root, up, down
+        # over 2 y + a, which is (1 + z) / (2 * inverse * down)
+        z = y * (2 * down) * inverse
+        near = num.horner((0.9983, -0.9428, 0.6655, -0.2218), z)  # 1 / (1 + z) to 0.2 %
+        near = near * (2 - (1 + z) * near)
+        step = left * num.lift(x) * (2 * inverse * near) * down
+        y = (head * num.lift(x) + step) / num.lift(x)
+    y = jnp.where(x < 0, y * num.inverse_power(up), above)
+    return y, root, up, down
 
 
 @derivative_of(squareplus)
 def _squareplus_dx(x: Array, b: Array) -> Array:
     y, root, up, down = _squareplus_parts(x, b)
-    ratio = shared(num.finite(x) * up * down / root)
-    return jnp.where(ratio > -0.6, 0.5 + ratio / 2, y / root * up * down)
+    leg = num.finite(x) * up * down
+    near = leg > -0.6 * root
+    ratio = shared(jnp.where(near, leg, y) / root)
+    return jnp.where(near, 0.5 + ratio / 2, ratio * up * down)
 
 
 @derivative_of(squareplus, order=2)
