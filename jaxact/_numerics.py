@@ -118,13 +118,16 @@ def exp_parts(
     times = k.astype(x.dtype)
     half, *more = _coefficients(_polynomials.EXPM1_TAIL, x)
     if in_half():
-        r = x - times * math.log(2)
+        r = head = x - times * math.log(2)
+        left = rest
     else:
-        r, left = x - times * f.ln2_high, rest - times * f.ln2_low
+        head, left = x - times * f.ln2_high, rest - times * f.ln2_low
         if extra_bits:
-            return k, _careful_exp(r, left, half, more, extra_bits)
-        r = r + left
-    q = r + r * (r * horner((half, *more), r))
+            return k, _careful_exp(head, left, half, more, extra_bits)
+        r = head + left
+    square = r * (r * horner((half, *more), r))
+    # an argument with a rest is that good: its sum, rounded, only makes the square
+    q = head + (left + square) if isinstance(rest, Array) else r + square
     return k, Pair(jnp.asarray(1, q.dtype), q)
 
 
@@ -155,9 +158,9 @@ def exp(x: Array) -> Array:
     return plain_exp(x).value()
 
 
-def expm1(x: Array) -> Array:
-    """exp(x) - 1 of x <= 0."""
-    e = plain_exp(x).pair()
+def expm1(x: Array, rest: Array | float = 0.0) -> Array:
+    """exp(x + rest) - 1 of x <= 0."""
+    e = plain_exp(x, rest).pair()
     return (e.head - 1) + e.tail()
 
 
@@ -189,9 +192,9 @@ def _product(factor: Array | float, p: Pair) -> Array:
     return factor * p.head if p.rest is None else factor * p.head + factor * p.rest
 
 
-def plain_exp(x: Array) -> Exp:
-    """exp(x) of x <= 0, of which products may underflow where it does."""
-    k, mantissa = exp_parts(jnp.maximum(x, _format(x).smallest))
+def plain_exp(x: Array, rest: Array | float = 0.0) -> Exp:
+    """exp(x + rest) of x <= 0, of which products may underflow where it does."""
+    k, mantissa = exp_parts(jnp.maximum(x, _format(x).smallest), rest)
     return Exp(mantissa, power_of_two(k, x), 1.0)
 
 

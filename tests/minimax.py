@@ -165,7 +165,7 @@ TABLES: dict[str, tuple[Callable[[Number], Number], tuple, tuple[int, int, int]]
     "INVERSE_SQUARE": (_inverse_square, ("0", "0.1354"), (3, 6, 14)),
     "MISH_INVERSE_SQUARE": (_mish_inverse_square, ("0", "0.174"), (4, 6, 14)),
     "SINH_TAIL": (_sinh_tail, ("0", "1"), (1, 3, 7)),
-    "CELU_TAIL": (_celu_tail, ("-1", "0"), (5, 8, 16)),
+    "CELU_TAIL": (_celu_tail, ("-1.5", "0"), (6, 9, 19)),
 }
 FORMATS: dict[str, type] = {
     "half": np.float32,

@@ -11,6 +11,12 @@ from .. import _numerics as num
 from .. import _polynomials as poly
 from .._core import activation, derivative_of
 from .._pairs import upper_half
+from .._precision import in_half
+
+
+def _below(x: Array) -> Array:
+    """x where it is not positive; unlike a minimum of slope 1 at 0."""
+    return jnp.where(x > 0, 0, x)
 
 
 @activation(kinks=(0.0,), integers="weak")
@@ -32,22 +38,22 @@ def elu(x: Array, alpha: float | Array = 1.0) -> Array:
     Reference:
         Clevert, Unterthiner, Hochreiter (2015), arXiv:1511.07289
     """
-    return jnp.where(x > 0, x, alpha * num.expm1(jnp.minimum(x, 0)))
+    return jnp.where(x > 0, x, alpha * num.expm1(_below(x)))
 
 
 @derivative_of(elu)
 def _elu_dx(x: Array, alpha: Array) -> Array:
-    return jnp.where(x > 0, 1, num.exp_times(jnp.minimum(x, 0), alpha))
+    return jnp.where(x > 0, 1, num.exp_times(_below(x), alpha))
 
 
 @derivative_of(elu, order=2)
 def _elu_dx2(x: Array, alpha: Array) -> Array:
-    return jnp.where(x > 0, 0, num.exp_times(jnp.minimum(x, 0), alpha))
+    return jnp.where(x > 0, 0, num.exp_times(_below(x), alpha))
 
 
 @derivative_of(elu, wrt="alpha")
 def _elu_dalpha(x: Array) -> Array:
-    return num.expm1(jnp.minimum(x, 0))
+    return num.expm1(_below(x))
 
 
 @activation(kinks=(0.0,), domain={"alpha": (0.0, float("inf"))}, integers="weak")
@@ -69,17 +75,19 @@ def celu(x: Array, alpha: float | Array = 1.0) -> Array:
     Reference:
         Barron (2017), arXiv:1704.07483
     """
-    below = jnp.minimum(x, 0)
-    z = below / alpha
+    below = _below(x)
+    z, rest = _ratio(below, jnp.asarray(alpha, x.dtype))
     near = below * (1 + z / 2)  # z may underflow where x does not
-    far = alpha * num.expm1(z)
+    far = alpha * num.expm1(z, rest)
     return jnp.where(x > 0, x, jnp.where(z > -(2.0**-30), near, far))
 
 
-def _ratio(x: Array, alpha: Array) -> tuple[Array, Array]:
+def _ratio(x: Array, alpha: Array) -> tuple[Array, Array | float]:
     """x / alpha of x <= 0, and the rest that its rounding leaves."""
     low = num.lowest_argument(x)
     z = jnp.maximum(x / alpha, low)
+    if in_half():
+        return z, 0.0
     z_high, alpha_high = upper_half(z), upper_half(alpha)
     rest = (x - z_high * alpha_high) - z_high * (alpha - alpha_high)
     rest = (rest - (z - z_high) * alpha) / alpha
@@ -88,21 +96,22 @@ def _ratio(x: Array, alpha: Array) -> tuple[Array, Array]:
 
 @derivative_of(celu)
 def _celu_dx(x: Array, alpha: Array) -> Array:
-    z, rest = _ratio(jnp.minimum(x, 0), alpha)
+    z, rest = _ratio(_below(x), alpha)
     return jnp.where(x > 0, 1, num.exp_times(z, 1.0, rest))
 
 
 @derivative_of(celu, order=2)
 def _celu_dx2(x: Array, alpha: Array) -> Array:
-    z, rest = _ratio(jnp.minimum(x, 0), alpha)
+    z, rest = _ratio(_below(x), alpha)
     return jnp.where(x > 0, 0, num.exp_times(z, 1 / alpha, rest))
 
 
 @derivative_of(celu, wrt="alpha")
 def _celu_dalpha(x: Array, alpha: Array) -> Array:
-    z = jnp.maximum(jnp.minimum(x, 0) / alpha, num.lowest_argument(x))
-    near = -z * z * num.polynomial(poly.CELU_TAIL, jnp.maximum(z, -1))
-    return jnp.where(z > -1, near, num.expm1(z) - num.exp_times(z, 1.0) * z)
+    z, rest = _ratio(_below(x), alpha)
+    near = -z * (z + 2 * rest) * num.polynomial(poly.CELU_TAIL, jnp.maximum(z, -1.5))
+    far = num.expm1(z, rest) - num.exp_times(z, 1.0, rest) * z
+    return jnp.where(z > -1.5, near, far)
 
 
 _SCALE, _ALPHA = 1.0507009873554805, 1.6732632423543772
@@ -125,17 +134,17 @@ def selu(x: Array) -> Array:
     Reference:
         Klambauer, Unterthiner, Mayr, Hochreiter (2017), arXiv:1706.02515
     """
-    below = _SCALE * _ALPHA * num.expm1(jnp.minimum(x, 0))
+    below = _SCALE * _ALPHA * num.expm1(_below(x))
     return jnp.where(x > 0, _SCALE * x, below)
 
 
 @derivative_of(selu)
 def _selu_dx(x: Array) -> Array:
-    below = num.exp_times(jnp.minimum(x, 0), _SCALE * _ALPHA)
+    below = num.exp_times(_below(x), _SCALE * _ALPHA)
     return jnp.where(x > 0, _SCALE, below)
 
 
 @derivative_of(selu, order=2)
 def _selu_dx2(x: Array) -> Array:
-    below = num.exp_times(jnp.minimum(x, 0), _SCALE * _ALPHA)
+    below = num.exp_times(_below(x), _SCALE * _ALPHA)
     return jnp.where(x > 0, 0, below)

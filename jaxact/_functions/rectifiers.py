@@ -7,6 +7,7 @@ the backward pass keeps the output, which the next layer keeps anyway, and nothi
 import jax.numpy as jnp
 from jax import Array
 
+from .. import _numerics as num
 from .._core import activation, derivative_of
 
 
@@ -94,7 +95,8 @@ def leaky_relu(x: Array, negative_slope: float | Array = 0.01) -> Array:
     """
     # the maximum only turns -0 into 0: the sign bit of the output then tells the
     # branch, also where the product underflows
-    return jnp.where(x >= 0, jnp.maximum(x, 0), negative_slope * x)
+    low = jnp.where(negative_slope == 0, num.finite(x), x)  # 0 * inf is NaN
+    return jnp.where(x >= 0, jnp.maximum(x, 0), negative_slope * low)
 
 
 @derivative_of(leaky_relu)
