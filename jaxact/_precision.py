@@ -25,6 +25,16 @@ def rounded_to(dtype: Any) -> Iterator[None]:
         _kept.reset(token)
 
 
+@contextmanager
+def cancelling() -> Iterator[None]:
+    """While a kernel is traced that cancels more than the 11 bits of float16 allow."""
+    token = _kept.set(24 if _kept.get() > 8 else 8)
+    try:
+        yield
+    finally:
+        _kept.reset(token)
+
+
 def in_half() -> bool:
     """Whether the kernel that is being traced gives a half precision, or less."""
     return _kept.get() <= 11

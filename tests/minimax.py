@@ -35,8 +35,8 @@ def _density(x: Number) -> Number:
 
 
 def _gelu_tail(u: Number) -> Number:
-    """-gelu(-a) * exp(a * a / 2), in u = (a - 2) / (a + 2)."""
-    a = 2 * (1 + u) / (1 - u)
+    """-gelu(-a) * exp(a * a / 2), in u = (a - 25/16) / (a + 2)."""
+    a = (mp.mpf(25) / 16 + 2 * u) / (1 - u)
     return a * _normal(-a) * mp.exp(a * a / 2)
 
 
@@ -142,8 +142,9 @@ def _mish_middle(x: Number) -> Number:
     return (mp.tanh(mp.log1p(mp.exp(x))) - mp.mpf(3) / 5) / x
 
 
-def _celu_tail(z: Number) -> Number:
-    """(exp(z) - 1 - z * exp(z)) / (-z * z)."""
+def _celu_tail(t: Number) -> Number:
+    """(exp(z) - 1 - z * exp(z)) / (-z * z), in t = z + 3/4."""
+    z = t - mp.mpf("0.75")
     return mp.nsum(lambda n: (n + 1) * z**n / mp.factorial(n + 2), [0, 40])
 
 
@@ -154,7 +155,7 @@ TABLES: dict[str, tuple[Callable[[Number], Number], tuple, tuple[int, int, int]]
     "EXPM1_TAIL": (_expm1_tail, (f"-{HALF_LN2}", f"{HALF_LN2}"), (3, 5, 11)),
     "LOG1P": (_log1p_ratio, ("0", "1"), (6, 10, 23)),
     "LOG1M": (_log1p_ratio, ("-0.5", "0"), (6, 10, 27)),
-    "GELU_TAIL": (_gelu_tail, ("-0.3334", "0.758", "0.903"), (6, 12, 30)),
+    "GELU_TAIL": (_gelu_tail, ("-0.1875", "0.785", "0.914"), (6, 12, 30)),
     "GELU_DX_TAIL": (_gelu_dx_tail, ("-0.112", "0.758", "0.903"), (7, 12, 30)),
     "GELU_MIDDLE": (_gelu_middle, ("-0.5", "0.5"), (5, 7, 15)),
     "GELU_DX_MIDDLE": (_gelu_dx_middle, ("-1", "0.6"), (7, 11, 21)),
@@ -165,7 +166,7 @@ TABLES: dict[str, tuple[Callable[[Number], Number], tuple, tuple[int, int, int]]
     "INVERSE_SQUARE": (_inverse_square, ("0", "0.1354"), (3, 6, 14)),
     "MISH_INVERSE_SQUARE": (_mish_inverse_square, ("0", "0.174"), (4, 6, 14)),
     "SINH_TAIL": (_sinh_tail, ("0", "1"), (1, 3, 7)),
-    "CELU_TAIL": (_celu_tail, ("-1.5", "0"), (6, 9, 19)),
+    "CELU_TAIL": (_celu_tail, ("-0.75", "0.75"), (5, 8, 17)),
 }
 FORMATS: dict[str, type] = {
     "half": np.float32,

@@ -109,7 +109,8 @@ def _celu_dx2(x: Array, alpha: Array) -> Array:
 @derivative_of(celu, wrt="alpha")
 def _celu_dalpha(x: Array, alpha: Array) -> Array:
     z, rest = _ratio(_below(x), alpha)
-    near = -z * (z + 2 * rest) * num.polynomial(poly.CELU_TAIL, jnp.maximum(z, -1.5))
+    near = num.polynomial(poly.CELU_TAIL, jnp.maximum(z, -1.5) + 0.75)
+    near = -z * (z + 2 * rest) * near
     far = num.expm1(z, rest) - num.exp_times(z, 1.0, rest) * z
     return jnp.where(z > -1.5, near, far)
 

@@ -14,6 +14,7 @@ from .. import _numerics as num
 from .. import _polynomials as poly
 from .._core import activation, derivative_of
 from .._pairs import Pair, constant, pair, shared, where
+from .._precision import cancelling
 
 
 @activation(holomorphic=True)
@@ -114,6 +115,7 @@ def _gelu_tanh_dx(x: Array) -> Array:
 
 
 @derivative_of(gelu_tanh, order=2)
+@cancelling()
 def _gelu_tanh_dx2(x: Array) -> Array:
     a = num.magnitude(_near(x))
     v, one = _v(a), pair(a)
@@ -128,9 +130,9 @@ def _gelu_tanh_dx2(x: Array) -> Array:
 _PHI = 0.3085375387259869  # the normal distribution at -1/2
 
 
-def _far(a: Array) -> Array:
-    """(a - 2) / (a + 2)."""
-    return shared((a - 2) / (a + 2))
+def _far(a: Array, centre: float) -> Array:
+    """(a - centre) / (a + 2)."""
+    return shared((a - centre) / (a + 2))
 
 
 @activation
@@ -160,7 +162,7 @@ def gelu_exact(x: Array) -> Array:
     slope = num.horner(poly.GELU_MIDDLE[x.dtype.name], t)
     bend = (_PHI - start) + t * slope
     gate = jnp.where(below, start, 1 - start) + jnp.where(below, bend, -bend)
-    tail = num.polynomial(poly.GELU_TAIL, _far(jnp.maximum(a, 1)))
+    tail = num.polynomial(poly.GELU_TAIL, _far(jnp.maximum(a, 1), 1.5625))
     return jnp.where(a < 1, x * gate, jnp.maximum(x, 0) - num.gauss(a).times(tail))
 
 
@@ -171,7 +173,7 @@ _GELU_ROOT = (0.7517915246935645, -1.4956759177009883e-17)
 def _gelu_exact_dx(x: Array) -> Array:
     a = num.gauss_clip(jnp.abs(x))
     middle = num.below_root(jnp.minimum(a, 1.6), _GELU_ROOT, poly.GELU_DX_MIDDLE)
-    tail = num.polynomial(poly.GELU_DX_TAIL, _far(jnp.maximum(a, 1.6))) * a
+    tail = num.polynomial(poly.GELU_DX_TAIL, _far(jnp.maximum(a, 1.6), 2)) * a
     below = jnp.where(a < 1.6, middle, -num.gauss(a).times(tail))
     return jnp.where(x > 0, 1 - below, below)
 
