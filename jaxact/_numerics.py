@@ -410,9 +410,9 @@ def below_root(
     a: Array, root: tuple[float, float], table: Table, centre: float = 1.0
 ) -> Array:
     """(root - a) times a polynomial in a - centre."""
-    root = constant(*root, like=a)
+    zero = constant(*root, like=a)
     # the minimum only keeps XLA from adding the two constants
-    distance = jnp.minimum(root.head - a, 2) + root.tail()
+    distance = jnp.minimum(zero.head - a, 2) + zero.tail()
     return distance * polynomial(table, a - centre)
 
 

@@ -25,6 +25,7 @@ from ._timing import (
     compile_times,
     instructions,
     interleaved,
+    keep_freed_memory,
     kernels,
     median,
     ratio,
@@ -135,6 +136,7 @@ def bench(
     if save and not any(counterpart(name, "jax.nn") for name in chosen):
         refuse("--save: nothing to draw; jax.nn has no function of these names")
     library = require_torch() if torch else None
+    keep_freed_memory()
 
     speeds: list[Speed] = []
     overheads: list[Overhead] = []

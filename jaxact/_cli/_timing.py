@@ -1,5 +1,6 @@
 """Times taken in turn, and what the compiler made of a function."""
 
+import ctypes
 import math
 import re
 import time
@@ -56,6 +57,21 @@ def batch(f: Function, size: int, dtype: str) -> jax.Array:
     if definition is not None and definition.domain.get("x", (-math.inf,))[0] >= 0:
         x = np.abs(x)
     return jnp.asarray(x, dtype)
+
+
+def keep_freed_memory() -> None:
+    """Have the C library hand freed memory out again, where it knows how to.
+
+    Else it may give the array of a result back to the system, and the next call waits
+    for fresh pages: a time of their own, as long as the arithmetic.
+    """
+    trim_threshold, map_at_most = -1, -4
+    try:
+        library = ctypes.CDLL(None)
+        library.mallopt(map_at_most, 0)
+        library.mallopt(trim_threshold, 2**31 - 1)
+    except (AttributeError, OSError, TypeError):  # not the GNU C library
+        return
 
 
 def interleaved(

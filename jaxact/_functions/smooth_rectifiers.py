@@ -82,16 +82,11 @@ def _squareplus_parts(x: Array, b: float | Array) -> tuple[Array, Array, Array, 
     # below 0 the conjugate, which has no difference to cancel, and then one step of
     # Newton for y * (y + |x|) = b / 4, where the scaling is needed up but not down
     b, a = b * up * up, leg * num.inverse_power(down)
-    inverse = shared(1 / jnp.where(root > 0, leg + root, 1))
-    y = b * inverse * (0.5 * down)
+    y = shared(b / jnp.where(root > 0, leg + root, 1)) * (0.5 * down)
     if not in_half():
         head, a_head = upper_half(y), upper_half(a)
         left = (b / 4 - head * a_head) - head * head - head * (a - a_head)
-        # over 2 y + a, which is (1 + z) / (2 * inverse * down)
-        z = y * (2 * down) * inverse
-        near = num.horner((0.9983, -0.9428, 0.6655, -0.2218), z)  # 1 / (1 + z) to 0.2 %
-        near = near * (2 - (1 + z) * near)
-        step = left * num.lift(x) * (2 * inverse * near) * down
+        step = left * num.lift(x) / jnp.where(root > 0, 2 * y + a, 1)
         y = (head * num.lift(x) + step) / num.lift(x)
     y = jnp.where(x < 0, y * num.inverse_power(up), above)
     return y, root, up, down
