@@ -114,6 +114,7 @@ def bench(
     1 where ours is faster.  x + 1 reads and writes the same array once: the floor.
     Exits with 1 if a function cannot be run, with 2 for unusable arguments.
     """
+    keep_freed_memory()
     rounds_of_mlp, rounds = rounds or 5, rounds or 9
     speed = not (eager or mlp)
     if not speed:
@@ -136,7 +137,6 @@ def bench(
     if save and not any(counterpart(name, "jax.nn") for name in chosen):
         refuse("--save: nothing to draw; jax.nn has no function of these names")
     library = require_torch() if torch else None
-    keep_freed_memory()
 
     speeds: list[Speed] = []
     overheads: list[Overhead] = []

@@ -63,13 +63,15 @@ def keep_freed_memory() -> None:
     """Have the C library hand freed memory out again, where it knows how to.
 
     Else it may give the array of a result back to the system, and the next call waits
-    for fresh pages: a time of their own, as long as the arithmetic.
+    for fresh pages: longer than for the arithmetic.  To be called before JAX starts its
+    threads, which take memory of their own otherwise.
     """
-    trim_threshold, map_at_most = -1, -4
+    trim_threshold, map_at_most, arenas_at_most = -1, -4, -8
     try:
         library = ctypes.CDLL(None)
         library.mallopt(map_at_most, 0)
         library.mallopt(trim_threshold, 2**31 - 1)
+        library.mallopt(arenas_at_most, 1)
     except (AttributeError, OSError, TypeError):  # not the GNU C library
         return
 
