@@ -2,11 +2,13 @@
 
 import contextlib
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import jaxact
 from jaxact import catalogue
 from jaxact.testing import ulp_error
 from jaxact.testing._measure import evaluate, with_flushed
@@ -90,3 +92,11 @@ def test_no_zero_turns_negative_and_odd_functions_keep_its_sign(name, word):
         y = np.asarray(f(jnp.asarray(float(word), dtype)))
         if y == 0:
             assert np.signbit(y) == (word == "-0"), dtype
+
+
+@pytest.mark.parametrize("name", ["elu", "celu", "selu"])
+def test_at_its_kink_an_exponential_goes_on_from_the_left_at_every_order(name):
+    f = catalogue.get(name)
+    second, third = jaxact.derivative(f, 2)(0.0), jaxact.derivative(f, 3)(0.0)
+    chex.assert_trees_all_equal(second, third)
+    assert second > 0.9
