@@ -71,12 +71,11 @@ def squareplus(x: Array, b: float | Array = 4.0) -> Array:
     Reference:
         Barron (2021), arXiv:2112.11687
     """
-    y = _squareplus_parts(x, b)[0]
-    return jnp.where(jnp.isinf(x), jnp.maximum(x, 0), y)
+    return _squareplus_parts(x, b)[0]
 
 
 def _squareplus_parts(x: Array, b: float | Array) -> tuple[Array, Array, Array, Array]:
-    """The value of a finite x; sqrt(x**2 + b) times up * down; up; down."""
+    """The value; sqrt(x**2 + b) times up * down; up; down."""
     leg, root, up, down = num.hypotenuse(x, b)
     above = (leg + root) * (0.5 * num.inverse_power(up * down))
     # below 0 the conjugate, which has no difference to cancel, and then one step of
@@ -89,7 +88,7 @@ def _squareplus_parts(x: Array, b: float | Array) -> tuple[Array, Array, Array, 
         step = left * num.lift(x) / jnp.where(root > 0, 2 * y + a, 1)
         y = (head * num.lift(x) + step) / num.lift(x)
     y = jnp.where(x < 0, y * num.inverse_power(up), above)
-    return y, root, up, down
+    return jnp.where(jnp.isinf(x), jnp.maximum(x, 0), y), root, up, down
 
 
 @derivative_of(squareplus)
