@@ -179,6 +179,11 @@ class Exp(NamedTuple):
         """exp(x), or 0 where it is subnormal, rounded."""
         return self.mantissa.value() * (self.lifted * self.drop)
 
+    def complement(self) -> Array:
+        """1 - exp(x), rounded once."""
+        e = self.pair()
+        return (1 - e.head) - e.tail()
+
     def times(self, factor: Array | float) -> Array:
         """factor * exp(x), for a modest factor."""
         return self.scale(_product(factor, self.mantissa))
@@ -278,11 +283,9 @@ def one_minus(e: Pair) -> Pair:
     return Pair(head, ((1 - e.head) - head) - e.rest)
 
 
-def complement(x: Array, e: Pair) -> Array:
-    """1 - exp(x) of x <= 0, e being exp(x); also where it is too small for a pair."""
-    if e.rest is None:
-        return -expm1(x)
-    return (1 - e.head) - e.rest
+def complement(x: Array, tail: Exp) -> Array:
+    """1 - exp(x) of x <= 0, `tail` being exp(x), also where it rounds to 1."""
+    return -expm1(x) if tail.mantissa.rest is None else tail.complement()
 
 
 def square(d: Pair) -> Array:
@@ -334,7 +337,7 @@ def logistic_dx2(x: Array, times: float = 1.0) -> Array:
     tail = faint_exp(-magnitude(x), extra_bits=4)
     e = tail.pair()
     d = one_plus(e)
-    ratio, u = tail.mantissa.times(times) / (d * d * d), complement(-magnitude(x), e)
+    ratio, u = tail.mantissa.times(times) / (d * d * d), complement(-magnitude(x), tail)
     size = tail.scale(_product(u, ratio))  # a tiny u would have no rest
     return jnp.where(x < 0, size, -size)
 

@@ -4,8 +4,8 @@ The head of a pair has half of the mantissa's bits, so that the product of two h
 exact; the rest carries what follows.  Sums, products and quotients are good to about
 ten bits more than one float, whether or not the backend fuses multiply and add.
 
-In a half precision one float is plenty: a pair then has no rest, and
-the same kernel does ordinary arithmetic.
+In a half precision one float is plenty: a pair then has no rest, and the same kernel
+does ordinary arithmetic.
 """
 
 from dataclasses import dataclass

@@ -28,11 +28,8 @@ def rounded_to(dtype: Any) -> Iterator[None]:
 @contextmanager
 def cancelling() -> Iterator[None]:
     """While a kernel is traced that cancels more than the 11 bits of float16 allow."""
-    token = _kept.set(24 if _kept.get() > 8 else 8)
-    try:
+    with rounded_to(jnp.float32 if _kept.get() > 8 else jnp.bfloat16):
         yield
-    finally:
-        _kept.reset(token)
 
 
 def in_half() -> bool:

@@ -66,23 +66,20 @@ def log1mexp(x: Array) -> Array:
         Maechler (2012), Accurately computing log(1 - exp(-|a|)), R package Rmpfr
     """
     tail = num.plain_exp(-jnp.abs(x))
-    e = tail.pair()
-    near, far = jnp.log((1 - e.head) - e.tail()), num.log1m(tail)
+    near, far = jnp.log(tail.complement()), num.log1m(tail)
     return jnp.where(x < 0, jnp.nan, jnp.where(x < 0.7, near, far))
 
 
 @derivative_of(log1mexp)
 def _log1mexp_dx(x: Array) -> Array:
     tail = num.plain_exp(-jnp.abs(x))
-    e = tail.pair()
-    return jnp.where(x < 0, jnp.nan, tail.value() / ((1 - e.head) - e.tail()))
+    return jnp.where(x < 0, jnp.nan, tail.value() / tail.complement())
 
 
 @derivative_of(log1mexp, order=2)
 def _log1mexp_dx2(x: Array) -> Array:
     tail = num.faint_exp(-jnp.abs(x), extra_bits=4)
-    e = tail.pair()
-    u = pair(num.complement(-jnp.abs(x), e))
+    u = pair(num.complement(-jnp.abs(x), tail))
     far = tail.scale((tail.mantissa / u / u).value())
     low = jnp.clip(x, 2.0**-30, 1)
     square = low * low

@@ -85,8 +85,8 @@ def tanh(x: Array) -> Array:
         return jnp.tanh(x)  # of 4 ULP in float32
     tail = num.plain_exp(-2 * jnp.abs(x))
     e, far = tail.pair(), tail.value() < 0.3
-    small = (1 - e.head) - e.tail()
-    y = jnp.where(far, 2 * tail.value(), small) / ((1 + e.head) + e.tail())
+    top = jnp.where(far, 2 * tail.value(), tail.complement())
+    y = top / ((1 + e.head) + e.tail())
     y = jnp.abs(y)  # of what is positive: several users split XLA's loop at a division
     y = jnp.where(far, 1 - y, y)
     return jnp.where(x > 0, y, jnp.where(x < 0, -y, x))
