@@ -29,7 +29,10 @@ Arrays = Mapping[str, Array]
 Path = tuple[str, ...]  # the variables of a derivative in turn: ("x", "x") is order 2
 
 # annotations of static options, as the sets of words between the bars
-_OPTIONS = ({"bool"}, {"str"}, {"int"}, {"int", "tuple"}, {"int", "None"})
+_OPTIONS = (
+    *({"bool"}, {"str"}, {"int"}, {"tuple"}),
+    *({"int", "tuple"}, {"int", "None"}, {"int", "tuple", "None"}),
+)
 # jnp makes arrays or dtypes of some of these; an activation does not
 _NOT_ARRAYS = (str, bytes, list, tuple, dict, type, np.dtype, type(None))
 
@@ -76,6 +79,17 @@ class Definition:
     def default(self, name: str) -> Any:
         """The default of a parameter or option."""
         return self.signature.parameters[name].default
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The parameters without a default."""
+        empty = inspect.Parameter.empty
+        return tuple(n for n in self.parameters if self.default(n) is empty)
+
+    @property
+    def elementwise(self) -> bool:
+        """Whether parameters broadcast with `x`, and the result has that shape."""
+        return self.pushforward is None
 
     def kinks_at(self, **parameters: float) -> tuple[float, ...]:
         """The points where a derivative jumps, for the parameters given."""
@@ -424,7 +438,8 @@ def _complaint(
                 f"got {describe(value)}"
             )
     try:
-        jnp.broadcast_shapes(*map(jnp.shape, arrays.values()))
+        if definition.elementwise:
+            jnp.broadcast_shapes(*map(jnp.shape, arrays.values()))
     except ValueError:
         shapes = ", ".join(f"{n} {jnp.shape(v)}" for n, v in arrays.items())
         return f"{name}: the shapes do not broadcast: {shapes}"
@@ -471,7 +486,9 @@ def _apply(
     for n, a in arrays.items():
         if not jnp.issubdtype(a.dtype, jnp.floating):
             a = a.astype(dtype)
-        if 0 < a.ndim < rank:  # an explicit rank: jnp may be set to refuse promotion
+        if (
+            definition.elementwise and 0 < a.ndim < rank
+        ):  # an explicit rank: jnp may be set to refuse promotion
             a = lax.expand_dims(a, range(rank - a.ndim))
         arrays[n] = a
     y = _Call(definition, constants, dtype).value(arrays)
@@ -583,7 +600,7 @@ class _Call:
             wanted = f"{jnp.dtype(self.wide).name}, that of its arguments"
             raise self.bad(kernel, f"dtype {out.dtype}", wanted)
         out = out.astype(self.wide)
-        if self.definition.pushforward is not None:
+        if not self.definition.elementwise:
             return out
         shape = _broadcast(arrays.values())
         read = _broadcast(v for v in arguments.values() if is_number(v))

@@ -30,8 +30,10 @@ from ..testing._exact import Exact, Question
 from ..testing._exhaustive import PATTERNS, State, StateError, exhaust
 from ..testing._measure import (
     Measurement,
+    allowed_ulp,
     compare,
     confirm,
+    given,
     landmarks,
     merge,
     residual_bytes,
@@ -43,7 +45,6 @@ from ._functions import counterpart, dtype_name, functions, refuse
 from ._report import console, provenance
 
 _PIECE = 2**18  # points at a time: what bounds the memory
-_HALF, _SINGLE, _DOUBLE = 0.51, (2.0, 3.0), 4.0  # ULP; float32: value, derivatives
 
 
 @dataclass
@@ -246,7 +247,7 @@ def _exhaust(
     jobs = []
     for name, values in _settings(chosen, options):
         try:
-            asked = question(chosen[name], parameters=values)
+            asked = question(chosen[name], parameters=given(chosen[name], values))
         except ValueError as error:
             refuse(f"--exhaustive: {error}")
         jobs.append(
@@ -329,7 +330,7 @@ def _jobs(
     around: Iterable[float],
 ) -> Iterator[Job]:
     """What to ask the oracle about one function in one dtype."""
-    definition = lookup(f)
+    definition, parameters = lookup(f), given(f, parameters)
     none = np.zeros(1, jnp.dtype(dtype))
     if definition is not None and definition.pushforward is not None:
         note = "not elementwise: nothing measured"
@@ -429,7 +430,7 @@ def _rows(job: Job, against: str | None) -> list[Row]:
 def _judge(row: Row, job: Job, found: Measurement) -> None:
     """Fill in what was found, and whether it is good enough."""
     order = row.order
-    row.bound = _bound(job.dtype, order)
+    row.bound = allowed_ulp(job.f, job.dtype, order)
     row.max_ulp, row.wrong = found.max_ulp, found.wrong
     row.at, row.got, row.wanted = found.worst_at, found.got, found.wanted
     row.within_051, row.within_1 = found.share_051, found.share_1
@@ -459,14 +460,6 @@ def _attempt(function: Callable[..., Any], f: Any, *args: Any) -> Any:
         return None if f is None else function(f, *args)
     except Exception:  # another library's function may fail in ways of its own
         return None
-
-
-def _bound(dtype: str, order: int) -> float:
-    """The error allowed, in ULP."""
-    size = jnp.dtype(dtype).itemsize
-    if size == 8:
-        return _DOUBLE
-    return _HALF if size < 4 else _SINGLE[order > 0]
 
 
 def _place(row: Row) -> str:

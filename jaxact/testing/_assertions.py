@@ -11,7 +11,7 @@ import numpy as np
 
 from .._core import lookup
 from .._formula import parse_formula
-from ._measure import compare, kinks, landmarks, require_x64, with_flushed
+from ._measure import compare, given, kinks, landmarks, require_x64, with_flushed
 from ._oracle import exact_orders, question
 from ._points import points as sample
 from ._ulp import as_float64, round_to
@@ -50,7 +50,7 @@ def assert_accurate(
         ValueError: there is no formula.
         RuntimeError: float64 without `jax_enable_x64`.
     """
-    orders, around = tuple(orders), tuple(around)
+    orders, around, parameters = tuple(orders), tuple(around), given(f, parameters)
     for dtype in dtypes:
         dtype = jnp.dtype(dtype).name
         bound = max_ulp[dtype] if isinstance(max_ulp, Mapping) else max_ulp
@@ -129,7 +129,7 @@ def disagreement(
 ) -> str | None:
     """How a derivative differs from that of the formula; None if it does not."""
     require_x64(dtype)
-    parameters = dict(parameters or {})
+    parameters = given(f, parameters or {})
     reference, names = _reference(f, formula)
     signature = inspect.signature(f).parameters
     chosen: dict[str, Any] = {n: parameters.get(n, signature[n].default) for n in names}
@@ -158,7 +158,8 @@ def trainable(f: Callable[..., Any], formula: str | None = None) -> tuple[str, .
     """The parameters of f that its formula or definition reads, if numbers."""
     _, names = _reference(f, formula)
     signature = inspect.signature(f).parameters
-    return tuple(n for n in names if type(signature[n].default) in (int, float))
+    numbers = {n for n, p in signature.items() if type(p.default) in (int, float)}
+    return tuple(n for n in names if n in numbers or n in given(f, {}))
 
 
 def _reference(
