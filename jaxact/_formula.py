@@ -60,20 +60,20 @@ class Formula:
     @functools.cache  # noqa: B019 (formulas live as long as their activation)
     def as_jnp(self) -> Callable[..., Any]:
         """The formula on jnp arrays, as a function of its variables."""
-        return self._function(_JnpWorld())
+        return self.in_world(_JnpWorld())
 
     def as_arb(self) -> Callable[..., Any]:
         """The formula on `arb_series`, its constants at flint's current precision."""
-        return self._function(_ArbWorld())
+        return self.in_world(_ArbWorld())
 
     def as_sympy(self) -> Any:
         """The formula as a SymPy expression in real symbols."""
         import sympy
 
         symbols = {n: sympy.Symbol(n, real=True) for n in self.variables}
-        return self._function(_SympyWorld())(**symbols)
+        return self.in_world(_SympyWorld())(**symbols)
 
-    def _function(self, world: "_World") -> Callable[..., Any]:
+    def in_world(self, world: "World") -> Callable[..., Any]:
         thunk = _build(self.tree, self.text, world)
         variables = self.variables
 
@@ -165,7 +165,7 @@ def _problem(node: ast.AST, variables: tuple[str, ...]) -> str | None:
     return None
 
 
-class _World:
+class World:
     """What the numbers, functions and conditions of a formula mean."""
 
     functions: Mapping[str, Callable[..., Any]]
@@ -188,13 +188,20 @@ class _World:
     def select(self, test: Any, yes: Thunk, no: Thunk, pivot: Any, env: Env) -> Any:
         raise NotImplementedError
 
+    def idiom(self, node: ast.expr) -> tuple[Callable[[Any], Any], ast.expr] | None:
+        """What a world does at once with an expression, and the argument of that."""
+        return None
 
-def _build(node: ast.expr, text: str, world: _World) -> Thunk:
+
+def _build(node: ast.expr, text: str, world: World) -> Thunk:
     """A closure that evaluates the tree in a world."""
 
     def build(child: ast.expr) -> Thunk:
         return _build(child, text, world)
 
+    if found := world.idiom(node):
+        whole, argument = found[0], build(found[1])
+        return lambda env: whole(argument(env))
     match node:
         case ast.Constant():
             value = world.number(ast.get_source_segment(text, node) or "")
@@ -241,7 +248,7 @@ def _build(node: ast.expr, text: str, world: _World) -> Thunk:
     raise AssertionError(ast.dump(node))  # parse_formula let something through
 
 
-class _JnpWorld(_World):
+class _JnpWorld(World):
     def __init__(self) -> None:
         import math
 
@@ -281,7 +288,7 @@ class _JnpWorld(_World):
         return where(test, yes(taken), no(other))
 
 
-class _ArbWorld(_World):
+class _ArbWorld(World):
     def __init__(self) -> None:
         from flint import arb, arb_series
 
@@ -361,7 +368,7 @@ class _ArbWorld(_World):
         return yes(env) if test else no(env)
 
 
-class _SympyWorld(_World):
+class _SympyWorld(World):
     def __init__(self) -> None:
         import sympy
 

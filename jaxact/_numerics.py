@@ -308,6 +308,11 @@ def gauss_clip(a: Array) -> Array:
     return jnp.minimum(a, 14.5 if a.dtype.itemsize == 4 else 39.0)
 
 
+def far(a: Array, centre: float) -> Array:
+    """(a - centre) / (a + 2), the variable of the tails of the normal distribution."""
+    return shared((a - centre) / (a + 2))
+
+
 def gauss(a: Array) -> Exp:
     """exp(-a * a / 2) of an a >= 0 that `gauss_clip` has limited."""
     head, rest = half_square(a)

@@ -148,6 +148,12 @@ def _celu_tail(t: Number) -> Number:
     return mp.nsum(lambda n: (n + 1) * z**n / mp.factorial(n + 2), [0, 40])
 
 
+def _erf_middle(s: Number) -> Number:
+    """(erf(u) / u - 2 / sqrt(pi)) / s, in s = u * u."""
+    total = mp.nsum(lambda n: (-s) ** n / (mp.factorial(n + 1) * (2 * n + 3)), [0, 40])
+    return -2 / mp.sqrt(mp.pi) * total
+
+
 HALF_LN2 = 0.3468  # log(2) / 2 and a little
 # name: function, interval (in float64 up to its last number), the degrees for results
 # that are rounded to half precision, to float32 and to float64
@@ -166,6 +172,7 @@ TABLES: dict[str, tuple[Callable[[Number], Number], tuple, tuple[int, int, int]]
     "INVERSE_SQUARE": (_inverse_square, ("0", "0.1354"), (3, 6, 14)),
     "MISH_INVERSE_SQUARE": (_mish_inverse_square, ("0", "0.174"), (4, 6, 14)),
     "SINH_TAIL": (_sinh_tail, ("0", "1"), (1, 3, 7)),
+    "ERF_MIDDLE": (_erf_middle, ("0", "0.5"), (2, 4, 11)),
     "CELU_TAIL": (_celu_tail, ("-0.75", "0.75"), (5, 8, 17)),
 }
 FORMATS: dict[str, type] = {

@@ -83,7 +83,7 @@ class _Panels:
         self.evaluators = {}
         for bits in _BITS:
             with _precision(bits):
-                self.evaluators[bits] = asked.formula._function(_ScaledWorld())
+                self.evaluators[bits] = asked.formula.in_world(_ScaledWorld())
 
     def at(self, points: np.ndarray) -> _Panel:
         """Values on an interval."""
