@@ -43,6 +43,7 @@ def by_formula(function: Any = None, /, **facts: Any) -> Any:
     if definition.formula is None:
         raise ValueError(f"by_formula: {function.__name__} has no formula line")
     formula = definition.formula
+    definition.extras["series"] = lambda x, **given: series(formula, {**given, "x": x})
     for path in (("x",), ("x", "x"), *((n,) for n in definition.parameters)):
         definition.kernels[path] = kernel(formula, path)
     return public
@@ -66,21 +67,29 @@ def kernel(formula: Formula, path: Path) -> Callable[..., Array]:
 
 def evaluate(formula: Formula, path: Path, arrays: dict[str, Any]) -> Array:
     """A derivative of a formula at arrays, numbers being constants."""
-    like = Taylor(tay.wide(arrays["x"]), *(None for _ in path))
-    env = {}
-    for name, given in arrays.items():
-        if isinstance(given, Array):
-            one = constant_like(1, like).first if name in path else None
-            env[name] = Taylor(tay.wide(given), *(one, None)[: len(path)])
-        elif name in path:
-            one = constant_like(1, like).first
-            env[name] = Taylor(constant_like(float(given), like).first, one)
-        else:
-            env[name] = constant_like(float(given), like)
-    result = formula.in_world(_TaylorWorld(like))(**env).derivative(len(path))
+    env = variables(arrays, path)
+    result = series(formula, env).derivative(len(path))
     return jnp.broadcast_to(
         result, jnp.broadcast_shapes(*map(jnp.shape, arrays.values()))
     )
+
+
+def variables(arrays: dict[str, Any], path: Path) -> dict[str, Taylor]:
+    """Series for the arguments of a kernel: those of the path move."""
+    like = Taylor(tay.wide(arrays["x"]), *(None for _ in path))
+    one, env = constant_like(1, like).first, {}
+    for name, given in arrays.items():
+        moved = (one if name in path else None, None)[: len(path)]
+        if isinstance(given, Array):
+            env[name] = Taylor(tay.wide(given), *moved)
+        else:
+            env[name] = Taylor(constant_like(float(given), like).first, *moved)
+    return env
+
+
+def series(formula: Formula, variables: dict[str, Taylor]) -> Taylor:
+    """A formula on series of its variables."""
+    return formula.in_world(_TaylorWorld(variables["x"]))(**variables)
 
 
 class _TaylorWorld(World):
@@ -102,6 +111,7 @@ class _TaylorWorld(World):
             "sign": tay.sign,
             "sin": tay.sin,
             "sqrt": tay.sqrt,
+            "surrogate": tay.surrogate,
             "tanh": tay.tanh,
         }
 

@@ -57,7 +57,7 @@ class Definition:
     formula: Formula | None
     compiled: Any  # by jax.jit, behind `function`
     kernels: dict[Path, Callable[..., Array]]
-    extras: dict[str, Callable[..., Array]] = field(default_factory=dict)
+    extras: dict[str, Callable[..., Any]] = field(default_factory=dict)
 
     @property
     def family(self) -> str:
@@ -114,7 +114,12 @@ def lookup(function: Callable[..., Any]) -> Definition | None:
 
 def definitions() -> tuple[Definition, ...]:
     """Every definition made so far, in order."""
-    return tuple(_definitions.values())
+    return tuple(dict.fromkeys(_definitions.values()))
+
+
+def also_known_as(definition: Definition, function: Callable[..., Any]) -> None:
+    """Let a callable that can be hashed stand for an activation."""
+    _definitions[function] = definition
 
 
 @overload

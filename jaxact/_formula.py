@@ -30,7 +30,8 @@ _BINARY: dict[type, Callable[[Any, Any], Any]] = {
 _COMPARE: dict[type, str] = {ast.Gt: ">", ast.GtE: ">=", ast.Lt: "<", ast.LtE: "<="}
 _CONSTANTS = ("pi",)
 _FUNCTIONS = (
-    "abs atan cos erf erfc exp log max min sign sin sqrt tanh"  # known in every world
+    "abs atan cos erf erfc exp log max min sign sin sqrt tanh "  # known in every world
+    "surrogate"  # surrogate(f, g): the value of f, the derivatives of g
 ).split()
 
 
@@ -56,6 +57,15 @@ class Formula:
         """The parameters that occur in it, in order of the signature."""
         found = {n.id for n in ast.walk(self.tree) if isinstance(n, ast.Name)}
         return tuple(v for v in self.variables if v in found and v != "x")
+
+    def with_names(self, names: Mapping[str, str]) -> str:
+        """The text, expressions being put in the place of variables."""
+        found = [n for n in ast.walk(self.tree) if isinstance(n, ast.Name)]
+        text = self.text
+        for node in sorted(found, key=lambda n: n.col_offset, reverse=True):
+            end = node.col_offset + len(node.id)
+            text = text[: node.col_offset] + names.get(node.id, node.id) + text[end:]
+        return text
 
     @functools.cache  # noqa: B019 (formulas live as long as their activation)
     def as_jnp(self) -> Callable[..., Any]:
@@ -135,7 +145,7 @@ def _problem(node: ast.AST, variables: tuple[str, ...]) -> str | None:
                     f"and the functions {', '.join(_FUNCTIONS)}"
                 )
         case ast.Call(func=ast.Name(id=n), args=args, keywords=[]):
-            wanted = 2 if n in ("max", "min") else 1
+            wanted = 2 if n in ("max", "min", "surrogate") else 1
             if n not in _FUNCTIONS:
                 return f"calls {n!r}; it may call {', '.join(_FUNCTIONS)}"
             if len(args) != wanted:
@@ -270,6 +280,7 @@ class _JnpWorld(World):
             "sign": jnp.sign,
             "sin": jnp.sin,
             "sqrt": jnp.sqrt,
+            "surrogate": lambda f, g: g + lax.stop_gradient(f - g),
             "tanh": jnp.tanh,
         }
 
@@ -331,6 +342,10 @@ class _ArbWorld(World):
         def sign(v: Any) -> Any:
             return arb(0) if head(v) == 0 else arb(1 if self.compare(">", v, 0) else -1)
 
+        def surrogate(f: Any, g: Any) -> Any:
+            f, g = series(f), series(g)
+            return arb_series([f[0], *(g[n] for n in range(1, g.length()))])
+
         self.head, self.arb = head, arb
         self.constants = {"pi": arb.pi()}
         self.functions = {
@@ -346,6 +361,7 @@ class _ArbWorld(World):
             "sign": sign,
             "sin": lambda v: series(v).sin(),
             "sqrt": sqrt,
+            "surrogate": surrogate,
             "tanh": tanh,
         }
 
@@ -379,6 +395,7 @@ class _SympyWorld(World):
             "abs": sympy.Abs,
             "max": sympy.Max,
             "min": sympy.Min,
+            "surrogate": lambda f, g: f,
         }
 
     def number(self, literal: str) -> Any:

@@ -324,6 +324,12 @@ class Taylor:
             half * half * self if n % 2 and n > 1 else self if n == 1 else half * half
         )
 
+    def __lt__(self, other: "Taylor") -> Array:
+        return (self.first - other.first).pair.value() < 0
+
+    def __gt__(self, other: "Taylor") -> Array:
+        return other < self
+
     def shorter(self) -> "Taylor":
         """The same to one order less."""
         return Taylor(*self.terms[:-1])
@@ -503,6 +509,11 @@ def where(test: Array, a: Taylor, b: Taylor) -> Taylor:
     return Taylor(
         *(_where(test, y or zero, n or zero) if y or n else None for y, n in terms)
     )
+
+
+def surrogate(f: Taylor, g: Taylor) -> Taylor:
+    """The value of one series, the derivatives of another."""
+    return Taylor(f.first, *g.terms[1:])
 
 
 def larger(a: Taylor, b: Taylor) -> Taylor:
