@@ -4,6 +4,7 @@ import ast
 import functools
 import inspect
 from collections.abc import Callable
+from contextlib import nullcontext
 from fractions import Fraction
 from typing import Any, TypeVar
 
@@ -11,7 +12,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from . import _taylor as tay
-from ._core import Path, activation, lookup
+from ._core import Definition, Path, activation, lookup
 from ._formula import Env, Formula, Thunk, World
 from ._precision import rounded_to
 from ._taylor import Taylor, constant_like
@@ -35,7 +36,10 @@ def by_formula(function: Any = None, /, **facts: Any) -> Any:
 
     @functools.wraps(function)
     def value(**arrays: Any) -> Array:
-        return evaluate(formula, (), arrays)
+        return evaluate(at, (), arrays)
+
+    def at(**variables: Taylor) -> Taylor:
+        return series(formula, variables)
 
     public = activation(**facts)(value)
     definition = lookup(public)
@@ -43,35 +47,41 @@ def by_formula(function: Any = None, /, **facts: Any) -> Any:
     if definition.formula is None:
         raise ValueError(f"by_formula: {function.__name__} has no formula line")
     formula = definition.formula
-    definition.extras["series"] = lambda x, **given: series(formula, {**given, "x": x})
-    for path in (("x",), ("x", "x"), *((n,) for n in definition.parameters)):
-        definition.kernels[path] = kernel(formula, path)
+    compute(definition, at)
     return public
 
 
-def kernel(formula: Formula, path: Path) -> Callable[..., Array]:
-    """The kernel of a derivative of a formula."""
+def compute(definition: Definition, series: Callable[..., Taylor]) -> None:
+    """Let series of the arguments give the derivatives of an activation."""
+    definition.extras["series"] = series
+    for path in (("x",), ("x", "x"), *((n,) for n in definition.parameters)):
+        definition.kernels[path] = _kernel(definition, series, path)
 
+
+def _kernel(
+    definition: Definition, series: Callable[..., Taylor], path: Path
+) -> Callable[..., Array]:
     def derivative(**arrays: Any) -> Array:
-        # near its roots a slope cancels more than even a half precision allows
-        with rounded_to(arrays["x"].dtype):
-            return evaluate(formula, path, arrays)
+        return evaluate(series, path, arrays)
 
     kind = inspect.Parameter.KEYWORD_ONLY
-    reads = ("x", *formula.reads)
-    signature = inspect.Signature([inspect.Parameter(n, kind) for n in reads])
+    names = ("x", *definition.parameters)
+    signature = inspect.Signature([inspect.Parameter(n, kind) for n in names])
     derivative.__signature__ = signature  # type: ignore[attr-defined]
-    derivative.__name__ = f"_{formula.name}_d{path[0]}{'' if len(path) == 1 else 2}"
+    derivative.__name__ = f"{definition.name}, order {len(path)} by {path[0]}"
     return derivative
 
 
-def evaluate(formula: Formula, path: Path, arrays: dict[str, Any]) -> Array:
-    """A derivative of a formula at arrays, numbers being constants."""
-    env = variables(arrays, path)
-    result = series(formula, env).derivative(len(path))
-    return jnp.broadcast_to(
-        result, jnp.broadcast_shapes(*map(jnp.shape, arrays.values()))
-    )
+def evaluate(
+    series: Callable[..., Taylor], path: Path, arrays: dict[str, Any]
+) -> Array:
+    """A derivative at arrays, numbers being constants, of what is given by series."""
+    x = arrays["x"]
+    # near its roots a slope cancels more than even a half precision allows
+    with rounded_to(x.dtype) if path else nullcontext():
+        result = series(**variables(arrays, path)).derivative(len(path))
+    shape = jnp.broadcast_shapes(*map(jnp.shape, arrays.values()))
+    return jnp.broadcast_to(jnp.where(jnp.isnan(x), x, result), shape)
 
 
 def variables(arrays: dict[str, Any], path: Path) -> dict[str, Taylor]:

@@ -180,8 +180,9 @@ def _wide_expm1(u: Wide) -> Wide:
 
 def _wide_log1p(u: Wide) -> Wide:
     """log(1 + u) of u from 0 to 1."""
-    slope = num.polynomial(poly.LOG1P, jnp.clip(u.value(), 0, 1))
-    return u * Wide(pair(slope), 0)
+    e = jnp.clip(u.value(), 0, 1)
+    first, *more = num.coefficients(poly.LOG1P, e)
+    return u * (_exact(first, e) + Wide(pair(e * num.horner(more, e)), 0))
 
 
 def _wide_softplus(u: Wide) -> Wide:

@@ -12,34 +12,13 @@ A parameter keeps its name unless two have the same; then they are numbered in o
 in `alpha_1`, `alpha_2`.
 """
 
-import functools
-import inspect
 import itertools
-import math
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Sequence
 
-import jax
-import jax.numpy as jnp
-import numpy as np
-from jax import Array
-
-from . import _computed
-from . import _taylor as tay
-from ._core import Definition, Path, activation, also_known_as, lookup
-from ._formula import parse_formula
-from ._precision import rounded_to
-from ._taylor import Taylor, constant_like
-from .transforms import derivative
-
-Activation = Callable[..., Any]
-Unary = Callable[[Any], Any]
-_REQUIRED = inspect.Parameter.empty
+from ._combination import Activation, Combination, combined, dead_intervals, part
 
 
-def compose(*fs: Activation) -> "Combination":
+def compose(*fs: Activation) -> Combination:
     """The last function first.
 
     compose(f, g)(x) = f(g(x))
@@ -50,10 +29,10 @@ def compose(*fs: Activation) -> "Combination":
     Raises:
         TypeError: one is no elementwise activation.
     """
-    return _combined("compose", fs)
+    return combined("compose", fs)
 
 
-def add(*fs: Activation) -> "Combination":
+def add(*fs: Activation) -> Combination:
     """The sum.
 
     add(f, g)(x) = f(x) + g(x)
@@ -64,10 +43,10 @@ def add(*fs: Activation) -> "Combination":
     Raises:
         TypeError: one is no elementwise activation.
     """
-    return _combined("add", fs)
+    return combined("add", fs)
 
 
-def multiply(*fs: Activation) -> "Combination":
+def multiply(*fs: Activation) -> Combination:
     """The product.
 
     multiply(f, g)(x) = f(x) * g(x)
@@ -78,10 +57,10 @@ def multiply(*fs: Activation) -> "Combination":
     Raises:
         TypeError: one is no elementwise activation.
     """
-    return _combined("multiply", fs)
+    return combined("multiply", fs)
 
 
-def scale(f: Activation, *, output: float = 1.0, input: float = 1.0) -> "Combination":
+def scale(f: Activation, *, output: float = 1.0, input: float = 1.0) -> Combination:
     """The axes stretched.
 
     scale(f, output=a, input=b)(x) = a * f(b * x)
@@ -94,10 +73,10 @@ def scale(f: Activation, *, output: float = 1.0, input: float = 1.0) -> "Combina
     Raises:
         TypeError: `f` is no elementwise activation, a setting no number.
     """
-    return _combined("scale", (f,), output=output, input=input)
+    return combined("scale", (f,), output=output, input=input)
 
 
-def shift(f: Activation, *, output: float = 0.0, input: float = 0.0) -> "Combination":
+def shift(f: Activation, *, output: float = 0.0, input: float = 0.0) -> Combination:
     """The axes moved.
 
     shift(f, output=a, input=b)(x) = f(x + b) + a
@@ -110,10 +89,10 @@ def shift(f: Activation, *, output: float = 0.0, input: float = 0.0) -> "Combina
     Raises:
         TypeError: `f` is no elementwise activation, a setting no number.
     """
-    return _combined("shift", (f,), output=output, input=input)
+    return combined("shift", (f,), output=output, input=input)
 
 
-def mix(fs: Sequence[Activation], weights: Sequence[float]) -> "Combination":
+def mix(fs: Sequence[Activation], weights: Sequence[float]) -> Combination:
     """A weighted sum.
 
     mix((f, g), (a, b))(x) = a * f(x) + b * g(x)
@@ -132,10 +111,10 @@ def mix(fs: Sequence[Activation], weights: Sequence[float]) -> "Combination":
             f"mix: {len(fs)} functions and {len(weights)} weights; expected as many"
         )
     named = {f"weight_{n}": w for n, w in enumerate(weights, 1)}
-    return _combined("mix", tuple(fs), **named)
+    return combined("mix", tuple(fs), **named)
 
 
-def gated(f: Activation) -> "Combination":
+def gated(f: Activation) -> Combination:
     """A gated unit.
 
     gated(f)(x, value) = f(x) * value
@@ -146,10 +125,10 @@ def gated(f: Activation) -> "Combination":
     Raises:
         TypeError: `f` is no elementwise activation.
     """
-    return _combined("gated", (f,))
+    return combined("gated", (f,))
 
 
-def clip(f: Activation, low: float, high: float) -> "Combination":
+def clip(f: Activation, low: float, high: float) -> Combination:
     """f no less than `low` and no more than `high`, with the slope 0 beyond.
 
     Args:
@@ -163,10 +142,10 @@ def clip(f: Activation, low: float, high: float) -> "Combination":
     """
     if low > high:
         raise ValueError(f"clip: low={low!r} is more than high={high!r}")
-    return _combined("clip", (f,), low=low, high=high)
+    return combined("clip", (f,), low=low, high=high)
 
 
-def piecewise(breakpoints: Sequence[float], fs: Sequence[Activation]) -> "Combination":
+def piecewise(breakpoints: Sequence[float], fs: Sequence[Activation]) -> Combination:
     """One function after the other: the next begins at each breakpoint.
 
     piecewise((a, b), (f, g, h))(x) = f(x) if x < a else g(x) if x < b else h(x)
@@ -187,10 +166,10 @@ def piecewise(breakpoints: Sequence[float], fs: Sequence[Activation]) -> "Combin
     if any(a >= b for a, b in itertools.pairwise(breakpoints)):
         raise ValueError(f"piecewise: breakpoints {tuple(breakpoints)} do not increase")
     named = {f"breakpoint_{n}": b for n, b in enumerate(breakpoints, 1)}
-    return _combined("piecewise", tuple(fs), **named)
+    return combined("piecewise", tuple(fs), **named)
 
 
-def reflect(f: Activation) -> "Combination":
+def reflect(f: Activation) -> Combination:
     """f turned about the origin.
 
     reflect(f)(x) = -f(-x)
@@ -201,10 +180,10 @@ def reflect(f: Activation) -> "Combination":
     Raises:
         TypeError: `f` is no elementwise activation.
     """
-    return _combined("reflect", (f,))
+    return combined("reflect", (f,))
 
 
-def surrogate(forward: Activation, slope: Activation) -> "Combination":
+def surrogate(forward: Activation, slope: Activation) -> Combination:
     """The value of one function and the derivatives of another.
 
     Straight through: `surrogate(step, identity)`; a spiking neuron: `surrogate(step,
@@ -218,10 +197,10 @@ def surrogate(forward: Activation, slope: Activation) -> "Combination":
     Raises:
         TypeError: one is no elementwise activation.
     """
-    return _combined("surrogate", (forward, slope))
+    return combined("surrogate", (forward, slope))
 
 
-def leaky(f: Activation, slope: float = 0.01) -> "Combination":
+def leaky(f: Activation, slope: float = 0.01) -> Combination:
     """f with a slope wherever it is dead, as `leaky_relu` is to `relu`.
 
     To f is added `slope` times the way that x has gone, from 0 on, through the
@@ -235,13 +214,12 @@ def leaky(f: Activation, slope: float = 0.01) -> "Combination":
         TypeError: `f` is no elementwise activation, `slope` no number.
         ValueError: f is nowhere dead.
     """
-    _part("leaky", f)
-    if not _dead(f):
-        raise ValueError(f"leaky: {_name(f)} is nowhere dead: no interval is flat")
-    return _combined("leaky", (f,), slope=slope)
+    if not dead_intervals(part("leaky", f)):
+        raise ValueError(f"leaky: {f.__name__} is nowhere dead: no interval is flat")
+    return combined("leaky", (f,), slope=slope)
 
 
-def standardized(f: Activation) -> "Combination":
+def standardized(f: Activation) -> Combination:
     """f scaled and moved so that E f(z) = 0 and Var f(z) = 1 for a standard normal z.
 
     With the defaults of the parameters of f; the two numbers are fixed when it is made.
@@ -253,531 +231,4 @@ def standardized(f: Activation) -> "Combination":
         TypeError: `f` is no elementwise activation.
         ValueError: f has no variance: it is constant, or grows too fast.
     """
-    return _combined("standardized", (f,))
-
-
-@dataclass(frozen=True, repr=False)
-class Combination:
-    """An activation made of others.
-
-    Attributes:
-        how: the name of the combinator.
-        parts: the activations that it was given.
-        settings: the numbers that it was given, by name.
-    """
-
-    how: str
-    parts: tuple[Activation, ...]
-    settings: tuple[tuple[str, float], ...] = ()
-
-    def __post_init__(self) -> None:
-        """Make it an activation."""
-        definition = _define(self.how, self.parts, self.settings)
-        also_known_as(definition, self)
-        attributes = {
-            "__name__": definition.name,
-            "__doc__": inspect.getdoc(definition.function),
-            "__signature__": definition.signature,
-        }
-        for name, value in attributes.items():
-            object.__setattr__(self, name, value)
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Array:
-        """The activation at x, and at values of its parameters."""
-        return _define(self.how, self.parts, self.settings).function(*args, **kwargs)
-
-    def __repr__(self) -> str:
-        return _label(self.how, self.parts, self.settings)
-
-    def __reduce__(self) -> Any:
-        return type(self), (self.how, self.parts, self.settings)
-
-
-def _combined(how: str, fs: Sequence[Activation], **settings: float) -> Combination:
-    """A combination, its parts and numbers looked at."""
-    if not fs:
-        raise TypeError(f"{how}: expected an activation or more, got none")
-    for f in fs:
-        _part(how, f)
-    for name, value in settings.items():
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise TypeError(
-                f"{how}: {name} must be a number, got {value!r:.60}; arrays are given "
-                "when it is called"
-            )
-    numbers = tuple((n, float(v)) for n, v in settings.items())
-    return Combination(how, tuple(fs), numbers)
-
-
-def _part(how: str, f: Activation) -> Definition:
-    """The definition of a part."""
-    definition = lookup(f)
-    if definition is None:
-        raise TypeError(
-            f"{how}: {_name(f)} is no activation; decorate it with @activation first"
-        )
-    if not definition.elementwise or definition.options:
-        raise TypeError(f"{how}: {definition.name} is not elementwise")
-    return definition
-
-
-def _name(f: Any) -> str:
-    return getattr(f, "__name__", repr(f))
-
-
-def _label(
-    how: str, parts: Sequence[Activation], settings: Sequence[tuple[str, float]]
-) -> str:
-    """How it is written."""
-    names = ", ".join(map(_name, parts))
-    values = [v for _, v in settings]
-    several = f"({', '.join(map(repr, values))}{',' * (len(values) == 1)})"
-    functions = f"({names}{',' * (len(parts) == 1)})"
-    match how:
-        case "mix":
-            return f"mix({functions}, {several})"
-        case "piecewise":
-            return f"piecewise({several}, {functions})"
-        case _:
-            return f"{how}({', '.join([names, *(f'{n}={v!r}' for n, v in settings)])})"
-
-
-class _Rule(NamedTuple):
-    """What a combinator means.
-
-    Each is a function of the parts, of what is applied to them, x, and of the numbers
-    by name: on series, and on the texts of formulas.
-    """
-
-    series: Callable[..., Taylor]
-    text: Callable[..., str]
-    # what the parts are applied to, if not to x; more places where a kink may be, as
-    # pairs of a text and the level that it crosses
-    inside: Callable[..., list[str]] = lambda fs, x, **_: [x] * len(fs)
-    levels: Callable[..., list[tuple[str, str]]] = lambda fs, x, **_: []
-    fixed: bool = False  # whether the numbers are no parameters
-
-
-def _chain(fs: Sequence[Unary], x: Any) -> Any:
-    return functools.reduce(lambda v, f: f(v), reversed(fs), x)
-
-
-def _total(fs: Sequence[Unary], x: Taylor) -> Taylor:
-    return functools.reduce(Taylor.__add__, (f(x) for f in fs))
-
-
-def _product(fs: Sequence[Unary], x: Taylor) -> Taylor:
-    return functools.reduce(Taylor.__mul__, (f(x) for f in fs))
-
-
-def _mixed(fs: Sequence[Unary], x: Taylor, **weights: Taylor) -> Taylor:
-    pairs = zip(fs, weights.values(), strict=True)
-    return functools.reduce(Taylor.__add__, (w * f(x) for f, w in pairs))
-
-
-def _clipped(fs: Sequence[Unary], x: Taylor, low: Taylor, high: Taylor) -> Taylor:
-    y = fs[0](x)
-    return tay.where(y < low, low, tay.where(y > high, high, y))
-
-
-def _pieces(fs: Sequence[Unary], x: Taylor, **breakpoints: float) -> Taylor:
-    y = fs[-1](x)
-    for f, b in zip(reversed(fs[:-1]), reversed(breakpoints.values()), strict=True):
-        y = tay.where(x < constant_like(b, x), f(x), y)
-    return y
-
-
-def _pieces_text(fs: Sequence[Unary], x: str, **breakpoints: float) -> str:
-    text = fs[-1](x)
-    for f, b in zip(reversed(fs[:-1]), reversed(breakpoints.values()), strict=True):
-        text = f"({f(x)} if {x} < {b!r} else {text})"
-    return text
-
-
-_RULES = {
-    "compose": _Rule(
-        _chain,
-        _chain,
-        inside=lambda fs, x: [_chain(fs[n + 1 :], x) for n in range(len(fs))],
-    ),
-    "add": _Rule(_total, lambda fs, x: " + ".join(f(x) for f in fs)),
-    "multiply": _Rule(_product, lambda fs, x: " * ".join(f(x) for f in fs)),
-    "scale": _Rule(
-        lambda fs, x, output, input: output * fs[0](input * x),
-        lambda fs, x, output, input: f"{output} * {fs[0](f'({input} * {x})')}",
-        inside=lambda fs, x, output, input: [f"({input} * {x})"],
-    ),
-    "shift": _Rule(
-        lambda fs, x, output, input: fs[0](x + input) + output,
-        lambda fs, x, output, input: f"{fs[0](f'({x} + {input})')} + {output}",
-        inside=lambda fs, x, output, input: [f"({x} + {input})"],
-    ),
-    "mix": _Rule(
-        _mixed,
-        lambda fs, x, **weights: " + ".join(
-            f"{w} * {f(x)}" for f, w in zip(fs, weights.values(), strict=True)
-        ),
-    ),
-    "gated": _Rule(
-        lambda fs, x, value: fs[0](x) * value,
-        lambda fs, x, value: f"{fs[0](x)} * {value}",
-    ),
-    "clip": _Rule(
-        _clipped,
-        lambda fs, x, low, high: (
-            f"({low} if {fs[0](x)} < {low} else {high} if {fs[0](x)} > {high} "
-            f"else {fs[0](x)})"
-        ),
-        levels=lambda fs, x, low, high: [(fs[0](x), low), (fs[0](x), high)],
-    ),
-    "piecewise": _Rule(
-        _pieces,
-        _pieces_text,
-        levels=lambda fs, x, **breakpoints: [
-            (x, repr(b)) for b in breakpoints.values()
-        ],
-        fixed=True,
-    ),
-    "reflect": _Rule(
-        lambda fs, x: -fs[0](-x),
-        lambda fs, x: f"(-{fs[0](f'(-{x})')})",
-        inside=lambda fs, x: [f"(-{x})"],
-    ),
-    "surrogate": _Rule(
-        lambda fs, x: tay.surrogate(fs[0](x), fs[1](x)),
-        lambda fs, x: f"surrogate({fs[0](x)}, {fs[1](x)})",
-    ),
-}
-
-
-def _leaky_rule(f: Activation) -> _Rule:
-    dead = _dead(f)
-
-    def series(fs: Sequence[Unary], x: Taylor, slope: Taylor) -> Taylor:
-        y = fs[0](x)
-        for low, high in dead:
-            y = y + slope * _way(x, low, high)
-        return y
-
-    def text(fs: Sequence[Unary], x: str, slope: str) -> str:
-        ways = " + ".join(_way_text(x, low, high) for low, high in dead)
-        return f"({fs[0](x)} + {slope} * ({ways}))"
-
-    return _Rule(series, text)
-
-
-def _way(x: Taylor, low: float, high: float) -> Taylor:
-    """How far x has gone from 0, or from the end next to 0, inside an interval."""
-    start = min(max(0.0, low), high)
-    y = x - constant_like(start, x)
-    for end, beyond in ((low, x < _at(low, x)), (high, _at(high, x) < x)):
-        if math.isfinite(end):
-            y = tay.where(beyond, constant_like(end - start, x), y)
-    return y
-
-
-def _at(end: float, x: Taylor) -> Taylor:
-    return constant_like(end if math.isfinite(end) else 0.0, x)
-
-
-def _way_text(x: str, low: float, high: float) -> str:
-    start = min(max(0.0, low), high)
-    text = f"({x} - ({start!r}))"
-    if math.isfinite(low):
-        text = f"({low - start!r} if {x} < {low!r} else {text})"
-    if math.isfinite(high):
-        text = f"({high - start!r} if {x} > {high!r} else {text})"
-    return text
-
-
-def _standardized_rule(f: Activation) -> _Rule:
-    gain, offset = _standard(f)
-    return _Rule(
-        lambda fs, x: constant_like(gain, x) * fs[0](x) + constant_like(offset, x),
-        lambda fs, x: f"({gain!r} * {fs[0](x)} + ({offset!r}))",
-    )
-
-
-class _Parts(NamedTuple):
-    """The parts of a combination, the names of their parameters in it, its own."""
-
-    parts: tuple[Activation, ...]
-    names: tuple[Mapping[str, str], ...]
-    own: Mapping[str, str]
-    parameters: Mapping[str, Any]  # the defaults of all, by their names in it
-
-
-def _parts(parts: tuple[Activation, ...], own: Mapping[str, Any]) -> _Parts:
-    infos = [_part("", f) for f in parts]
-    every = [*own, *(p for d in infos for p in d.parameters)]
-    count, used = Counter(every), Counter[str]()
-
-    def fresh(name: str) -> str:
-        used[name] += 1
-        return name if count[name] == 1 else f"{name}_{used[name]}"
-
-    mine = {n: fresh(n) for n in own}
-    names = tuple({p: fresh(p) for p in d.parameters} for d in infos)
-    defaults = {mine[n]: v for n, v in own.items()}
-    for d, renamed in zip(infos, names, strict=True):
-        defaults |= {renamed[p]: d.default(p) for p in d.parameters}
-    return _Parts(parts, names, mine, defaults)
-
-
-@functools.cache
-def _define(
-    how: str, parts: tuple[Activation, ...], settings: tuple[tuple[str, float], ...]
-) -> Definition:
-    """The activation of a combination; one for all that are equal."""
-    if how == "leaky":
-        rule = _leaky_rule(parts[0])
-    elif how == "standardized":
-        rule = _standardized_rule(parts[0])
-    else:
-        rule = _RULES[how]
-    numbers = {"value": _REQUIRED} if how == "gated" else dict(settings)
-    layout = _parts(parts, {} if rule.fixed else numbers)
-    given = {} if not rule.fixed else numbers
-    name = _label(how, parts, settings)
-
-    def series(x: Taylor, **variables: Taylor) -> Taylor:
-        fs = [
-            functools.partial(
-                _series, f, **{p: variables[n] for p, n in renamed.items()}
-            )
-            for f, renamed in zip(parts, layout.names, strict=True)
-        ]
-        own = {p: variables[n] for p, n in layout.own.items()}
-        return rule.series(fs, x, **own, **given)
-
-    def kernel(path: Path) -> Callable[..., Array]:
-        def at(**arrays: Any) -> Array:
-            env = _computed.variables(arrays, path)
-            shape = jnp.broadcast_shapes(*map(jnp.shape, arrays.values()))
-            return jnp.broadcast_to(series(**env).derivative(len(path)), shape)
-
-        def derived(**arrays: Any) -> Array:
-            with rounded_to(arrays["x"].dtype):  # see _computed
-                return at(**arrays)
-
-        made = derived if path else at
-        made.__signature__ = _signature(layout.parameters)  # type: ignore[attr-defined]
-        made.__name__ = name if not path else f"{name}, {'by '.join(('', *path))}"
-        made.__qualname__ = made.__name__
-        made.__module__ = __name__
-        return made
-
-    texts = [_text(f, renamed) for f, renamed in zip(parts, layout.names, strict=True)]
-    value = kernel(())
-    kinks: Any = ()
-    if all(text is not None for text in texts):
-        own = {**layout.own, **given}
-        formula = rule.text(texts, "x", **own)
-        usual = ", ".join(("x", *layout.parameters))
-        value.__doc__ = f"{name}.\n\n{name}({usual}) = {formula}\n"
-        kinks = _kinks(rule, layout, texts, own)
-    public = activation(kinks=kinks, domain=_domain(how, layout))(value)
-    definition = lookup(public)
-    assert definition is not None
-    definition.extras["series"] = series
-    for path in (("x",), ("x", "x"), *((n,) for n in layout.parameters)):
-        definition.kernels[path] = kernel(path)
-    return definition
-
-
-def _signature(parameters: Mapping[str, Any]) -> inspect.Signature:
-    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    # what must be given comes first, as Python wants it
-    ordered = sorted(parameters.items(), key=lambda item: item[1] is not _REQUIRED)
-    note: Any = float | Array
-    return inspect.Signature(
-        [
-            inspect.Parameter("x", kind, annotation=Array),
-            *(
-                inspect.Parameter(n, kind, default=v, annotation=note)
-                for n, v in ordered
-            ),
-        ],
-        return_annotation=Array,
-    )
-
-
-def _text(f: Activation, renamed: Mapping[str, str]) -> Callable[[str], str] | None:
-    """The formula of a part, as a function of what takes the place of x."""
-    formula = _part("", f).formula
-    if formula is None:
-        return None
-    return lambda x: f"({formula.with_names({**renamed, 'x': x})})"
-
-
-def _domain(how: str, layout: _Parts) -> dict[str, tuple[float, float]]:
-    """The intervals of the parameters, and of x where the parts are applied to it."""
-    found = {}
-    for f, renamed in zip(layout.parts, layout.names, strict=True):
-        own = _part("", f).domain
-        found |= {renamed[p]: ends for p, ends in own.items() if p != "x"}
-    direct = layout.parts[-1:] if how == "compose" else layout.parts
-    if how not in ("scale", "shift", "reflect"):
-        ends = [e for f in direct if (e := _part("", f).domain.get("x"))]
-        if ends:
-            low, high = zip(*ends, strict=True)
-            found["x"] = (max(low), min(high))
-    return found
-
-
-# --- how a part goes on from a series -----------------------------------------------
-
-# activations whose formula Taylor arithmetic can take as it stands
-_SOUND = frozenset(
-    "identity relu leaky_relu relu6 elu celu selu silu gelu_tanh gelu_exact mish "
-    "hard_silu sigmoid soft_sign hard_sigmoid hard_tanh sparse_sigmoid softplus "
-    "sparse_plus log_sigmoid".split()
-)
-
-
-def _series(f: Activation, x: Taylor, **given: Taylor) -> Taylor:
-    """An activation of a series."""
-    definition = _part("", f)
-    if "series" in definition.extras:
-        return definition.extras["series"](x, **given)  # type: ignore[return-value]
-    ours = definition.function.__module__.startswith(f"{__package__}._functions.")
-    if ours and definition.name == "tanh":
-        return tay.tanh(x)
-    if ours and definition.name in _SOUND and definition.formula is not None:
-        return _computed.series(definition.formula, {**given, "x": x})
-    return _by_kernels(f, x, 0, given)
-
-
-def _by_kernels(
-    f: Activation, x: Taylor, order: int, given: Mapping[str, Taylor]
-) -> Taylor:
-    """An activation that is known by its kernels, or a derivative of it.
-
-    What a float leaves of x moves it by the next derivative.
-    """
-    numbers = {n: p.first.value() for n, p in given.items()}
-    at = x.first.value()
-
-    def kernel(order: int, wrt: str = "x") -> tay.Wide:
-        g = derivative(f, order, wrt) if order else f
-        return tay.wide(g(at, **numbers))
-
-    value = kernel(order)
-    if order < 2:
-        rest = (x.first - tay.wide(at)).value()
-        value = value + kernel(order + 1) * tay.wide(rest)
-    result = x.followed(value, lambda x: _by_kernels(f, x, order + 1, given))
-    for n, p in given.items():  # kernels by parameters are of the first order
-        if order == 0 and any(p.terms[1:]):
-            moved = Taylor(kernel(1, n), None) * Taylor(p.terms[1], None)
-            result = result + Taylor(constant_like(0, x).first, moved.first)
-    return result
-
-
-# --- facts that are found by numbers ------------------------------------------------
-
-_GRID = np.unique(
-    np.concatenate(
-        [
-            np.linspace(-20, 20, 4001),
-            *(s * np.geomspace(1e-6, 1e6, 400) for s in (1, -1)),
-        ]
-    )
-)
-
-
-def _exactly(text: str, parameters: Mapping[str, float]) -> Callable[[Any], np.ndarray]:
-    """A formula in float64."""
-    function = parse_formula(text, ("x", *parameters), "combination").as_jnp()
-
-    def at(x: Any) -> np.ndarray:
-        with jax.enable_x64(True):
-            values = {n: jnp.float64(v) for n, v in parameters.items()}
-            out = function(jnp.asarray(x, jnp.float64), **values)
-            return np.broadcast_to(np.asarray(out), np.shape(x))
-
-    return at
-
-
-def _kinks(
-    rule: _Rule, layout: _Parts, texts: Sequence[Any], own: Mapping[str, Any]
-) -> Callable[..., tuple[float, ...]]:
-    """Where the arguments of the parts cross a kink of theirs."""
-
-    def kinks(**parameters: float) -> tuple[float, ...]:
-        usual = {n: 1.0 if v is _REQUIRED else v for n, v in layout.parameters.items()}
-        values = {**usual, **parameters}
-        crossed = [(text, level) for text, level in rule.levels(texts, "x", **own)]
-        inside = rule.inside(texts, "x", **own)
-        for f, renamed, text in zip(layout.parts, layout.names, inside, strict=True):
-            mine = {p: values[n] for p, n in renamed.items()}
-            crossed += [(text, repr(k)) for k in _part("", f).kinks_at(**mine)]
-        found = {
-            point
-            for text, level in crossed
-            for point in _crossings(_exactly(f"{text} - ({level})", values))
-        }
-        return tuple(sorted(found))
-
-    kinks.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [
-            inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY)
-            for n, v in layout.parameters.items()
-            if v is not _REQUIRED
-        ]
-    )
-    return kinks
-
-
-def _crossings(f: Callable[[Any], np.ndarray]) -> list[float]:
-    """Where the sign of f changes, to or from 0 too."""
-    signs = np.sign(f(_GRID))
-    found = [float(x) for x, s in zip(_GRID, signs, strict=True) if s == 0]
-    if len(found) > 10:  # flat, not a point
-        found = []
-    (left,) = np.nonzero(
-        (signs[:-1] != signs[1:]) & np.isfinite(signs[:-1]) & np.isfinite(signs[1:])
-    )
-    low, high, sign = _GRID[left], _GRID[left + 1], signs[left]
-    for _ in range(70):
-        middle = (low + high) / 2
-        same = np.sign(f(middle)) == sign
-        low, high = np.where(same, middle, low), np.where(same, high, middle)
-    return sorted({*found, *(float(f"{x:.12g}") for x in high)})
-
-
-def _dead(f: Activation) -> list[tuple[float, float]]:
-    """The intervals between kinks where f is constant."""
-    definition = _part("", f)
-    slope = derivative(f)
-    edges = [-math.inf, *definition.kinks_at(), math.inf]
-    found = []
-    for low, high in itertools.pairwise(edges):
-        start = low if math.isfinite(low) else high - 50
-        stop = high if math.isfinite(high) else low + 50
-        if not math.isfinite(start + stop):
-            continue  # no kink at all
-        inside = np.linspace(start, stop, 33)[1:-1].astype(np.float32)
-        if not np.any(np.asarray(slope(inside))):
-            found.append((low, high))
-    return found
-
-
-@functools.cache
-def _standard(f: Activation) -> tuple[float, float]:
-    """The gain and offset that make f standard, by Gauss's rule between its kinks."""
-    definition = _part("standardized", f)
-    edges = np.unique([*np.arange(-16, 16.5, 0.5), *definition.kinks_at()])
-    edges = edges[np.abs(edges) <= 16]
-    nodes, weights = np.polynomial.legendre.leggauss(32)
-    half = np.diff(edges)[:, None] / 2
-    z = (edges[:-1, None] + half) + half * nodes
-    density = np.exp(-z * z / 2) / math.sqrt(2 * math.pi) * half * weights
-    with jax.enable_x64(True):
-        y = np.asarray((definition.reference or f)(jnp.asarray(z)), np.float64)
-    mean = float(np.sum(density * y))
-    variance = float(np.sum(density * (y - mean) ** 2))
-    if not 0 < variance < math.inf:
-        raise ValueError(f"standardized: {definition.name} has the variance {variance}")
-    gain = variance**-0.5
-    return gain, -mean * gain
+    return combined("standardized", (f,))
