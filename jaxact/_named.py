@@ -55,11 +55,10 @@ def get(
     if framework is not None:
         same = _translated(framework, name, parameters)
         theirs = same.renamed
-        parameters = {
-            **same.fixed,
-            **{theirs.get(n, n): v for n, v in parameters.items()},
-        }
-        name = same.name
+        # where others write None, we have a default that stands for it
+        told = {theirs.get(n, n): v for n, v in parameters.items() if v is not None}
+        parameters = {**same.fixed, **told}
+        name = same.general if told and same.general else same.name
     function = _function(name)
     if not parameters:
         return function
@@ -114,7 +113,8 @@ def _function(name: str) -> Callable[..., Any]:
         return catalogue.get(name)
     except ValueError:
         known = [*names(), *catalogue.aliases()]
-    raise ValueError(f"get: no activation {name!r}; {_hint(name, known)}")
+    hint = _hint(name, known) or "jaxact.names() lists them"
+    raise ValueError(f"get: no activation {name!r}; {hint}")
 
 
 def _family(function: Callable[..., Any]) -> str:
@@ -123,7 +123,7 @@ def _family(function: Callable[..., Any]) -> str:
 
 def _hint(name: str, known: list[str]) -> str:
     close = get_close_matches(name, known)
-    return f"did you mean {' or '.join(close)}?" if close else f"{', '.join(known)}"
+    return f"did you mean {' or '.join(close)}?" if close else ""
 
 
 def _translated(
@@ -135,7 +135,7 @@ def _translated(
         raise ValueError(f"get: no framework {framework!r}; there are {known}")
     table = frameworks.TABLE[framework]
     if name not in table:
-        hint = _hint(name, list(table))
+        hint = _hint(name, list(table)) or f"it has {', '.join(table)}"
         raise ValueError(f"get: {framework} has no activation {name!r}; {hint}")
     found = table[name]
     if isinstance(found, frameworks.Same):

@@ -17,11 +17,13 @@ class Same(NamedTuple):
         name: its name here.
         fixed: parameters that differ from our defaults, by our names.
         renamed: what they call a parameter, and what we do, where that differs.
+        general: the activation with parameters, where that is another one.
     """
 
     name: str
     fixed: Mapping[str, Any] = {}
     renamed: Mapping[str, str] = {}
+    general: str = ""
 
 
 class Choice(NamedTuple):
@@ -111,7 +113,7 @@ TABLE: dict[str, dict[str, Same | Choice]] = {
         "log_sigmoid": "log_sigmoid",
         "log_softmax": "log_softmax",
         "mish": "mish",
-        "relu": "relu",
+        "relu": Same("relu", general="general_relu"),
         "relu6": "relu6",
         "selu": "selu",
         "sigmoid": "sigmoid",
