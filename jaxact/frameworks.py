@@ -135,9 +135,7 @@ TABLE: dict[str, dict[str, Same | Choice]] = {
         "Celu": "celu",
         "Elu": "elu",
         "Gelu": _gelu(approximate=("none", "tanh")),
-        "HardSigmoid": _ours(
-            "hard_sigmoid", {"slope": 0.2}, alpha="slope", beta="offset"
-        ),
+        "HardSigmoid": _ours("hard_sigmoid_sloped", alpha="slope", beta="offset"),
         "HardSwish": "hard_silu",
         "Hardmax": "hardmax",
         "Identity": "identity",
@@ -210,11 +208,12 @@ TABLE: dict[str, dict[str, Same | Choice]] = {
     # flax.linen and flax.nnx: what jax.nn has, and a layer
     "flax": _by_name({
         **{name: name for name in (
-            "celu", "elu", "gelu", "glu", "hard_sigmoid", "hard_silu", "hard_swish",
-            "hard_tanh", "identity", "leaky_relu", "log_sigmoid", "log_softmax", "relu",
-            "relu6", "selu", "sigmoid", "silu", "soft_sign", "softmax", "softplus",
-            "swish", "tanh",
+            "celu", "elu", "gelu", "glu", "hard_sigmoid", "hard_tanh", "identity",
+            "leaky_relu", "log_sigmoid", "log_softmax", "relu", "relu6", "selu",
+            "sigmoid", "soft_sign", "softmax", "softplus", "tanh",
         )},
+        "hard_silu hard_swish": "hard_silu",
+        "silu swish": "silu",
         "PReLU": _ours("leaky_relu", negative_slope_init="negative_slope"),
     }),
 }  # fmt: skip

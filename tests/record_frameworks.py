@@ -14,6 +14,8 @@ The file holds values and gradients at the points of `LINE`, of functions along 
 at `CUBE`, there as the product of the Jacobian with `WEIGHTS`.
 """
 
+# pyright: reportMissingImports=false
+
 import functools
 import importlib.metadata
 import json
@@ -296,7 +298,11 @@ def _hard_sigmoid(x: Any) -> Any:
 
 
 def _gated(f: Function) -> Function:
-    return lambda x: (lambda gate, up: f(gate) * up)(*np.split(x, 2, -1))
+    def gated(x: Any) -> Any:
+        gate, up = np.split(x, 2, -1)
+        return f(gate) * up
+
+    return gated
 
 
 def _swiglu_clamp(x: Any, limit: float) -> Any:
@@ -376,7 +382,7 @@ RECORDED: dict[str, tuple[Any, Any, Any, tuple[str, ...], str]] = {
 
 
 def cases(framework: str) -> Iterator[dict[str, Any]]:
-    """What a framework gives; names that give the same are one case."""
+    """What a framework gives; a function and its layer are one case."""
     names, function, evaluate, *_ = RECORDED[framework]
     found: list[dict[str, Any]] = []
     for name in sorted(names() - RANDOM, key=lambda n: (n.lower(), n.swapcase())):
@@ -390,12 +396,18 @@ def cases(framework: str) -> Iterator[dict[str, Any]]:
                 "value": _cells(value),
                 "gradient": None if gradient is None else _cells(gradient),
             }
-            alike = [c for c in found if {**c, "names": 0} == {**case, "names": 0}]
-            if alike:
-                alike[0]["names"].append(name)
+            for other in found:
+                *_, last = names_of = other["names"]
+                if _bare(last) == _bare(name) and other == {"names": names_of, **case}:
+                    names_of.append(name)
+                    break
             else:
                 found.append({"names": [name], **case})
     yield from found
+
+
+def _bare(name: str) -> str:
+    return name.replace("_", "").lower()
 
 
 def _cells(value: np.ndarray) -> Any:

@@ -232,11 +232,15 @@ def _row(case: Case) -> Row:
     row.value = value.furthest
     row.gradient = None if gradient is None else gradient.furthest
     row.note = "; ".join(
-        f"{what}: theirs is NaN or infinite at {' '.join(f'{p:g}' for p in odd.no_numbers)}"
+        f"{what}: theirs is NaN or infinite at {_points(odd.no_numbers)}"
         for what, odd in (("value", value), ("gradient", gradient))
         if odd is not None and odd.no_numbers
     )
     return row
+
+
+def _points(places: Iterable[float]) -> str:
+    return " ".join(f"{p:g}" for p in places)
 
 
 def _table_of_rows(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
