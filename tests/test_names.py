@@ -17,7 +17,8 @@ from flax import nnx
 
 import jaxact
 from jaxact import _config, catalogue, from_config, get, to_config
-from jaxact.testing import assert_accurate, assert_derivatives
+from jaxact.testing import measure, points
+from jaxact.testing._assertions import disagreement
 
 X: Any = np.linspace(-3, 3, 7, dtype=np.float32)
 LEAKY = get("leaky_relu", negative_slope=0.2)
@@ -240,13 +241,13 @@ def test_derivatives_of_it():
     same(by_slope(X), np.minimum(X, 0))
 
 
-def test_measured_with_its_parameters():
-    f = get("elu", alpha=0.3)
-    assert_accurate(f, 0.51, ["bfloat16"])
-    assert_derivatives(f)
-    with pytest.raises(AssertionError):  # else the oracle would answer for alpha = 1
-        assert_accurate(jaxact.elu, 0.51, ["bfloat16"], alpha=0.3,
-                        formula="x if x > 0 else exp(x) - 1")  # fmt: skip
+@pytest.mark.parametrize("order", [0, 1])
+def test_measured_with_its_parameters(order):
+    f, x = get("elu", alpha=0.3), points("bfloat16")[::31]
+    found = measure(f, "bfloat16", order, points=x)
+    assert found == measure(jaxact.elu, "bfloat16", order, points=x, alpha=0.3)
+    assert found.max_ulp <= 0.51 and not found.wrong
+    assert disagreement(f, "float32", 1) is None
 
 
 def test_no_rule_can_be_declared_through_it():
