@@ -168,6 +168,10 @@ def test_what_is_random_or_not_there_is_listed_too(monkeypatch):
     (row,) = _list._rows("torch", "gumbel")
     assert row.names == ["gumbel_softmax"] and "random" in row.note
     assert row.value is None and row.ours == "gumbel_softmax"
+    kinked = frameworks.Same("hard_tanh")  # 1 at its kinks, where relu6 has 0
+    monkeypatch.setitem(frameworks.TABLE["torch"], "relu6", kinked)
+    (row,) = _list._rows("torch", "relu6")
+    assert row.note == "value: furthest at -inf; gradient: furthest at -1"
     missing = frameworks.Same("no_such_activation")
     monkeypatch.setitem(frameworks.TABLE["torch"], "sigmoid", missing)
     row = next(r for r in _list._rows("torch", "sigmoid") if "sigmoid" in r.names)

@@ -20,7 +20,7 @@ from .. import catalogue
 from .._core import lookup
 from .._named import Bound, get, names
 from ..frameworks import TABLE, Choice, Same
-from ._agreement import Case, agreement, cases, recording
+from ._agreement import Agreement, Case, agreement, cases, recording
 from ._functions import counterpart, refuse
 from ._report import console, provenance
 
@@ -231,16 +231,18 @@ def _row(case: Case) -> Row:
     value, gradient = agreement(case)
     row.value = value.furthest
     row.gradient = None if gradient is None else gradient.furthest
-    row.note = "; ".join(
-        f"{what}: theirs is NaN or infinite at {_points(odd.no_numbers)}"
-        for what, odd in (("value", value), ("gradient", gradient))
-        if odd is not None and odd.no_numbers
-    )
+    notes = []
+    for what, found in (("value", value), ("gradient", gradient)):
+        if found is not None and found.furthest > 1e-6 and found.at is not None:
+            notes.append(f"{what}: furthest at {found.at:g}")
+        if found is not None and found.no_numbers:
+            notes.append(f"{what}: theirs is NaN or infinite at {_points(found)}")
+    row.note = "; ".join(notes)
     return row
 
 
-def _points(places: Iterable[float]) -> str:
-    return " ".join(f"{p:g}" for p in places)
+def _points(found: Agreement) -> str:
+    return " ".join(f"{p:g}" for p in found.no_numbers)
 
 
 def _table_of_rows(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
