@@ -14,9 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from typer.testing import CliRunner
 
 import jaxact
 from jaxact import _config, catalogue, from_config, get, to_config
+from jaxact._cli import app
 from jaxact.testing import measure, points
 from jaxact.testing._assertions import disagreement
 
@@ -248,6 +250,21 @@ def test_measured_with_its_parameters(order):
     assert found == measure(jaxact.elu, "bfloat16", order, points=x, alpha=0.3)
     assert found.max_ulp <= 0.51 and not found.wrong
     assert disagreement(f, "float32", 1) is None
+
+
+def test_the_tools_take_it(tmp_path, monkeypatch):
+    made = 'import jaxact\nleaky = jaxact.get("leaky_relu", negative_slope=0.2)\n'
+    (tmp_path / "bound_here.py").write_text(made)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    args = ["check", "bound_here:leaky", "--dtype", "bfloat16", "--order", "1"]
+    done = CliRunner().invoke(app, [*args, "--json", "rows.json"])
+    assert done.exit_code == 0, done.output
+    rows = json.loads((tmp_path / "rows.json").read_text())["rows"]
+    assert {row["wrt"] for row in rows} == {"x", "negative_slope"}
+    assert [row["got"] for row in rows if row["wrt"] == "x"] == [
+        float(jnp.bfloat16(0.2))
+    ]
 
 
 def test_no_rule_can_be_declared_through_it():
