@@ -142,7 +142,7 @@ TABLE: dict[str, dict[str, Same | Choice]] = {
         "LeakyRelu": _ours("leaky_relu", alpha="negative_slope"),
         "LogSoftmax": "log_softmax",
         "Mish": "mish",
-        "PRelu": _ours("leaky_relu", slope="negative_slope"),
+        "PRelu": _ours("prelu", slope="negative_slope"),
         "Relu": "relu",
         "Selu": "selu",
         "Shrink": "shrink",
@@ -150,7 +150,7 @@ TABLE: dict[str, dict[str, Same | Choice]] = {
         "Softmax": "softmax",
         "Softplus": "softplus",
         "Softsign": "soft_sign",
-        "SwiGLU": "swiglu",
+        "SwiGLU": _ours("swiglu", alpha="beta"),
         "Swish": _ours("silu", alpha="beta"),
         "Tanh": "tanh",
         "ThresholdedRelu": _ours("thresholded_relu", alpha="threshold"),
@@ -214,6 +214,8 @@ TABLE: dict[str, dict[str, Same | Choice]] = {
         )},
         "hard_silu hard_swish": "hard_silu",
         "silu swish": "silu",
-        "PReLU": _ours("leaky_relu", negative_slope_init="negative_slope"),
+        "PReLU": _ours(
+            "prelu", {"negative_slope": 0.01}, negative_slope_init="negative_slope"
+        ),
     }),
 }  # fmt: skip

@@ -11,7 +11,8 @@ no derivatives, and whose attributes are float32.  Of ggml there is no package: 
 values are its formulas, as in ggml/src/ggml-cpu, written down below.
 
 The file holds values and gradients at the points of `LINE`, of functions along an axis
-at `CUBE`, there as the product of the Jacobian with `WEIGHTS`.
+at `CUBE`, there as the product of the Jacobian with `WEIGHTS`, and of functions of a gate
+and a value at the halves of `CUBE`.
 """
 
 # pyright: reportMissingImports=false
@@ -41,8 +42,10 @@ Function = Callable[[Any], Any]
 
 ALONG_AN_AXIS = set(
     "glu GLU log_softmax LogSoftmax softmax Softmax Softmax2d SOFT_MAX softmin Softmin "
-    "sparsemax Hardmax SwiGLU SWIGLU SWIGLU_CLAMP SWIGLU_OAI GEGLU GEGLU_ERF "
-    "GEGLU_QUICK REGLU".split()
+    "sparsemax Hardmax".split()
+)
+OF_TWO = set(  # gate and value: the halves of the cube
+    "SwiGLU SWIGLU SWIGLU_CLAMP SWIGLU_OAI GEGLU GEGLU_ERF GEGLU_QUICK REGLU".split()
 )
 RANDOM = {"gumbel_softmax"}  # nothing to record
 
@@ -89,7 +92,7 @@ SETTINGS: dict[str, dict[str, list[Parameters]]] = {
         "Hardmax LogSoftmax Softmax": _AXIS,
         "PRelu": [{"slope": 0.25}],
         "Shrink": [{}, {"lambd": 1.0, "bias": 1.0}, {"lambd": 0.5, "bias": 0.25}],
-        "SwiGLU": [{}],
+        "SwiGLU": _ALPHA,
     },
     "ggml": {
         "LEAKY_RELU": [{"negative_slope": 0.25}],
@@ -118,6 +121,8 @@ def settings(framework: str, name: str) -> list[Parameters]:
 
 def points(name: str) -> tuple[str, np.ndarray]:
     """Where a function is recorded."""
+    if name in OF_TWO:
+        return "halves", CUBE
     return ("cube", CUBE) if name in ALONG_AN_AXIS else ("line", LINE)
 
 
@@ -387,7 +392,7 @@ def cases(framework: str) -> Iterator[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for name in sorted(names() - RANDOM, key=lambda n: (n.lower(), n.swapcase())):
         where, x = points(name)
-        weights = WEIGHTS if where == "cube" else np.ones_like(x)
+        weights = np.ones_like(x) if where == "line" else WEIGHTS
         for given in settings(framework, name):
             value, gradient = evaluate(function(name, given), x, weights)
             case = {

@@ -23,6 +23,7 @@ class Case:
         names: the names it has there.
         parameters: those it was called with, by their names.
         x: where.
+        halves: whether it is called with the two halves of `x`, gate and value.
         weights: what the gradient is the product of the Jacobian with.
         value: what it gave.
         gradient: likewise, or None where the framework has none.
@@ -32,6 +33,7 @@ class Case:
     names: tuple[str, ...]
     parameters: dict[str, Any]
     x: np.ndarray
+    halves: bool
     weights: np.ndarray
     value: np.ndarray
     gradient: np.ndarray | None
@@ -81,6 +83,7 @@ def cases(framework: str | None = None) -> Iterator[Case]:
                 names=tuple(case["names"]),
                 parameters=case["parameters"],
                 x=line if on_line else cube,
+                halves=case["points"] == "halves",
                 weights=seeds[tuple(map(slice, value.shape))],
                 value=value,
                 gradient=None if gradient is None else _array(gradient),
@@ -94,8 +97,13 @@ def agreement(case: Case) -> tuple[Agreement, Agreement | None]:
         TypeError: the activation has no such parameter.
         ValueError: there is no such activation.
     """
+    ours = case.ours()
+
+    def f(x: jax.Array) -> jax.Array:
+        return ours(*jnp.split(x, 2, -1)) if case.halves else ours(x)
+
     with jax.enable_x64(True):
-        value, pull = jax.vjp(case.ours(), jnp.asarray(case.x))
+        value, pull = jax.vjp(f, jnp.asarray(case.x))
         (gradient,) = pull(jnp.asarray(case.weights, value.dtype))
     of_value = _apart(np.asarray(value), case.value, case.x)
     if case.gradient is None:
