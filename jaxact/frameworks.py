@@ -1,9 +1,10 @@
 """What other frameworks call activations: their names, defaults and kinks in ours.
 
 `TABLE[framework][name]` says which activation of jaxact computes what that framework
-computes under that name, with its defaults and its slope at kinks.  Data alone: it is
-read by `jaxact.get(name, framework=...)` and `python -m jaxact list`, and compared with
-what the frameworks themselves gave (`python -m jaxact list --frameworks`).
+computes under that name, with its defaults and its slope at kinks; `DIFFERENCES` says
+where that is not quite the same.  Data alone: it is read by `jaxact.get(name,
+framework=...)` and `python -m jaxact list`, and compared with what the frameworks
+themselves gave (`python -m jaxact list --frameworks`).
 """
 
 from collections.abc import Mapping
@@ -219,3 +220,28 @@ TABLE: dict[str, dict[str, Same | Choice]] = {
         ),
     }),
 }  # fmt: skip
+
+# why what a framework gives is not what the activation here gives, limits aside: at
+# infinity others make NaN of inf * 0, inf - inf or inf / inf
+DIFFERENCES: dict[str, dict[str, str]] = {
+    "torch": {
+        "hardsigmoid Hardsigmoid": "its slope 1/6 is a float32",
+        "rrelu RReLU": "its slope at 0 is that from the left, ours 1",
+    },
+    "keras": {
+        "relu": "with a slope, its derivative at 0 is 1 on JAX and the slope on other "
+        "backends and here; at a cap it is 1/2, from a tie in jnp.clip, and 0 here",
+        "sparsemax": "it is wrong where more than one entry is left: it adds up the "
+        "cumulative sums of the support, whose last it needs",
+        "tanh": "it computes in float32",
+    },
+    "onnx": {
+        "Gelu HardSigmoid HardSwish LeakyRelu Selu": "its constants are float32",
+    },
+    "huggingface": {
+        "gelu_fast": "it has sqrt(2 / pi) to ten digits",
+        "sqrtsoftplus": "its softplus is x from 20 on",
+    },
+    "ggml": {"STEP": "it is 0 at 0, ours 1"},
+    "flax": {},
+}

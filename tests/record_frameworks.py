@@ -11,8 +11,8 @@ no derivatives, and whose attributes are float32.  Of ggml there is no package: 
 values are its formulas, as in ggml/src/ggml-cpu, written down below.
 
 The file holds values and gradients at the points of `LINE`, of functions along an axis
-at `CUBE`, there as the product of the Jacobian with `WEIGHTS`, and of functions of a gate
-and a value at the halves of `CUBE`.
+at `CUBE`, there as the product of the Jacobian with `WEIGHTS`, and of functions of a
+gate and a value at the halves of `CUBE`.
 """
 
 # pyright: reportMissingImports=false

@@ -172,6 +172,8 @@ def test_what_is_random_or_not_there_is_listed_too(monkeypatch):
     monkeypatch.setitem(frameworks.TABLE["torch"], "relu6", kinked)
     (row,) = _list._rows("torch", "relu6")
     assert row.note == "value: furthest at -inf; gradient: furthest at -1"
+    (row,) = _list._rows("torch", "hardsigmoid")
+    assert row.note == "gradient: furthest at -2.5; its slope 1/6 is a float32"
     missing = frameworks.Same("no_such_activation")
     monkeypatch.setitem(frameworks.TABLE["torch"], "sigmoid", missing)
     row = next(r for r in _list._rows("torch", "sigmoid") if "sigmoid" in r.names)

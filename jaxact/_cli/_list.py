@@ -19,12 +19,13 @@ from rich.table import Table
 from .. import catalogue
 from .._core import lookup
 from .._named import Bound, get, names
-from ..frameworks import TABLE, Choice, Same
+from ..frameworks import DIFFERENCES, TABLE, Choice, Same
 from ._agreement import Agreement, Case, agreement, cases, recording
 from ._functions import counterpart, refuse
 from ._report import console, provenance
 
 _FRAMEWORKS = ("jax.nn", *TABLE)
+_ROUNDING = 1e-14  # of float64, as far as it needs no reason
 
 
 @dataclass
@@ -233,10 +234,13 @@ def _row(case: Case) -> Row:
     row.gradient = None if gradient is None else gradient.furthest
     notes = []
     for what, found in (("value", value), ("gradient", gradient)):
-        if found is not None and found.furthest > 1e-6 and found.at is not None:
+        if found is not None and found.furthest > _ROUNDING and found.at is not None:
             notes.append(f"{what}: furthest at {found.at:g}")
         if found is not None and found.no_numbers:
             notes.append(f"{what}: theirs is NaN or infinite at {_points(found)}")
+    if max(a.furthest for a in (value, gradient) if a is not None) > _ROUNDING:
+        why = DIFFERENCES[case.framework].items()
+        notes += [reason for of, reason in why if case.names[0] in of.split()]
     row.note = "; ".join(notes)
     return row
 
@@ -294,7 +298,7 @@ def _show(titles: list[str], rows: list[list[str]], markdown: Path | None) -> No
         table.add_row(*map(escape, row))
     out = console()
     out.print(table)
-    out.print(f"{len(rows)} rows", highlight=False)
+    out.print(f"{len(rows)} row{'s' * (len(rows) != 1)}", highlight=False)
     if markdown:
         lines = [titles, ["---"] * len(titles), *rows]
         text = (" | ".join(c.replace("|", "\\|") for c in line) for line in lines)
