@@ -1,6 +1,8 @@
 """Activation functions for JAX with analytic derivatives, correct to the last bits."""
 
 from . import catalogue as catalogue
+from ._config import from_config as from_config
+from ._config import to_config as to_config
 from ._core import activation as activation
 from ._core import definition_of as definition_of
 from ._core import derivative_of as derivative_of
@@ -31,5 +33,7 @@ from ._functions.sigmoids import tanh as tanh
 from ._functions.smooth_rectifiers import softplus as softplus
 from ._functions.smooth_rectifiers import sparse_plus as sparse_plus
 from ._functions.smooth_rectifiers import squareplus as squareplus
+from ._named import get as get
+from ._named import names as names
 from .transforms import derivative as derivative
 from .transforms import value_and_derivative as value_and_derivative

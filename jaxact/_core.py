@@ -105,11 +105,15 @@ _definitions: dict[Callable[..., Any], Definition] = {}
 
 
 def lookup(function: Callable[..., Any]) -> Definition | None:
-    """The definition of an activation, or None for any other function."""
+    """The definition of an activation, or None for any other function.
+
+    One whose parameters are set (`jaxact.get`) has these as defaults.
+    """
     try:
-        return _definitions.get(function)
+        known = _definitions.get(function) or getattr(function, "definition", None)
     except TypeError:  # a callable that cannot be hashed is no activation
         return None
+    return known if isinstance(known, Definition) else None
 
 
 def definitions() -> tuple[Definition, ...]:
@@ -334,7 +338,7 @@ def definition_of(function: Callable[..., Any], /) -> Callable[[F], F]:
 
 def _require(function: Callable[..., Any], verb: str) -> Definition:
     definition = lookup(function)
-    if definition is None:
+    if definition is None or definition.function is not function:
         raise TypeError(
             f"{verb}: {getattr(function, '__name__', function)!r} is no activation; "
             "decorate it with @activation first"

@@ -1,5 +1,6 @@
 """The activations of jaxact, read off what the decorators saw."""
 
+import inspect
 from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Any
@@ -39,8 +40,19 @@ def aliases() -> dict[str, str]:
     return {n: d.name for n, d in found if d is not None and d.name != n}
 
 
+def choosers() -> dict[str, Callable[..., Any]]:
+    """The public functions that choose among activations, such as `gelu`, by name."""
+    import jaxact
+
+    return {
+        n: f
+        for n, f in vars(jaxact).items()
+        if inspect.isfunction(f) and f.__module__.startswith(_HOME) and not lookup(f)
+    }
+
+
 def get(name: str) -> Callable[..., Any]:
-    """The activation of a name or alias, as in `jaxact.<name>`.
+    """The activation of a name or alias, as in `jaxact.<name>`; see also `jaxact.get`.
 
     Raises:
         ValueError: there is none; the message suggests names that are close.

@@ -4,6 +4,7 @@ import typer
 
 from ._bench import bench
 from ._check import check
+from ._list import list_
 
 app = typer.Typer(
     name="jaxact",
@@ -13,6 +14,7 @@ app = typer.Typer(
 )
 app.command()(check)
 app.command()(bench)
+app.command("list")(list_)
 
 
 @app.callback()
