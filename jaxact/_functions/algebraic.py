@@ -97,7 +97,7 @@ def _isru_dx2(x: Array, alpha: Array) -> Array:
     z, m, power = _scaled(x, alpha)
     d, lift = _isru_square(z, m), num.lift(x)
     inverse = constant(lift, like=x) / d
-    ratio = (pair(z) / d.sqrt() * pair(m) * inverse).value()
+    ratio = (pair(m) * inverse / d.sqrt()).value() * z  # no pair of a z near underflow
     return -3 * ratio * (power * inverse.value() / lift) / lift
 
 

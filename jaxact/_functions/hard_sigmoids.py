@@ -110,7 +110,7 @@ def _bounds(min_value: float, max_value: float) -> list[float]:
 
 @activation(kinks=_bounds, integers="keep")
 def hard_tanh(
-    x: Array, min_value: float | Array = -1, max_value: float | Array = 1
+    x: Array, min_value: float | Array = -1.0, max_value: float | Array = 1.0
 ) -> Array:
     """Piecewise linear tanh.
 
@@ -132,7 +132,13 @@ def hard_tanh(
     Reference:
         Collobert (2004), Large scale machine learning, PhD thesis
     """
-    return jnp.clip(x, min_value, max_value)
+    return _clipped(x, min_value, max_value)
+
+
+def _clipped(x: Array, min_value: float | Array, max_value: float | Array) -> Array:
+    low = min_value if isinstance(min_value, Array) else -1  # whole, for integers
+    high = max_value if isinstance(max_value, Array) else 1
+    return jnp.clip(x, low, high)
 
 
 @derivative_of(hard_tanh)
@@ -160,7 +166,7 @@ def _hard_tanh_dmax_value(x: Array, min_value: Array, max_value: Array) -> Array
 
 @activation(kinks=_bounds, integers="keep")
 def hard_tanh_open(
-    x: Array, min_value: float | Array = -1, max_value: float | Array = 1
+    x: Array, min_value: float | Array = -1.0, max_value: float | Array = 1.0
 ) -> Array:
     """`hard_tanh` with slope 0 at its ends, so that the output tells the slope.
 
@@ -178,7 +184,7 @@ def hard_tanh_open(
     Raises:
         TypeError: an argument is no array or number of real dtype.
     """
-    return jnp.clip(x, min_value, max_value)
+    return _clipped(x, min_value, max_value)
 
 
 @derivative_of(hard_tanh_open)

@@ -74,7 +74,7 @@ def star_relu(
     with cancelling():
         a = pair(jnp.minimum(x, 2.0**30))
         near = (pair(jnp.asarray(scale)) * (a * a) + pair(jnp.asarray(bias))).value()
-    far = x * x * scale + bias  # where the pairs may overflow
+    far = x * (x * scale) + bias  # where the pairs may overflow
     return jnp.where(x < 2.0**30, near, far)
 
 
@@ -117,7 +117,7 @@ def soft_modulus_q(x: Array) -> Array:
         Vallés-Pérez et al. (2023), arXiv:2301.05993
     """
     a = jnp.abs(x)
-    return jnp.where(a <= 1, x * x * (2 - a), a)
+    return jnp.where(a <= 1, x * (x * (2 - a)), a)
 
 
 @derivative_of(soft_modulus_q)
@@ -198,8 +198,9 @@ def _smelu_dx2(x: Array, beta: Array) -> Array:
 
 @derivative_of(smelu, wrt="beta")
 def _smelu_dbeta(x: Array, beta: Array) -> Array:
-    x = jnp.clip(x, -beta, beta)
-    return (beta + x) / beta * ((beta - x) / beta) / 4
+    bent = num.magnitude(x) < beta
+    x = jnp.where(bent, x, 0)
+    return jnp.where(bent, (beta + x) / beta * ((beta - x) / beta) / 4, 0)
 
 
 def _bends(t_left: float, a_left: float, t_right: float, a_right: float) -> list[float]:
@@ -217,9 +218,8 @@ def srelu(
 ) -> Array:
     """S-shaped rectifier: three straight lines, the outer two of them learnt.
 
-    srelu(x, t_left, a_left, t_right, a_right) =
-        t_right + a_right * (x - t_right) if x >= t_right
-        else x if x > t_left else t_left + a_left * (x - t_left)
+    srelu(x, t_left, a_left, t_right, a_right) = t_right + a_right * (x - t_right)
+        if x >= t_right else x if x > t_left else t_left + a_left * (x - t_left)
 
     Derivative: a_right for x >= t_right, 1 between, a_left for x <= t_left; by
     `t_right`: 1 - a_right, by `a_right`: x - t_right, both for x >= t_right; the same
@@ -249,8 +249,9 @@ def _line(x: Array, t: float | Array, a: float | Array) -> Array:
     with cancelling():
         middle = jnp.clip(x, -(2.0**30), 2.0**30)
         near = ((pair(middle) - pair(t)) * pair(a) + pair(t)).value()
+    usual = (jnp.abs(x) < 2.0**30) & (jnp.abs(x) > 2.0**-30)  # pairs are in range
     steep = jnp.where(a == 0, num.finite(x), x)  # 0 * inf is NaN
-    return jnp.where(middle == x, near, a * (steep - t) + t)
+    return jnp.where(usual, near, a * (steep - t) + t)
 
 
 @derivative_of(srelu)
