@@ -26,6 +26,8 @@ from ._functions.piecewise import soft_modulus_q as soft_modulus_q
 from ._functions.piecewise import squared_relu as squared_relu
 from ._functions.piecewise import srelu as srelu
 from ._functions.piecewise import star_relu as star_relu
+from ._functions.rationals import rational as rational
+from ._functions.rationals import rational_coefficients as rational_coefficients
 from ._functions.rectifiers import general_relu as general_relu
 from ._functions.rectifiers import identity as identity
 from ._functions.rectifiers import leaky_relu as leaky_relu
@@ -52,6 +54,10 @@ from ._functions.sigmoids import tanh as tanh
 from ._functions.smooth_rectifiers import softplus as softplus
 from ._functions.smooth_rectifiers import sparse_plus as sparse_plus
 from ._functions.smooth_rectifiers import squareplus as squareplus
+from ._functions.splines import apl as apl
+from ._functions.splines import b_spline as b_spline
+from ._functions.splits import crelu as crelu
+from ._functions.splits import maxout as maxout
 from ._functions.thresholds import step as step
 from ._functions.thresholds import threshold as threshold
 from ._functions.thresholds import thresholded_relu as thresholded_relu

@@ -440,10 +440,10 @@ def _complaint(
                 f"got {describe(value)}"
             )
     shapes = ", ".join(f"{n} {jnp.shape(v)}" for n, v in arrays.items())
+    axis = given.get("axis")
     try:
         if definition.elementwise:
             rank = max(map(jnp.ndim, arrays.values()))
-            axis = given.get("axis")
             laid = (_laid(n, v, rank, axis) for n, v in arrays.items())
             jnp.broadcast_shapes(*laid)
     except ValueError:

@@ -78,8 +78,8 @@ def hard_sigmoid_sloped(
 def _on_the_line(x: Array, slope: float | Array, offset: float | Array) -> Array:
     """Whether 0 < slope * x + offset < 1, undisturbed by any rounding."""
     with rounded_to(x.dtype):  # the ends are needed in full for any precision
-        slope, offset = pair(jnp.asarray(slope)), pair(jnp.asarray(offset))
-        low, high = -offset / slope, (constant(1.0, like=x) - offset) / slope
+        a, b = pair(jnp.asarray(slope)), pair(jnp.asarray(offset))
+        low, high = -b / a, (constant(1.0, like=x) - b) / a
     above = (x - low.head) > low.tail()
     return above & ((x - high.head) < high.tail())
 
@@ -132,13 +132,17 @@ def hard_tanh(
     Reference:
         Collobert (2004), Large scale machine learning, PhD thesis
     """
-    return _clipped(x, min_value, max_value)
+    return _clipped(x, x < min_value, min_value, max_value)
 
 
-def _clipped(x: Array, min_value: float | Array, max_value: float | Array) -> Array:
+def _clipped(
+    x: Array, below: Array, min_value: float | Array, max_value: float | Array
+) -> Array:
+    if not (isinstance(min_value, Array) or isinstance(max_value, Array)):
+        return jnp.clip(x, -1, 1)
     low = min_value if isinstance(min_value, Array) else -1  # whole, for integers
     high = max_value if isinstance(max_value, Array) else 1
-    return jnp.clip(x, low, high)
+    return jnp.where(below, low, jnp.minimum(x, high))
 
 
 @derivative_of(hard_tanh)
@@ -184,7 +188,7 @@ def hard_tanh_open(
     Raises:
         TypeError: an argument is no array or number of real dtype.
     """
-    return _clipped(x, min_value, max_value)
+    return _clipped(x, x <= min_value, min_value, max_value)
 
 
 @derivative_of(hard_tanh_open)

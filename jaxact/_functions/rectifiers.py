@@ -9,6 +9,7 @@ import math
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.core import Tracer
 
 from .. import _numerics as num
 from .._core import activation, derivative_of
@@ -206,7 +207,7 @@ def rrelu(
     Reference:
         Xu, Wang, Chen, Li (2015), arXiv:1505.00853
     """
-    if not isinstance(lower, jax.core.Tracer) and jnp.any(jnp.greater(lower, upper)):
+    if not isinstance(lower, Tracer) and jnp.any(jnp.greater(lower, upper)):
         raise ValueError(f"rrelu: lower={lower} is larger than upper={upper}")
     if key is None:
         return leaky_relu(x, (lower + upper) / 2)
