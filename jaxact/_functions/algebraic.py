@@ -97,8 +97,9 @@ def _isru_dx2(x: Array, alpha: Array) -> Array:
     z, m, power = _scaled(x, alpha)
     d, lift = _isru_square(z, m), num.lift(x)
     inverse = constant(lift, like=x) / d
-    ratio = (pair(m) * inverse / d.sqrt()).value() * z  # no pair of a z near underflow
-    return -3 * ratio * (power * inverse.value() / lift) / lift
+    ratio = (pair(m) * inverse / d.sqrt()).value() * z
+    bend = -3 * ratio * (power * inverse.value() / lift) / lift
+    return jnp.where(jnp.abs(z) < 2.0**-30, -3 * x * alpha, bend)
 
 
 @derivative_of(isru, wrt="alpha")
