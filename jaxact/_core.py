@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeVar, overload
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
+from jax import Array
 from jax.custom_derivatives import SymbolicZero
 from jax.extend.core.primitives import convert_element_type_p
 
@@ -149,7 +149,9 @@ def activation(
 
     The kernel takes `x` and its parameters in float32 or float64, all of one dtype,
     and returns that dtype.  Parameters annotated `int`, `bool` or `str` are options,
-    static under jit; all others are arrays that broadcast and can be trained.
+    static under jit; all others are arrays that broadcast and can be trained.  An
+    elementwise activation with an option `axis` has its parameters of one dimension
+    lie along that axis of `x`.
 
     If the docstring has a line ``name(x, alpha) = ...`` it is the formula: the
     reference of the gradient tests and of the exact oracle.
@@ -446,12 +448,17 @@ def _complaint(
                 f"{name}: {argument} must be an array or a number of {real} dtype; "
                 f"got {describe(value)}"
             )
+    shapes = ", ".join(f"{n} {jnp.shape(v)}" for n, v in arrays.items())
+    axis = given.get("axis")
     try:
         if definition.elementwise:
-            jnp.broadcast_shapes(*map(jnp.shape, arrays.values()))
+            rank = max(map(jnp.ndim, arrays.values()))
+            laid = (_laid(n, v, rank, axis) for n, v in arrays.items())
+            jnp.broadcast_shapes(*laid)
     except ValueError:
-        shapes = ", ".join(f"{n} {jnp.shape(v)}" for n, v in arrays.items())
         return f"{name}: the shapes do not broadcast: {shapes}"
+    except IndexError:
+        return f"{name}: there is no axis {axis}: {shapes}"
     try:
         jnp.result_type(*arrays.values())
     except ValueError as error:  # under strict promotion
@@ -495,10 +502,10 @@ def _apply(
     for n, a in arrays.items():
         if not jnp.issubdtype(a.dtype, jnp.floating):
             a = a.astype(dtype)
-        if (
-            definition.elementwise and 0 < a.ndim < rank
-        ):  # an explicit rank: jnp may be set to refuse promotion
-            a = lax.expand_dims(a, range(rank - a.ndim))
+        if definition.elementwise and 0 < a.ndim < rank:
+            # an explicit rank: jnp may be set to refuse promotion
+            shape = _laid(n, a, rank, constants.get("axis"))
+            a = a.reshape((1,) * (rank - len(shape)) + shape)
         arrays[n] = a
     y = _Call(definition, constants, dtype).value(arrays)
     if weak and dtype == jnp.result_type(float):
@@ -642,6 +649,14 @@ class _Call:
     def widen(self, arrays: Iterable[tuple[str, Array]]) -> dict[str, Array]:
         """Arrays in the dtype kernels compute in."""
         return {n: v.astype(self.wide) for n, v in arrays}
+
+
+def _laid(name: str, value: Any, rank: int, axis: int | None) -> tuple[int, ...]:
+    """The shape in which an argument broadcasts: a row of parameters along `axis`."""
+    shape = jnp.shape(value)
+    if axis is None or name == "x" or len(shape) != 1:
+        return shape
+    return (*shape, *[1] * (rank - 1 - range(rank)[axis]))
 
 
 def _broadcast(arrays: Iterable[Any]) -> tuple[int, ...]:

@@ -106,6 +106,20 @@ def inverse_power(power: Array) -> Array:
     return lax.bitcast_convert_type(twice - bits, power.dtype)
 
 
+def even_power(a: Array) -> tuple[Array, Array]:
+    """m and 2**k with a = m * 4**k, the size of m from 1 to 4."""
+    bits = lax.bitcast_convert_type(jnp.abs(a), integer_like(a))
+    power = power_of_two(((bits >> _mantissa(a)) - _bias(a)) >> 1, a)
+    down = inverse_power(power)
+    return a * down * down, power
+
+
+def square_clip(x: Array) -> Array:
+    """x, limited to what can be squared with a modest factor."""
+    largest = 2.0 ** (_bias(x) // 2 - 3)
+    return jnp.clip(x, -largest, largest)
+
+
 def exp_parts(
     x: Array, rest: Array | float = 0.0, extra_bits: int = 0
 ) -> tuple[Array, Pair]:

@@ -154,6 +154,12 @@ def _erf_middle(s: Number) -> Number:
     return -2 / mp.sqrt(mp.pi) * total
 
 
+def _tanh_shrink(s: Number) -> Number:
+    """(x - tanh(x)) / x**3, in s = x * x."""
+    x = mp.sqrt(s)
+    return (x - mp.tanh(x)) / x**3 if x > 1e-12 else mp.mpf(1) / 3
+
+
 HALF_LN2 = 0.3468  # log(2) / 2 and a little
 # name: function, interval (in float64 up to its last number), the degrees for results
 # that are rounded to half precision, to float32 and to float64
@@ -173,6 +179,7 @@ TABLES: dict[str, tuple[Callable[[Number], Number], tuple, tuple[int, int, int]]
     "MISH_INVERSE_SQUARE": (_mish_inverse_square, ("0", "0.174"), (4, 6, 14)),
     "SINH_TAIL": (_sinh_tail, ("0", "1"), (1, 3, 7)),
     "ERF_MIDDLE": (_erf_middle, ("0", "0.5"), (2, 4, 11)),
+    "TANH_SHRINK": (_tanh_shrink, ("0", "1"), (5, 7, 16)),
     "CELU_TAIL": (_celu_tail, ("-0.75", "0.75"), (5, 8, 17)),
 }
 FORMATS: dict[str, type] = {

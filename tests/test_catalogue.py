@@ -176,8 +176,9 @@ def test_trained_parameter_keeps_only_the_input(name, parameter):
     f = catalogue.get(name)
     x = jnp.linspace(-3, 3, 64)
     _, pull = jax.vjp(lambda p: f(x, **{parameter: p}), jnp.float32(0.7))
-    (kept,) = (leaf for leaf in jax.tree.leaves(pull) if jnp.size(leaf) > 1)
-    chex.assert_trees_all_equal(kept, x)
+    kept = [leaf for leaf in jax.tree.leaves(pull) if jnp.size(leaf) > 1]
+    reads = inspect.signature(catalogue.info(name).kernels[parameter,]).parameters
+    chex.assert_trees_all_equal(kept, [x] if "x" in reads else [])
 
 
 @pytest.mark.parametrize(("name", "parameter"), PARAMETERS)
@@ -203,10 +204,9 @@ def test_each_listed_kink_is_one(name):
     definition = catalogue.info(name)
     for kink in definition.kinks_at():
         sides = np.asarray([kink - 1e-5, kink + 1e-5], np.float32)
-        jumps = [
-            np.ptp(np.asarray(jaxact.derivative(definition.function, n)(sides)))
-            for n in (1, 2)
-        ]
+        f = definition.function
+        orders = f, jaxact.derivative(f), jaxact.derivative(f, 2)
+        jumps = [np.ptp(np.asarray(g(sides))) for g in orders]
         assert max(jumps) > 1e-3, f"{name} has no kink at {kink}"
 
 
@@ -245,9 +245,12 @@ def test_signature_is_that_of_jax_nn(name):
     ours = inspect.signature(jaxact.gelu if "gelu" in name else catalogue.get(name))
     theirs = JAX_NN[name]
     theirs = inspect.signature(theirs.func if "gelu" in name else theirs)
-    assert list(ours.parameters) == list(theirs.parameters)
+    assert list(ours.parameters)[: len(theirs.parameters)] == list(theirs.parameters)
     for n, parameter in ours.parameters.items():
-        assert parameter.default == theirs.parameters[n].default
+        if n in theirs.parameters:
+            assert parameter.default == theirs.parameters[n].default
+        else:  # one of ours besides
+            assert parameter.default is not inspect.Parameter.empty
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -322,7 +325,12 @@ def test_catalogue_reads():
     files = {f.stem for f in home.glob("*.py")} - {"__init__"}
     assert set(catalogue.families()) == files
     assert "relu" in catalogue.names("rectifiers")
-    assert catalogue.aliases() == {"swish": "silu", "hard_swish": "hard_silu"}
+    assert catalogue.aliases() == {
+        "hard_swish": "hard_silu",
+        "relu2": "relu_squared",
+        "squared_relu": "relu_squared",
+        "swish": "silu",
+    }
     assert catalogue.get("swish") is jaxact.silu
     for name in NAMES:
         assert getattr(jaxact, name) is catalogue.get(name)

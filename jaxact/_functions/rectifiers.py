@@ -4,8 +4,12 @@ A rectifier is its own best witness: where the output is positive the slope is 1
 the backward pass keeps the output, which the next layer keeps anyway, and nothing else.
 """
 
+import math
+
+import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.core import Tracer
 
 from .. import _numerics as num
 from .._core import activation, derivative_of
@@ -78,7 +82,8 @@ def leaky_relu(x: Array, negative_slope: float | Array = 0.01) -> Array:
     The derivation: g(z) = max(0.01 z, z) is z for z >= 0 and 0.01 z for z < 0, so
     g'(z) = 1 for z > 0 and g'(z) = 0.01, or another small slope, for z < 0.  The slope
     below 0 keeps a gradient in units that a ReLU would leave dead.  At z = 0 the slope
-    is 1, as in JAX; PyTorch takes `negative_slope` there.  TensorFlow's default is 0.2.
+    is 1, as in JAX; PyTorch takes `negative_slope` there, as
+    `leaky_relu_left` does.  TensorFlow's default is 0.2.
 
     Derivative by `negative_slope`: min(x, 0).
 
@@ -93,10 +98,14 @@ def leaky_relu(x: Array, negative_slope: float | Array = 0.01) -> Array:
         Maas, Hannun, Ng (2013), Rectifier nonlinearities improve neural network
         acoustic models, ICML workshop
     """
+    return _leaky(x, negative_slope)
+
+
+def _leaky(x: Array, slope: float | Array) -> Array:
     # the maximum only turns -0 into 0: the sign bit of the output then tells the
     # branch, also where the product underflows
-    low = jnp.where(negative_slope == 0, num.finite(x), x)  # 0 * inf is NaN
-    return jnp.where(x >= 0, jnp.maximum(x, 0), negative_slope * low)
+    low = jnp.where(slope == 0, num.finite(x), x)  # 0 * inf is NaN
+    return jnp.where(x >= 0, jnp.maximum(x, 0), slope * low)
 
 
 @derivative_of(leaky_relu)
@@ -110,6 +119,101 @@ def _leaky_relu_dx(x: Array, y: Array, negative_slope: Array) -> Array:
 @derivative_of(leaky_relu, wrt="negative_slope")
 def _leaky_relu_dnegative_slope(x: Array) -> Array:
     return jnp.minimum(x, 0)
+
+
+@activation(kinks=(0.0,))
+def prelu(
+    x: Array, negative_slope: float | Array = 0.25, axis: int | None = None
+) -> Array:
+    """Parametric rectified linear unit: `leaky_relu` with a slope that is learnt.
+
+    prelu(x, negative_slope) = x if x >= 0 else negative_slope * x
+
+    Derivative: 1 for x >= 0, as in Flax and Equinox, `negative_slope` for x < 0;
+    PyTorch takes `negative_slope` at 0 too.  By `negative_slope`: min(x, 0).  PyTorch
+    starts from 0.25, Flax from 0.01, Keras from 0.
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+        negative_slope: the slope below 0: one number, one for each channel, or any
+            array that broadcasts with x.
+        axis: the axis of x along which a `negative_slope` of one dimension lies, such
+            as 1 where the channels come second; None for the last.
+
+    Raises:
+        TypeError: an argument is no array or number of real dtype, or x has no such
+            axis.
+
+    Reference:
+        He, Zhang, Ren, Sun (2015), arXiv:1502.01852
+    """
+    return _leaky(x, negative_slope)  # the core has laid it along the axis
+
+
+derivative_of(prelu)(_leaky_relu_dx)
+derivative_of(prelu, wrt="negative_slope")(_leaky_relu_dnegative_slope)
+
+
+@activation(kinks=(0.0,))
+def leaky_relu_left(x: Array, negative_slope: float | Array = 0.01) -> Array:
+    """`leaky_relu` with the slope from the left at 0.
+
+    leaky_relu_left(x, negative_slope) = x if x > 0 else negative_slope * x
+
+    Derivative: 1 for x > 0, `negative_slope` for x <= 0, 0 included, as in PyTorch and
+    TensorFlow; by `negative_slope`: min(x, 0).  Values are those of `leaky_relu`.
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+        negative_slope: the slope below 0, a number or an array that broadcasts with x.
+
+    Raises:
+        TypeError: an argument is no array or number of real dtype.
+    """
+    return _leaky(x, negative_slope)
+
+
+@derivative_of(leaky_relu_left)
+def _leaky_relu_left_dx(x: Array, y: Array, negative_slope: Array) -> Array:
+    told = x if isinstance(negative_slope, Array) else y
+    return jnp.where(jnp.isnan(told), told, jnp.where(told > 0, 1, negative_slope))
+
+
+derivative_of(leaky_relu_left, wrt="negative_slope")(_leaky_relu_dnegative_slope)
+
+
+def rrelu(
+    x: Array,
+    key: Array | None = None,
+    lower: float | Array = 1 / 8,
+    upper: float | Array = 1 / 3,
+) -> Array:
+    """Randomized `leaky_relu`: in training every element has a slope of its own.
+
+    rrelu(x) = x if x >= 0 else a * x, with a drawn uniformly from [lower, upper) for
+    each element where a key is given, and a = (lower + upper) / 2 without one, which is
+    what to evaluate with.  Derivative: 1 for x >= 0, a for x < 0.
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+        key: a key of `jax.random`, for training; None for evaluation.
+        lower: the least slope below 0.
+        upper: the largest.
+
+    Raises:
+        ValueError: `lower` is larger than `upper`.
+        TypeError: an argument is no array or number of real dtype.
+
+    Reference:
+        Xu, Wang, Chen, Li (2015), arXiv:1505.00853
+    """
+    if not isinstance(lower, Tracer) and jnp.any(jnp.greater(lower, upper)):
+        raise ValueError(f"rrelu: lower={lower} is larger than upper={upper}")
+    if key is None:
+        return leaky_relu(x, (lower + upper) / 2)
+    dtype = jnp.result_type(x)
+    dtype = dtype if jnp.issubdtype(dtype, jnp.floating) else jnp.result_type(float)
+    return leaky_relu(x, jax.random.uniform(key, jnp.shape(x), dtype, lower, upper))
 
 
 @activation(kinks=(0.0, 6.0), integers="weak")
@@ -135,3 +239,76 @@ def relu6(x: Array) -> Array:
 @derivative_of(relu6)
 def _relu6_dx(y: Array) -> Array:
     return jnp.where((y > 0) & (y < 6), 1, 0 * y)  # 0 * y keeps a NaN
+
+
+def _corners(threshold: float, max_value: float) -> list[float]:
+    return [p for p in (threshold, max_value) if math.isfinite(p)]
+
+
+def _capped(x: Array, max_value: float | Array) -> Array:
+    return (x >= max_value) & (max_value < math.inf)
+
+
+@activation(kinks=_corners)
+def general_relu(
+    x: Array,
+    negative_slope: float | Array = 0.0,
+    max_value: float | Array = math.inf,
+    threshold: float | Array = 0.0,
+) -> Array:
+    """Rectifier with a cap, a slope below and a threshold, as `keras` has it.
+
+    general_relu(x, negative_slope, max_value, threshold) = max_value if x >= max_value
+        else x if x > threshold else negative_slope * (x - threshold)
+
+    Derivative: 0 for x >= max_value, 1 between, `negative_slope` for x <= threshold,
+    which at 0 is the convention of `relu` and of `leaky_relu_left`.  By
+    `negative_slope`: x - threshold below it; by `max_value`: 1 from it on; by
+    `threshold`: -negative_slope below it.  The value at the threshold is 0.
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+        negative_slope: the slope up to the threshold.
+        max_value: the largest value, inf for none.
+        threshold: where the identity begins.
+
+    Raises:
+        TypeError: an argument is no array or number of real dtype.
+    """
+    low = x - threshold
+    low = jnp.where(negative_slope == 0, num.finite(low), low)  # 0 * inf is NaN
+    y = jnp.where(x > threshold, x, negative_slope * low)
+    return jnp.where(_capped(x, max_value), max_value, y)
+
+
+@derivative_of(general_relu)
+def _general_relu_dx(
+    x: Array, negative_slope: Array, max_value: Array, threshold: Array
+) -> Array:
+    slope = jnp.where(x > threshold, 1, negative_slope)
+    return jnp.where(_capped(x, max_value), 0, slope)
+
+
+@derivative_of(general_relu, order=2)
+def _general_relu_dx2() -> float:
+    return 0.0
+
+
+@derivative_of(general_relu, wrt="negative_slope")
+def _general_relu_dnegative_slope(
+    x: Array, max_value: Array, threshold: Array
+) -> Array:
+    return jnp.where(_capped(x, max_value), 0, jnp.minimum(x - threshold, 0))
+
+
+@derivative_of(general_relu, wrt="max_value")
+def _general_relu_dmax_value(x: Array, max_value: Array) -> Array:
+    return jnp.where(_capped(x, max_value), 1, 0)
+
+
+@derivative_of(general_relu, wrt="threshold")
+def _general_relu_dthreshold(
+    x: Array, negative_slope: Array, max_value: Array, threshold: Array
+) -> Array:
+    below = (x <= threshold) & ~_capped(x, max_value)
+    return jnp.where(below, -negative_slope, 0)

@@ -1,0 +1,160 @@
+"""Ratios of polynomials whose coefficients are learnt.
+
+The backward pass keeps x and the coefficients; JAX derives the derivatives by the
+coefficients from the kernel, the one by x is written down.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from .. import _numerics as num
+from .._core import activation, definition_of, definitions, pushforward_of
+
+
+@activation
+def rational(x: Array, numerator: Array, denominator: Array) -> Array:
+    """Safe Padé activation unit: a ratio of polynomials without poles.
+
+    rational(x) is P(x) / (1 + |Q(x)|), where P(x) = numerator[0] + numerator[1] x + ...
+    and Q(x) = denominator[0] x + denominator[1] x**2 + ...
+
+    Derivative: (P' - rational(x) sign(Q) Q') / (1 + |Q|); where Q is 0 the mean of both
+    sides.  Far out it grows as the difference of the degrees says, with no overflow on
+    the way.  `rational_coefficients` gives coefficients to start from.
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+        numerator: the coefficients of P, constant first, of one dimension.
+        denominator: those of Q, which has no constant, of one dimension.
+
+    Raises:
+        TypeError: an argument is no array or number of real dtype.
+        ValueError: coefficients are not of one dimension.
+
+    Reference:
+        Molina, Schramowski, Kersting (2019), arXiv:1907.06732
+    """
+    value, _, outer = _ratio(x, numerator, denominator)
+    far = _power(x, len(numerator) - 1 - len(denominator), len(denominator))
+    return jnp.where(outer, far * value, value)
+
+
+def _ratio(x: Array, numerator: Array, denominator: Array) -> Any:
+    """The ratio of the polynomials in z, its derivative, and whether z is 1 / x.
+
+    That is so where |x| > 1, each polynomial then being divided by its highest power.
+    """
+    if numerator.ndim != 1 or denominator.ndim != 1 or not len(numerator):
+        raise ValueError(
+            f"rational: the coefficients are of shapes {numerator.shape} and "
+            f"{denominator.shape}; expected one dimension each, and a numerator"
+        )
+    outer = jnp.abs(x) > 1
+    # far enough out the ratio has its limit, and powers of z would underflow
+    big = jnp.clip(jnp.where(outer, x, 1), -(2.0**25), 2.0**25)
+    z = jnp.where(outer, 1 / big, x)
+    n = len(denominator)
+    p, dp = _horner(z, _turned(outer, numerator))
+    q, dq = _horner(z, _turned(outer, jnp.pad(denominator, (1, 0))))
+    one, done = jnp.where(outer, num.magnitude(z) ** n, 1), 0
+    if n:
+        done = n * num.magnitude(z) ** (n - 1) * jnp.sign(z)
+    bottom = one + q * jnp.sign(q)  # unlike jnp.abs of slope 0 at 0
+    value = p / bottom
+    slope = (dp - value * (jnp.where(outer, done, 0) + jnp.sign(q) * dq)) / bottom
+    return value, slope, outer
+
+
+def _turned(outer: Array, coefficients: Array) -> list[Array]:
+    """The coefficients, at the outer points in the opposite order."""
+    pairs = zip(coefficients, coefficients[::-1], strict=True)
+    return [jnp.where(outer, back, ahead) for ahead, back in pairs]
+
+
+def _horner(z: Array, coefficients: list[Array]) -> tuple[Array, Array]:
+    """A polynomial, its coefficients constant first, and its derivative."""
+    *rest, value = coefficients
+    slope = jnp.zeros_like(z)
+    for c in reversed(rest):
+        value, slope = value * z + c, slope * z + value
+    return value, slope
+
+
+def _power(x: Array, n: int, sign: int) -> Array:
+    """x**n, times the sign of x if `sign` is odd."""
+    safe = jnp.where(jnp.abs(x) > 1, x, 1)
+    power = safe**n
+    return power * jnp.sign(safe) if sign % 2 else power
+
+
+@definition_of(rational)
+def _rational(x: Array, numerator: Array, denominator: Array) -> Array:
+    top = sum(c * x**i for i, c in enumerate(numerator))
+    bottom = sum(c * x**i for i, c in enumerate(denominator, 1))
+    return top / (1 + jnp.maximum(bottom, -bottom))
+
+
+@pushforward_of(rational)
+def _rational_push(t: Array, x: Array, numerator: Array, denominator: Array) -> Array:
+    value, slope, outer = _ratio(x, numerator, denominator)
+    n, m = len(denominator), len(numerator) - 1 - len(denominator)
+    # of x**m times a function of 1 / x
+    z = 1 / jnp.where(outer, x, 1)
+    far = _power(x, m - 1, n) * (m * value - z * slope)
+    return t * jnp.where(outer, far, slope)
+
+
+def rational_coefficients(
+    function: str | Callable[[Array], Array],
+    interval: tuple[float, float] = (-3.0, 3.0),
+    degrees: tuple[int, int] = (5, 4),
+) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients with which `rational` is close to another function.
+
+    They are a least-squares fit: with the sign of Q and the denominator of the last
+    round as weights, P - f Q = f is linear in the coefficients; the best of the rounds
+    is returned.
+
+    Args:
+        function: the name of an activation, or any elementwise function.
+        interval: where to be close.
+        degrees: of numerator and denominator.
+
+    Returns:
+        The numerator and the denominator that `rational` takes, in float32.
+
+    Raises:
+        ValueError: there is no activation of that name, the interval is empty, or a
+            degree is negative.
+    """
+    low, high = interval
+    if not low < high or min(degrees) < 0:
+        raise ValueError(
+            f"rational_coefficients: interval={interval!r}, degrees={degrees!r}; "
+            "expected low < high, and no negative degree"
+        )
+    if isinstance(function, str):
+        named = {d.name: d.function for d in definitions()}
+        if function not in named:
+            raise ValueError(f"rational_coefficients: no activation {function!r}")
+        function = named[function]
+    x = (low + high - (high - low) * np.cos(np.pi * np.linspace(0, 1, 1001))) / 2
+    f = np.asarray(function(jnp.asarray(x, jnp.float32)), np.float64)
+    powers = x[:, None] ** np.arange(max(degrees) + 1)
+    top, bottom = powers[:, : degrees[0] + 1], powers[:, 1 : degrees[1] + 1]
+    sign, weight = np.ones_like(x), np.ones_like(x)
+    best, least = np.zeros(sum(degrees) + 1), np.inf
+    for _ in range(20):
+        rows = np.hstack([top, -(f * sign)[:, None] * bottom])
+        fitted = np.linalg.lstsq(rows * weight[:, None], f * weight)[0]
+        p, q = np.split(fitted, [degrees[0] + 1])
+        error = np.sum((top @ p / (1 + np.abs(bottom @ q)) - f) ** 2)
+        if error < least:
+            best, least = fitted, error
+        sign, weight = np.sign(bottom @ q), 1 / (1 + np.abs(bottom @ q))
+    p, q = np.split(best.astype(np.float32), [degrees[0] + 1])
+    return p, q

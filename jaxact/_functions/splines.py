@@ -1,0 +1,214 @@
+"""Splines: piecewise polynomials whose coefficients are learnt.
+
+The coefficients have shapes of their own and are trained like weights.  The backward
+pass keeps x and the coefficients; JAX derives the derivatives by the coefficients from
+the kernel, those by x are written down.
+"""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from .._core import activation, definition_of, pushforward_of
+
+
+@activation
+def apl(x: Array, slopes: Array, hinges: Array) -> Array:
+    """Adaptive piecewise linear unit: a rectifier with hinges that are learnt.
+
+    apl(x) is relu(x) and the sum over i of slopes[i] * relu(hinges[i] - x).
+
+    Derivative: 1 for x > 0, 0 for x <= 0, less slopes[i] for every hinge above x, not
+    counting one at x.
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+        slopes: one for every hinge along the first axis; what is left of its shape
+            broadcasts with x, such as a number for each channel.
+        hinges: where the slope changes, of the same shape as `slopes`.
+
+    Raises:
+        TypeError: an argument is no array or number of real dtype.
+        ValueError: `slopes` and `hinges` differ in length, or have no axis.
+
+    Reference:
+        Agostinelli, Hoffman, Sadowski, Baldi (2014), arXiv:1412.6830
+    """
+    total = jnp.maximum(x, 0)
+    for slope, hinge in _hinges(x, slopes, hinges):
+        total += slope * jnp.where(x < hinge, hinge - x, 0)
+    return total
+
+
+def _rows(x: Array, rows: Array, name: str) -> Array:
+    """An array of one number or row per index, its rows of the rank of x."""
+    if rows.ndim == 0 or rows.ndim - 1 > x.ndim:
+        raise ValueError(
+            f"{name} has shape {rows.shape}; expected a first axis, and then what "
+            f"broadcasts with x of shape {x.shape}"
+        )
+    return jnp.expand_dims(rows, tuple(range(1, 2 + x.ndim - rows.ndim)))
+
+
+def _hinges(x: Array, slopes: Array, hinges: Array) -> list[tuple[Array, Array]]:
+    slopes, hinges = _rows(x, slopes, "apl: slopes"), _rows(x, hinges, "apl: hinges")
+    if len(slopes) != len(hinges):
+        raise ValueError(f"apl: {len(slopes)} slopes for {len(hinges)} hinges")
+    return list(zip(slopes, hinges, strict=True))
+
+
+@definition_of(apl)
+def _apl(x: Array, slopes: Array, hinges: Array) -> Array:
+    bent = [a * jnp.where(x < b, b - x, 0) for a, b in zip(slopes, hinges, strict=True)]
+    return jnp.where(x > 0, x, 0) + sum(bent)
+
+
+@pushforward_of(apl)
+def _apl_push(t: Array, x: Array, slopes: Array, hinges: Array) -> Array:
+    total = jnp.where(x > 0, 1, 0).astype(x.dtype)
+    for slope, hinge in _hinges(x, slopes, hinges):
+        total -= jnp.where(x < hinge, slope, 0)
+    return t * total
+
+
+@activation
+def b_spline(
+    x: Array,
+    coefficients: Array,
+    grid: tuple[float, float] = (-1.0, 1.0),
+    degree: int = 3,
+    extrapolation: str = "clamped",
+) -> Array:
+    """Spline on a uniform grid, as on the edges of a Kolmogorov-Arnold network.
+
+    b_spline(x) is the sum over i of coefficients[i] * B_i(x), the B_i being the bumps
+    of the degree given, each over degree + 1 of the len(coefficients) - degree equal
+    parts of the grid and its continuation (Cox and de Boor).
+
+    Derivative: the spline of one degree less with the coefficients' differences over
+    the width of a part; beyond the grid 0 where clamped, the slope at the end where
+    linear.
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+        coefficients: more than `degree` along the first axis; what is left of the shape
+            broadcasts with x, such as a spline for each channel.
+        grid: where it begins and ends.
+        degree: of the polynomials, 0 for steps, 1 for straight lines, 3 for a curve
+            with two continuous derivatives.
+        extrapolation: what comes beyond the grid: "clamped" keeps the value at its end,
+            "linear" the slope too.
+
+    Raises:
+        TypeError: an argument is no array or number of real dtype.
+        ValueError: there are too few coefficients, the grid is empty, the degree is
+            negative or the extrapolation unknown.
+
+    Reference:
+        Liu et al. (2024), KAN: Kolmogorov-Arnold networks, arXiv:2404.19756
+    """
+    rows = _rows(x, coefficients, "b_spline: coefficients")
+    _check_spline(len(rows), grid, degree, extrapolation)
+    at = jnp.where(x < grid[0], grid[0], jnp.where(x > grid[1], grid[1], x))
+    y = _spline(at, rows, grid, degree)
+    if extrapolation == "clamped":
+        return y
+    slope = _spline_slope(at, rows, grid, degree)
+    return y + jnp.where(slope == 0, 0, jnp.where(at == x, 0, x - at) * slope)
+
+
+def _check_spline(
+    count: int, grid: tuple[float, float], degree: int, extrapolation: str
+) -> None:
+    if extrapolation not in ("clamped", "linear"):
+        problem = f"extrapolation={extrapolation!r}; expected 'clamped' or 'linear'"
+    elif len(grid) != 2 or not grid[0] < grid[1]:
+        problem = f"grid={grid!r}; expected (low, high) with low < high"
+    elif degree < 0:
+        problem = f"degree={degree}; expected 0, 1, 2, ..."
+    elif count <= degree:
+        problem = f"{count} coefficients; degree {degree} needs {degree + 1} or more"
+    else:
+        return
+    raise ValueError(f"b_spline: {problem}")
+
+
+def _spline(at: Array, rows: Array, grid: tuple[float, float], degree: int) -> Array:
+    """The spline inside its grid."""
+    parts = len(rows) - degree
+    place = (at - grid[0]) * (parts / (grid[1] - grid[0]))
+    part = jnp.clip(jnp.floor(place), 0, parts - 1)
+    u, first = place - part, jnp.nan_to_num(part).astype(int)
+    bumps = [jnp.ones_like(u)]
+    for d in range(1, degree + 1):  # of each degree from the one below
+        rising = [(u + (d - r)) / d * b for r, b in enumerate(bumps, 1)]
+        falling = [(1 - u + r) / d * b for r, b in enumerate(bumps)]
+        inner = [a + b for a, b in zip(rising, falling[1:], strict=False)]
+        bumps = [falling[0], *inner, rising[-1]]
+    return sum(
+        (b * _picked(rows, first + r) for r, b in enumerate(bumps)), jnp.zeros_like(u)
+    )
+
+
+def _picked(rows: Array, index: Array) -> Array:
+    """rows[index] at every element."""
+    return jnp.take_along_axis(rows, index[None], 0, mode="clip")[0]
+
+
+def _spline_slope(
+    at: Array, rows: Array, grid: tuple[float, float], degree: int
+) -> Array:
+    if degree == 0:
+        return jnp.zeros_like(at)
+    per_part = (len(rows) - degree) / (grid[1] - grid[0])
+    return _spline(at, jnp.diff(rows, axis=0) * per_part, grid, degree - 1)
+
+
+@definition_of(b_spline)
+def _b_spline(
+    x: Array,
+    coefficients: Array,
+    grid: tuple[float, float] = (-1.0, 1.0),
+    degree: int = 3,
+    extrapolation: str = "clamped",
+) -> Array:
+    low, high = grid
+    parts = len(coefficients) - degree
+    knots = low + (high - low) / parts * np.arange(-degree, parts + degree + 1)
+
+    def inside(x: Array) -> Array:
+        after = [jnp.where(x >= k, 1.0, 0.0).astype(x.dtype) for k in knots]
+        after[degree + parts] = jnp.zeros_like(x)  # the last part has its end
+        bumps = [a - b for a, b in itertools.pairwise(after)]
+        for d in range(1, degree + 1):
+            up = [(x - knots[i]) / (knots[i + d] - knots[i]) for i in range(len(bumps))]
+            bumps = [
+                up[i] * bumps[i] + (1 - up[i + 1]) * bumps[i + 1]
+                for i in range(len(bumps) - 1)
+            ]
+        terms = [c * b for c, b in zip(coefficients, bumps, strict=True)]
+        return sum(terms, jnp.zeros_like(x))
+
+    at = jnp.where(x < low, low, jnp.where(x > high, high, x))
+    if extrapolation == "clamped":
+        return inside(at)
+    value, slope = jax.jvp(inside, (at,), (jnp.ones_like(at),))
+    return value + slope * (x - at)
+
+
+@pushforward_of(b_spline)
+def _b_spline_push(
+    t: Array,
+    x: Array,
+    coefficients: Array,
+    grid: tuple[float, float],
+    degree: int,
+    extrapolation: str,
+) -> Array:
+    rows = _rows(x, coefficients, "b_spline: coefficients")
+    at = jnp.where(x < grid[0], grid[0], jnp.where(x > grid[1], grid[1], x))
+    slope = _spline_slope(at, rows, grid, degree)
+    return t * (slope if extrapolation == "linear" else jnp.where(at == x, slope, 0))

@@ -1,0 +1,96 @@
+"""Splits: activations that make more channels of an axis, or fewer.
+
+What the next layer gets is of another width than what comes in.
+"""
+
+import jax.numpy as jnp
+from jax import Array
+
+from .._core import activation, definition_of, pushforward_of
+
+
+@activation
+def crelu(x: Array, axis: int = -1) -> Array:
+    """Concatenated rectifier: the positive and the negative part side by side.
+
+    crelu(x) is relu(x) and relu(-x), joined along `axis`, which becomes twice as long.
+
+    Derivative: 1 and 0 for x > 0, 0 and -1 for x < 0, 0 and 0 at 0.  No information is
+    lost, and no unit is dead.  The backward pass keeps the output and nothing else.
+
+    Args:
+        x: an array of real dtype; integers count as float32.
+        axis: the axis to join along.
+
+    Raises:
+        TypeError: `x` is no array of real dtype.
+        ValueError: `x` has no such axis.
+
+    Reference:
+        Shang, Sohn, Almeida, Lee (2016), arXiv:1603.05201
+    """
+    return jnp.concatenate([jnp.maximum(x, 0), jnp.maximum(-x, 0)], axis)
+
+
+@definition_of(crelu)
+def _crelu(x: Array, axis: int = -1) -> Array:
+    return jnp.concatenate([jnp.where(x > 0, x, 0), jnp.where(x < 0, -x, 0)], axis)
+
+
+@pushforward_of(crelu)
+def _crelu_push(t: Array, y: Array, axis: int) -> Array:
+    return jnp.concatenate([t, -t], axis) * jnp.sign(y)  # y is never negative
+
+
+@activation
+def maxout(x: Array, pieces: int = 2, axis: int = -1) -> Array:
+    """Maxout: the largest of every few neighbouring channels.
+
+    maxout(x, k) is max(x[0], ..., x[k - 1]), max(x[k], ..., x[2 k - 1]) and so on along
+    `axis`, which becomes k times shorter; with linear layers before it the maximum of k
+    straight lines, a convex function that is learnt.
+
+    Derivative: 1 for the largest of a group, 0 for the others; several that are equally
+    large share it evenly.
+
+    Args:
+        x: an array of real dtype; integers count as float32.
+        pieces: the size k of a group, which divides the length of the axis.
+        axis: the axis along which groups lie.
+
+    Raises:
+        TypeError: `x` is no array of real dtype.
+        ValueError: `pieces` does not divide the length of the axis, or there is no such
+            axis.
+
+    Reference:
+        Goodfellow, Warde-Farley, Mirza, Courville, Bengio (2013), arXiv:1302.4389
+    """
+    groups, within = _grouped(x, pieces, axis)
+    return jnp.max(groups, within)
+
+
+def _grouped(x: Array, pieces: int, axis: int) -> tuple[Array, int]:
+    """x with its axis in groups, and the axis within them."""
+    if not -x.ndim <= axis < x.ndim:
+        raise ValueError(f"maxout: x of shape {x.shape} has no axis {axis}")
+    axis %= x.ndim
+    length = x.shape[axis]
+    if pieces < 1 or length % pieces:
+        raise ValueError(f"maxout: no groups of {pieces} in an axis of length {length}")
+    groups = (length // pieces, pieces)
+    return x.reshape(*x.shape[:axis], *groups, *x.shape[axis + 1 :]), axis + 1
+
+
+@definition_of(maxout)
+def _maxout(x: Array, pieces: int = 2, axis: int = -1) -> Array:
+    parts = jnp.split(x, x.shape[axis] // pieces, axis)
+    return jnp.concatenate([jnp.max(p, axis, keepdims=True) for p in parts], axis)
+
+
+@pushforward_of(maxout)
+def _maxout_push(t: Array, x: Array, pieces: int, axis: int) -> Array:
+    groups, within = _grouped(x, pieces, axis)
+    largest = (groups == jnp.max(groups, within, keepdims=True)).astype(t.dtype)
+    share = largest / jnp.sum(largest, within, keepdims=True)
+    return jnp.sum(_grouped(t, pieces, axis)[0] * share, within)
