@@ -10,6 +10,7 @@ from ._core import pushforward_of as pushforward_of
 from ._functions.algebraic import bent_identity as bent_identity
 from ._functions.algebraic import isrlu as isrlu
 from ._functions.algebraic import isru as isru
+from ._functions.attention import softmax_with_sink as softmax_with_sink
 from ._functions.exponential import celu as celu
 from ._functions.exponential import elu as elu
 from ._functions.exponential import selu as selu
@@ -18,8 +19,15 @@ from ._functions.hard_sigmoids import hard_sigmoid_sloped as hard_sigmoid_sloped
 from ._functions.hard_sigmoids import hard_tanh as hard_tanh
 from ._functions.hard_sigmoids import hard_tanh_open as hard_tanh_open
 from ._functions.hard_sigmoids import sparse_sigmoid as sparse_sigmoid
+from ._functions.length_normalizers import poly_norm as poly_norm
+from ._functions.length_normalizers import squash as squash
 from ._functions.log_probabilities import log1mexp as log1mexp
 from ._functions.log_probabilities import log_sigmoid as log_sigmoid
+from ._functions.log_sums import logmeanexp as logmeanexp
+from ._functions.log_sums import logsumexp as logsumexp
+from ._functions.normalizers import log_softmax as log_softmax
+from ._functions.normalizers import softmax as softmax
+from ._functions.normalizers import softmin as softmin
 from ._functions.piecewise import hard_mish as hard_mish
 from ._functions.piecewise import relu2 as relu2
 from ._functions.piecewise import relu_squared as relu_squared
@@ -56,6 +64,10 @@ from ._functions.sigmoids import tanh as tanh
 from ._functions.smooth_rectifiers import softplus as softplus
 from ._functions.smooth_rectifiers import sparse_plus as sparse_plus
 from ._functions.smooth_rectifiers import squareplus as squareplus
+from ._functions.sparse_normalizers import entmax15 as entmax15
+from ._functions.sparse_normalizers import gumbel_softmax as gumbel_softmax
+from ._functions.sparse_normalizers import hardmax as hardmax
+from ._functions.sparse_normalizers import sparsemax as sparsemax
 from ._functions.splines import apl as apl
 from ._functions.splines import b_spline as b_spline
 from ._functions.splits import crelu as crelu

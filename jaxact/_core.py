@@ -460,10 +460,19 @@ def _complaint(
     except IndexError:
         return f"{name}: there is no axis {axis}: {shapes}"
     try:
-        jnp.result_type(*arrays.values())
+        jnp.result_type(*_typed(arrays))
     except ValueError as error:  # under strict promotion
         return f"{name}: {error}"
     return None
+
+
+def _typed(arrays: Mapping[str, Any]) -> list[Any]:
+    """The arguments that count in the dtype of the result: a mask does not."""
+    return [v for n, v in arrays.items() if n == "x" or not _is_mask(v)]
+
+
+def _is_mask(value: Any) -> bool:
+    return jnp.issubdtype(jnp.result_type(value), jnp.bool_)
 
 
 def _is_weak(value: Any) -> bool:
@@ -486,8 +495,8 @@ def _apply(
         for n in (*definition.parameters, *definition.options)
         if n not in arrays
     }
-    dtype = jnp.result_type(*arrays.values())
-    weak = all(map(_is_weak, arrays.values()))
+    dtype = jnp.result_type(*_typed(arrays))
+    weak = all(map(_is_weak, _typed(arrays)))
     arrays = {n: jnp.asarray(v) for n, v in arrays.items()}
     if not jnp.issubdtype(dtype, jnp.inexact):
         if definition.integers == "keep":
@@ -500,7 +509,8 @@ def _apply(
         return definition.kernels[()](**arrays, **constants)
     rank = max(a.ndim for a in arrays.values())
     for n, a in arrays.items():
-        if not jnp.issubdtype(a.dtype, jnp.floating):
+        kept = n != "x" and _is_mask(a)  # the kernels see it widened
+        if not (kept or jnp.issubdtype(a.dtype, jnp.floating)):
             a = a.astype(dtype)
         if definition.elementwise and 0 < a.ndim < rank:
             # an explicit rank: jnp may be set to refuse promotion

@@ -98,6 +98,13 @@ def power_of_two(k: Array, like: Array) -> Array:
     return lax.bitcast_convert_type(bits, like.dtype)
 
 
+def power_below(x: Array) -> Array:
+    """The largest power of two up to a normal x > 0: its exponent alone."""
+    integer = integer_like(x)
+    bits = lax.bitcast_convert_type(x, integer) & integer(-1 << _mantissa(x))
+    return lax.bitcast_convert_type(bits, x.dtype)
+
+
 def inverse_power(power: Array) -> Array:
     """1 / power of a power of two: the exponent negated, cheaper than a division."""
     integer = integer_like(power)

@@ -1,0 +1,148 @@
+"""Vectors along an axis, scaled by their length.
+
+Lengths are taken of x over a power of two near its largest entry, so that no square or
+cube overflows; of infinite entries the limits are right.
+"""
+
+from typing import Any
+
+import jax.numpy as jnp
+from jax import Array, lax
+
+from .. import _numerics as num
+from .._core import activation, definition_of, pushforward_of
+
+Axis = int | tuple[int, ...] | None
+
+
+def _scaled(x: Array, axis: Axis, least: float) -> tuple[Array, Array]:
+    """x over a power of two, up to 2 in size, and that power, at least `least`."""
+    largest = jnp.max(num.magnitude(x), axis, keepdims=True, initial=0)
+    largest = lax.stop_gradient(largest)
+    size = num.power_below(jnp.clip(largest, least, float(jnp.finfo(x.dtype).max)))
+    # beside infinite entries the finite ones vanish
+    ends = jnp.where(jnp.isinf(x), jnp.sign(x), 0)
+    return jnp.where(jnp.isinf(largest), ends, x / size), size
+
+
+@activation
+def squash(x: Array, axis: int | tuple[int, ...] | None = -1) -> Array:
+    """Squash: a vector's length n becomes n^2 / (1 + n^2), its direction stays.
+
+    y = x * n / (1 + n^2), n being the length of x along the axis.
+
+    Derivative: n / (1 + n^2) * (t + u (u . t) (1 - n^2) / (1 + n^2)) along t, u being
+    x / n; 0 at 0.  A capsule's length is so a probability.
+
+    Args:
+        x: an array of real dtype; integers count as float32.
+        axis: the axis or axes of a vector; None for all.
+
+    Raises:
+        TypeError: x is no array or number of real dtype.
+        ValueError: x has no such axis.
+
+    Reference:
+        Sabour, Frosst, Hinton (2017), Dynamic routing between capsules, NIPS
+    """
+    u, small, near = _polar(x, axis)
+    return u * jnp.where(near, small * small, 1) / (1 + small * small)
+
+
+def _polar(x: Array, axis: Axis) -> tuple[Array, Array, Array]:
+    """u; the smaller of n and 1 / n; whether it is n."""
+    v, size = _scaled(x, axis, float(jnp.finfo(x.dtype).smallest_normal))
+    square = jnp.sum(v * v, axis, keepdims=True)
+    root = jnp.sqrt(jnp.where(square == 0, 1, square))  # of 0 the slope is infinite
+    n = jnp.where(jnp.any(jnp.isinf(x), axis, keepdims=True), jnp.inf, root * size)
+    return v / root, jnp.minimum(n, 1 / n), n < 1
+
+
+@definition_of(squash)
+def _squash_plain(x: Any, axis: Axis = -1) -> Array:
+    square = jnp.sum(x * x, axis, keepdims=True)
+    root = jnp.sqrt(jnp.where(square == 0, 1, square))
+    return x * root / (1 + square)
+
+
+@pushforward_of(squash)
+def _squash_push(t: Array, x: Array, axis: Axis) -> Array:
+    u, small, near = _polar(x, axis)
+    ratio = 1 / (1 + small * small)
+    turn = jnp.where(near, 1 - small, small - 1) * (1 + small) * ratio
+    return small * ratio * (t + u * (jnp.sum(u * t, axis, keepdims=True) * turn))
+
+
+@activation
+def poly_norm(
+    x: Array,
+    weights: Array | tuple[float, ...] = (1 / 3, 1 / 3, 1 / 3),
+    bias: float | Array = 0.0,
+    axis: int | tuple[int, ...] | None = -1,
+    epsilon: float | Array = 1e-6,
+) -> Array:
+    """PolyNorm: a polynomial of x, each power over its root mean square.
+
+    y = b + sum_i w_i x^i / sqrt(mean(x^(2 i)) + epsilon), i = 1, 2, 3.
+
+    Derivative: with r_i the denominators and d = i x^(i - 1) t, the sum of
+    w_i (d - x^i mean(x^i d) / r_i^2) / r_i along t; by w_i: x^i / r_i; by b: 1.
+    Liger's kernel counts the weights from the highest power down.
+
+    Args:
+        x: an array of real dtype; integers count as float32.
+        weights: an array with the weight of each power, of x itself first.
+        bias: b, a number or an array that broadcasts with x.
+        axis: the axis or axes of the means; None for all.
+        epsilon: added to the mean squares.
+
+    Raises:
+        TypeError: an argument is no array or number of real dtype.
+        ValueError: x has no such axis.
+
+    Reference:
+        Zhuo et al. (2024), Polynomial composition activations, arXiv:2411.03884
+    """
+    v, size = _scaled(x, axis, 1.0)
+    terms = (w * p / r for w, p, r in _powers(v, size, weights, axis, epsilon))
+    return sum(terms, start=jnp.zeros_like(x)) + bias
+
+
+def _powers(v: Array, size: Array, weights: Any, axis: Axis, epsilon: Any) -> Any:
+    """The weights, powers of v and their root mean squares."""
+    power = v
+    for i, weight in enumerate(weights):
+        power = power * v if i else v
+        faint = epsilon / size ** (2 * i + 2)
+        square = jnp.mean(power * power, axis, keepdims=True)
+        yield weight, power, jnp.sqrt(square + faint)
+
+
+@definition_of(poly_norm)
+def _poly_norm_plain(
+    x: Any,
+    weights: Any = (1 / 3, 1 / 3, 1 / 3),
+    bias: Any = 0.0,
+    axis: Axis = -1,
+    epsilon: Any = 1e-6,
+) -> Array:
+    y = bias + jnp.zeros_like(x)
+    for i, weight in enumerate(weights, 1):
+        square = jnp.mean(x ** (2 * i), axis, keepdims=True)
+        y = y + weight * x**i / jnp.sqrt(square + epsilon)
+    return y
+
+
+@pushforward_of(poly_norm)
+def _poly_norm_push(
+    t: Array, x: Array, weights: Any, axis: Axis, epsilon: Any
+) -> Array:
+    v, size = _scaled(x, axis, 1.0)
+    t = t / size
+    total, below = jnp.zeros_like(t), jnp.ones_like(v)
+    for i, (w, p, r) in enumerate(_powers(v, size, weights, axis, epsilon), 1):
+        d = i * below * t
+        mean = jnp.mean(p * d, axis, keepdims=True)
+        total = total + w * (d - p * (mean / (r * r))) / r
+        below = p
+    return total
