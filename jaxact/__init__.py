@@ -10,6 +10,12 @@ from ._functions.exponential import elu as elu
 from ._functions.exponential import selu as selu
 from ._functions.log_probabilities import log1mexp as log1mexp
 from ._functions.log_probabilities import log_sigmoid as log_sigmoid
+from ._functions.periodic import cosine as cosine
+from ._functions.periodic import finer as finer
+from ._functions.periodic import gcu as gcu
+from ._functions.periodic import sine as sine
+from ._functions.periodic import snake as snake
+from ._functions.periodic import snake_beta as snake_beta
 from ._functions.rectifiers import identity as identity
 from ._functions.rectifiers import leaky_relu as leaky_relu
 from ._functions.rectifiers import relu as relu

@@ -148,6 +148,16 @@ def _celu_tail(t: Number) -> Number:
     return mp.nsum(lambda n: (n + 1) * z**n / mp.factorial(n + 2), [0, 40])
 
 
+def _sin_tail(s: Number) -> Number:
+    """(sin(r) - r) / r**3, in s = r * r."""
+    return mp.nsum(lambda n: (-1) ** (n + 1) * s**n / mp.factorial(2 * n + 3), [0, 30])
+
+
+def _cos_tail(s: Number) -> Number:
+    """(cos(r) - 1 + r**2 / 2) / r**4, in s = r * r."""
+    return mp.nsum(lambda n: (-1) ** n * s**n / mp.factorial(2 * n + 4), [0, 30])
+
+
 HALF_LN2 = 0.3468  # log(2) / 2 and a little
 # name: function, interval (in float64 up to its last number), the degrees for results
 # that are rounded to half precision, to float32 and to float64
@@ -166,6 +176,8 @@ TABLES: dict[str, tuple[Callable[[Number], Number], tuple, tuple[int, int, int]]
     "INVERSE_SQUARE": (_inverse_square, ("0", "0.1354"), (3, 6, 14)),
     "MISH_INVERSE_SQUARE": (_mish_inverse_square, ("0", "0.174"), (4, 6, 14)),
     "SINH_TAIL": (_sinh_tail, ("0", "1"), (1, 3, 7)),
+    "SIN_TAIL": (_sin_tail, ("0", "0.617"), (2, 3, 6)),
+    "COS_TAIL": (_cos_tail, ("0", "0.617"), (2, 3, 6)),
     "CELU_TAIL": (_celu_tail, ("-0.75", "0.75"), (5, 8, 17)),
 }
 FORMATS: dict[str, type] = {
