@@ -118,12 +118,14 @@ def _near_zero(r: Pair) -> tuple[Pair, Pair]:
     x = r.value()
     square = x * x
     sine = x * (square * num.polynomial(poly.SIN_TAIL, square))
-    cosine = square * (square * num.polynomial(poly.COS_TAIL, square)) - square / 2
-    one = jnp.asarray(1, x.dtype)
+    cosine = square * (square * num.polynomial(poly.COS_TAIL, square))
     if r.rest is None:
-        return Pair(x + sine, None), Pair(one + cosine, None)
+        return Pair(x + sine, None), Pair(1 + (cosine - square / 2), None)
     left = (r.head - x) + r.rest
-    return Pair(x, sine + left), Pair(one, cosine - x * left)
+    half, rest = num.half_square(x)
+    head = 1 - half
+    cosine = ((1 - head) - half) + (cosine - (rest + x * left))
+    return Pair(x, sine + left), Pair(head, cosine)
 
 
 def _reduced(angle: Angle, eighths: int) -> tuple[Array, Pair]:

@@ -11,7 +11,7 @@ from jax import Array
 from .. import _angles as angles
 from .. import _numerics as num
 from .._core import activation, derivative_of
-from .._pairs import Pair, pair
+from .._pairs import Pair, constant, pair
 from .._precision import cancelling
 
 
@@ -127,16 +127,19 @@ def finer(x: Array, w0: float | Array = 30.0) -> Array:
 @derivative_of(finer)
 def _finer_dx(x: Array, w0: Array) -> Array:
     cosine = angles.cos(_finer_angle(x, w0)).value()
-    return w0 * ((2 * num.magnitude(x) + 1) * cosine)
+    return 2 * ((num.magnitude(x) + 0.5) * (w0 * cosine))
 
 
 @derivative_of(finer, order=2)
 @cancelling()
 def _finer_dx2(x: Array, w0: Array) -> Array:
     s, c = angles.sin_cos(_finer_angle(x, w0))
-    growth = 2 * num.magnitude(x) + 1
-    bend = w0 * (growth * (growth * s.value()))
-    return w0 * (2 * jnp.sign(x) * c.value() - bend)
+    a, half, tilt = num.magnitude(x), constant(0.5, like=x), w0 * jnp.sign(x)
+    speed = pair(jnp.asarray(w0, x.dtype)) * (pair(jnp.minimum(a, 2.0**12)) + half)
+    near = (c.halved() * pair(tilt) - (speed * s.halved() * speed).times(2)).value()
+    speed = w0 * (a + 0.5)  # where the pairs would overflow
+    far = tilt * c.value() - 2 * (speed * (speed * s.value()))
+    return 2 * jnp.where(a < 2.0**12, near, far)
 
 
 @derivative_of(finer, wrt="w0")
@@ -194,7 +197,8 @@ def _snake_dx2(x: Array, alpha: Array) -> Array:
 def _snake_dalpha(x: Array, alpha: Array) -> Array:
     s, c = angles.sin_cos(angles.product(x, alpha))
     ratio = _over(s, alpha, x)
-    return ((pair(2 * x) * c.halved() - ratio) * ratio).value()
+    left = pair(x) * c.halved() - ratio.times(0.5)
+    return left.value() * (2 * ratio.value())
 
 
 @activation(domain={"beta": (0.0, float("inf"))})
@@ -252,7 +256,7 @@ def _snake_beta_dalpha(x: Array, alpha: Array, beta: Array) -> Array:
 @derivative_of(snake_beta, wrt="beta")
 def _snake_beta_dbeta(x: Array, alpha: Array, beta: Array) -> Array:
     s = angles.sin(angles.product(x, alpha)).halved()
-    return -num.square(s / pair(jnp.asarray(beta, x.dtype)))
+    return -jnp.square((s / pair(jnp.asarray(beta, x.dtype))).value())
 
 
 @activation
