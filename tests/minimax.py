@@ -158,6 +158,15 @@ def _cos_tail(s: Number) -> Number:
     return mp.nsum(lambda n: (-1) ** n * s**n / mp.factorial(2 * n + 4), [0, 30])
 
 
+def _erf_ratio(s: Number) -> Number:
+    """erf(x) / x, in s = x * x."""
+    return (
+        mp.nsum(lambda n: (-s) ** n / (mp.factorial(n) * (2 * n + 1)), [0, 60])
+        * 2
+        / mp.sqrt(mp.pi)
+    )
+
+
 HALF_LN2 = 0.3468  # log(2) / 2 and a little
 # name: function, interval (in float64 up to its last number), the degrees for results
 # that are rounded to half precision, to float32 and to float64
@@ -178,6 +187,9 @@ TABLES: dict[str, tuple[Callable[[Number], Number], tuple, tuple[int, int, int]]
     "SINH_TAIL": (_sinh_tail, ("0", "1"), (1, 3, 7)),
     "SIN_TAIL": (_sin_tail, ("0", "0.617"), (2, 3, 6)),
     "COS_TAIL": (_cos_tail, ("0", "0.617"), (2, 3, 6)),
+    "ERF": (_erf_ratio, ("0", "1"), (4, 6, 13)),
+    "SINC_DX": (_sinc_dx, ("0", "2"), (3, 5, 9)),
+    "SINC_DX2": (_sinc_dx2, ("0", "3.2"), (5, 6, 11)),
     "CELU_TAIL": (_celu_tail, ("-0.75", "0.75"), (5, 8, 17)),
 }
 FORMATS: dict[str, type] = {
