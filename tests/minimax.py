@@ -160,11 +160,22 @@ def _cos_tail(s: Number) -> Number:
 
 def _erf_ratio(s: Number) -> Number:
     """erf(x) / x, in s = x * x."""
-    return (
-        mp.nsum(lambda n: (-s) ** n / (mp.factorial(n) * (2 * n + 1)), [0, 60])
-        * 2
-        / mp.sqrt(mp.pi)
-    )
+    slope = 2 / mp.sqrt(mp.pi)
+    return mp.nsum(lambda n: slope * (-s) ** n / mp.factorial(n) / (2 * n + 1), [0, 60])
+
+
+def _sinc_dx(s: Number) -> Number:
+    """sinc'(x) / x, in s = x * x."""
+    return _sinc_series(s, lambda n: 2 * n + 2)
+
+
+def _sinc_dx2(s: Number) -> Number:
+    """sinc''(x), in s = x * x."""
+    return _sinc_series(s, lambda n: (2 * n + 2) * (2 * n + 1))
+
+
+def _sinc_series(s: Number, factor: Callable[[Number], Number]) -> Number:
+    return mp.nsum(lambda n: -factor(n) * (-s) ** n / mp.factorial(2 * n + 3), [0, 40])
 
 
 HALF_LN2 = 0.3468  # log(2) / 2 and a little

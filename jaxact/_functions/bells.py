@@ -7,8 +7,10 @@ one float, for its rounding error is the relative error of the result.
 import jax.numpy as jnp
 from jax import Array
 
+from .. import _angles as angles
 from .. import _numerics as num
 from .._core import activation, derivative_of
+from .._precision import cancelling
 
 
 @activation
