@@ -11,6 +11,18 @@ from ._functions.algebraic import bent_identity as bent_identity
 from ._functions.algebraic import isrlu as isrlu
 from ._functions.algebraic import isru as isru
 from ._functions.attention import softmax_with_sink as softmax_with_sink
+from ._functions.bells import exponential as exponential
+from ._functions.bells import gabor as gabor
+from ._functions.bells import gaussian as gaussian
+from ._functions.distribution_functions import arctan as arctan
+from ._functions.distribution_functions import asinh as asinh
+from ._functions.distribution_functions import (
+    complementary_log_log as complementary_log_log,
+)
+from ._functions.distribution_functions import erf as erf
+from ._functions.distribution_functions import laplace as laplace
+from ._functions.distribution_functions import normal_cdf as normal_cdf
+from ._functions.distribution_functions import symlog as symlog
 from ._functions.exponential import celu as celu
 from ._functions.exponential import elu as elu
 from ._functions.exponential import selu as selu
@@ -28,6 +40,13 @@ from ._functions.log_sums import logsumexp as logsumexp
 from ._functions.normalizers import log_softmax as log_softmax
 from ._functions.normalizers import softmax as softmax
 from ._functions.normalizers import softmin as softmin
+from ._functions.periodic import cosine as cosine
+from ._functions.periodic import finer as finer
+from ._functions.periodic import gcu as gcu
+from ._functions.periodic import sinc as sinc
+from ._functions.periodic import sine as sine
+from ._functions.periodic import snake as snake
+from ._functions.periodic import snake_beta as snake_beta
 from ._functions.piecewise import hard_mish as hard_mish
 from ._functions.piecewise import relu2 as relu2
 from ._functions.piecewise import relu_squared as relu_squared
@@ -58,8 +77,11 @@ from ._functions.shrinkage import hard_shrink as hard_shrink
 from ._functions.shrinkage import shrink as shrink
 from ._functions.shrinkage import soft_shrink as soft_shrink
 from ._functions.shrinkage import tanh_shrink as tanh_shrink
+from ._functions.sigmoids import hard_sigmoid as hard_sigmoid
+from ._functions.sigmoids import hard_tanh as hard_tanh
 from ._functions.sigmoids import sigmoid as sigmoid
 from ._functions.sigmoids import soft_sign as soft_sign
+from ._functions.sigmoids import sparse_sigmoid as sparse_sigmoid
 from ._functions.sigmoids import tanh as tanh
 from ._functions.smooth_rectifiers import softplus as softplus
 from ._functions.smooth_rectifiers import sparse_plus as sparse_plus

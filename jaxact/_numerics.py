@@ -186,6 +186,39 @@ def expm1(x: Array, rest: Array | float = 0.0) -> Array:
     return (e.head - 1) + e.tail()
 
 
+def whole_exp(x: Array) -> Array:
+    """The exponential of any x; 0 where it is subnormal."""
+    f = _format(x)
+    limit = -f.smallest + 2.0  # the exponential of it overflows
+    k, mantissa = exp_parts(jnp.clip(x, f.smallest, limit))
+    half = k >> 1  # 2**k itself may be too large where the exponential is not
+    return mantissa.value() * power_of_two(half, x) * power_of_two(k - half, x)
+
+
+def ratio(
+    x: Array, a: float | Array, limit: float, more: Array | float = 0.0
+) -> tuple[Array, Array | float]:
+    """(x + more) / a up to a limit to both sides, and what its rounding leaves."""
+    a = jnp.asarray(a, x.dtype)
+    z = jnp.clip(x / a, -limit, limit)
+    if in_half():
+        return z, 0.0
+    z_high, a_high = upper_half(z), upper_half(a)
+    rest = (x - z_high * a_high) - z_high * (a - a_high)
+    rest = ((rest - (z - z_high) * a) + more) / a
+    return z, jnp.where(jnp.abs(z) < limit, rest, 0)
+
+
+def scaled(x: Array, a: Array, limit: float) -> tuple[Array, Array | float]:
+    """a * x up to a limit to both sides, and what its rounding leaves."""
+    z = jnp.clip(x * a, -limit, limit)
+    if in_half():
+        return z, 0.0
+    x_high, a_high = upper_half(x), upper_half(a)
+    rest = (x_high * a_high - z) + x_high * (a - a_high) + (x - x_high) * a
+    return z, jnp.where(jnp.abs(z) < limit, rest, 0)
+
+
 class Exp(NamedTuple):
     """exp(x) of x <= 0, as a factor too: where it is faint the product need not be."""
 
@@ -325,9 +358,14 @@ def half_square(x: Array) -> tuple[Array, Array | float]:
     return high * high / 2, (x - high) * (x + high) / 2
 
 
+def gauss_limit(x: Array) -> float:
+    """The a from which on exp(-a * a / 2) times a is 0."""
+    return 14.5 if x.dtype.itemsize == 4 else 39.0
+
+
 def gauss_clip(a: Array) -> Array:
     """a, or where exp(-a * a / 2) times a is 0."""
-    return jnp.minimum(a, 14.5 if a.dtype.itemsize == 4 else 39.0)
+    return jnp.minimum(a, gauss_limit(a))
 
 
 def far(a: Array, centre: float) -> Array:
@@ -335,10 +373,40 @@ def far(a: Array, centre: float) -> Array:
     return shared((a - centre) / (a + 2))
 
 
-def gauss(a: Array) -> Exp:
-    """exp(-a * a / 2) of an a >= 0 that `gauss_clip` has limited."""
-    head, rest = half_square(a)
-    return faint_exp(-head, -rest)
+def gauss(a: Array, rest: Array | float = 0.0, times: float = 1.0) -> Exp:
+    """exp(-times * (a + rest)**2 / 2) of an a >= 0 that `gauss_clip` has limited.
+
+    Of a power of two; the limit is that of sqrt(times) * a.
+    """
+    head, more = half_square(a)
+    return faint_exp(-head * times, -(more + a * rest) * times)
+
+
+_PHI = 0.3085375387259869  # the normal distribution at -1/2
+
+
+def normal(x: Array, rest: Array | float = 0.0) -> Array:
+    """The normal distribution at x + rest."""
+    a, below = gauss_clip(jnp.abs(x)), x < 0
+    small = gauss(a, jnp.where(below, -rest, rest)).times(normal_tail(a) / a)
+    gate = normal_middle(a, below, jnp.where(below, -rest, rest))
+    return jnp.where(a < 1, gate, jnp.where(below, small, 1 - small))
+
+
+def normal_middle(a: Array, below: Array, rest: Array | float = 0.0) -> Array:
+    """The normal distribution at -a or a of 0 <= a <= 1."""
+    t = jnp.minimum(a, 1) - 0.5
+    # Phi(-1/2) as a number whose complement is exact, and a rest
+    start = round(_PHI * 2**24) / 2**24
+    # no shorter one in half: 1/2 at 0 must be exact, else the smallest results are 0
+    slope = horner(_polynomials.GELU_MIDDLE[a.dtype.name], t)
+    bend = (_PHI - start) + (t + rest) * slope
+    return jnp.where(below, start, 1 - start) + jnp.where(below, bend, -bend)
+
+
+def normal_tail(a: Array) -> Array:
+    """a * exp(a * a / 2) times the normal distribution at -a, for a >= 1."""
+    return polynomial(_polynomials.GELU_TAIL, far(jnp.maximum(a, 1), 1.5625))
 
 
 def logistic(x: Array) -> Array:

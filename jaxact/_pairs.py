@@ -88,6 +88,10 @@ class Pair:
         left = (self.head - head * head) + self.rest
         return Pair(head, shared(left / jnp.where(root > 0, head + root, 1)))
 
+    def halved(self) -> "Pair":
+        """The same with a head of half the bits, for a head that is a whole float."""
+        return self if self.rest is None else _normal(self.head, self.rest)
+
     def times(self, power: Array | float) -> "Pair":
         """The pair times a power of two."""
         return Pair(self.head * power, None if self.rest is None else self.rest * power)

@@ -160,6 +160,36 @@ def _tanh_shrink(s: Number) -> Number:
     return (x - mp.tanh(x)) / x**3 if x > 1e-12 else mp.mpf(1) / 3
 
 
+def _sin_tail(s: Number) -> Number:
+    """(sin(r) - r) / r**3, in s = r * r."""
+    return mp.nsum(lambda n: (-1) ** (n + 1) * s**n / mp.factorial(2 * n + 3), [0, 30])
+
+
+def _cos_tail(s: Number) -> Number:
+    """(cos(r) - 1 + r**2 / 2) / r**4, in s = r * r."""
+    return mp.nsum(lambda n: (-1) ** n * s**n / mp.factorial(2 * n + 4), [0, 30])
+
+
+def _erf_ratio(s: Number) -> Number:
+    """erf(x) / x, in s = x * x."""
+    slope = 2 / mp.sqrt(mp.pi)
+    return mp.nsum(lambda n: slope * (-s) ** n / mp.factorial(n) / (2 * n + 1), [0, 60])
+
+
+def _sinc_dx(s: Number) -> Number:
+    """sinc'(x) / x, in s = x * x."""
+    return _sinc_series(s, lambda n: 2 * n + 2)
+
+
+def _sinc_dx2(s: Number) -> Number:
+    """sinc''(x), in s = x * x."""
+    return _sinc_series(s, lambda n: (2 * n + 2) * (2 * n + 1))
+
+
+def _sinc_series(s: Number, factor: Callable[[Number], Number]) -> Number:
+    return mp.nsum(lambda n: -factor(n) * (-s) ** n / mp.factorial(2 * n + 3), [0, 40])
+
+
 HALF_LN2 = 0.3468  # log(2) / 2 and a little
 # name: function, interval (in float64 up to its last number), the degrees for results
 # that are rounded to half precision, to float32 and to float64
@@ -180,6 +210,11 @@ TABLES: dict[str, tuple[Callable[[Number], Number], tuple, tuple[int, int, int]]
     "SINH_TAIL": (_sinh_tail, ("0", "1"), (1, 3, 7)),
     "ERF_MIDDLE": (_erf_middle, ("0", "0.5"), (2, 4, 11)),
     "TANH_SHRINK": (_tanh_shrink, ("0", "1"), (5, 7, 16)),
+    "SIN_TAIL": (_sin_tail, ("0", "0.617"), (2, 3, 6)),
+    "COS_TAIL": (_cos_tail, ("0", "0.617"), (2, 3, 6)),
+    "ERF": (_erf_ratio, ("0", "1"), (4, 6, 13)),
+    "SINC_DX": (_sinc_dx, ("0", "2"), (3, 5, 9)),
+    "SINC_DX2": (_sinc_dx2, ("0", "3.2"), (5, 6, 11)),
     "CELU_TAIL": (_celu_tail, ("-0.75", "0.75"), (5, 8, 17)),
 }
 FORMATS: dict[str, type] = {

@@ -10,8 +10,6 @@ from jax import Array
 from .. import _numerics as num
 from .. import _polynomials as poly
 from .._core import activation, derivative_of
-from .._pairs import upper_half
-from .._precision import in_half
 
 
 def _below(x: Array) -> Array:
@@ -76,22 +74,15 @@ def celu(x: Array, alpha: float | Array = 1.0) -> Array:
         Barron (2017), arXiv:1704.07483
     """
     below = _below(x)
-    z, rest = _ratio(below, jnp.asarray(alpha, x.dtype))
+    z, rest = _ratio(below, alpha)
     near = below * (1 + z / 2)  # z may underflow where x does not
     far = alpha * num.expm1(z, rest)
     return jnp.where(x > 0, x, jnp.where(z > -(2.0**-30), near, far))
 
 
-def _ratio(x: Array, alpha: Array) -> tuple[Array, Array | float]:
+def _ratio(x: Array, alpha: float | Array) -> tuple[Array, Array | float]:
     """x / alpha of x <= 0, and the rest that its rounding leaves."""
-    low = num.lowest_argument(x)
-    z = jnp.maximum(x / alpha, low)
-    if in_half():
-        return z, 0.0
-    z_high, alpha_high = upper_half(z), upper_half(alpha)
-    rest = (x - z_high * alpha_high) - z_high * (alpha - alpha_high)
-    rest = (rest - (z - z_high) * alpha) / alpha
-    return z, jnp.where(z > low, rest, 0)
+    return num.ratio(x, alpha, -num.lowest_argument(x))
 
 
 @derivative_of(celu)

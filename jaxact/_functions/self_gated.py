@@ -127,9 +127,6 @@ def _gelu_tanh_dx2(x: Array) -> Array:
     )
 
 
-_PHI = 0.3085375387259869  # the normal distribution at -1/2
-
-
 @activation
 def gelu_exact(x: Array) -> Array:
     """Gaussian error linear unit: x times the normal distribution function.
@@ -150,15 +147,9 @@ def gelu_exact(x: Array) -> Array:
         Hendrycks, Gimpel (2016), arXiv:1606.08415
     """
     a = num.gauss_clip(jnp.abs(x))
-    below, t = x < 0, jnp.minimum(a, 1) - 0.5
-    # Phi(-1/2) as a number whose complement is exact, and a rest
-    start = round(_PHI * 2**24) / 2**24
-    # no shorter one in half: 1/2 at 0 must be exact, else the smallest results are 0
-    slope = num.horner(poly.GELU_MIDDLE[x.dtype.name], t)
-    bend = (_PHI - start) + t * slope
-    gate = jnp.where(below, start, 1 - start) + jnp.where(below, bend, -bend)
-    tail = num.polynomial(poly.GELU_TAIL, num.far(jnp.maximum(a, 1), 1.5625))
-    return jnp.where(a < 1, x * gate, jnp.maximum(x, 0) - num.gauss(a).times(tail))
+    gate = num.normal_middle(a, x < 0)
+    far = jnp.maximum(x, 0) - num.gauss(a).times(num.normal_tail(a))
+    return jnp.where(a < 1, x * gate, far)
 
 
 _GELU_ROOT = (0.7517915246935645, -1.4956759177009883e-17)

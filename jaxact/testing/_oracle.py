@@ -21,7 +21,8 @@ from ._exact import Exact, Question
 from ._panels import bulk
 from ._ulp import as_float64, format_of, round_to
 
-_INFINITIES = (1.37 * 2.0**800, 2.0**900, 1.37 * 2.0**1000)  # stand-ins for a limit
+# stand-ins for a limit, so many that what oscillates does not grow at all of them
+_INFINITIES = tuple(1.37 * 2.0**n for n in range(800, 1001, 20))
 
 
 class _Rigour(NamedTuple):
@@ -276,14 +277,16 @@ def _limit(
     """The limits at x = +-inf of orders 0 to top, NaN where there is none."""
     at = [math.copysign(v, x) for v in _INFINITIES]
     high, low = _coefficients(asked, at, range(top + 1), wrt, _DOUBLE)
-    limits, rests = high[: top + 1, 2].copy(), low[: top + 1, 2].copy()
-    for n, (a, b, c) in enumerate(high[: top + 1]):
+    limits, rests = high[: top + 1, -1].copy(), low[: top + 1, -1].copy()
+    for n, row in enumerate(high[: top + 1]):
+        b, c = row[-2:]
         if b == c:
             continue  # so far out, what converges has converged
         rests[n] = 0
+        outward = row * np.sign(c)
         if max(abs(b), abs(c)) < 2.0**-300:
             limits[n] = 0
-        elif abs(a) < abs(b) < abs(c) > 100 and np.sign(a) == np.sign(b) == np.sign(c):
+        elif abs(c) > 100 and (outward[1:] > outward[:-1]).all():
             limits[n] = math.copysign(math.inf, c)  # it grows, if slowly
         else:
             limits[n] = math.nan

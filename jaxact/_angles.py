@@ -1,0 +1,254 @@
+"""Sine and cosine of a product, to the last bits at every magnitude.
+
+A rounded product of 2^24 is wrong by a whole radian.  So the integer mantissas are
+multiplied with those bits of 2 / pi that matter (Payne, Hanek), in words that wrap
+around: what overflows is whole turns.  There is no step that depends on the magnitude,
+and no branch.
+"""
+
+import functools
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+from . import _numerics as num
+from . import _polynomials as poly
+from ._pairs import Pair, constant, integer_like, pair, upper_half, where
+from ._precision import in_half
+
+_SMALL = 0.75  # below it the product itself is the angle: less than pi / 4
+
+
+class Angle(NamedTuple):
+    """A non-negative angle, and whether it stands for its negative."""
+
+    low: Array  # in quarter turns modulo 4, as an integer of two words
+    high: Array
+    small: Pair  # the same in radians, where that is less than _SMALL
+    negative: Array
+    moved: Array  # 0, whose derivatives are those of the angle
+
+    def __add__(self, other: "Angle") -> "Angle":
+        """The sum of two of the same sign."""
+        low, moved = self.low + other.low, self.moved + other.moved
+        high = self.high + other.high + _carry(low, other.low)
+        large = jnp.maximum(self.small.head, other.small.head)
+        less = jnp.minimum(self.small.head, other.small.head)
+        head, rest = large + less, None
+        if self.small.rest is not None:
+            rest = ((large - head) + less) + (self.small.rest + other.small.tail())
+        return Angle(low, high, Pair(head, rest), self.negative, moved)
+
+
+def product(a: Array, *factors: Array | float) -> Angle:
+    """The angle a * b * ... in radians, without rounding."""
+    live = [a, *(jnp.asarray(b, a.dtype) for b in factors)]
+    fixed = [lax.stop_gradient(b) for b in live]
+    moved = jnp.zeros_like(a)
+    for i, b in enumerate(live):
+        term = b - fixed[i]  # 0; NaN of what is not finite
+        for factor in (*fixed[:i], *live[i + 1 :]):
+            term = term * factor
+        moved = moved + term
+    negative = functools.reduce(jnp.not_equal, map(jnp.signbit, fixed))
+    low, high = _quarter_turns(fixed)
+    small = functools.reduce(_exact_product, map(jnp.abs, fixed), _one(a))
+    return Angle(low, high, small, negative, jnp.where(negative, -moved, moved))
+
+
+def _one(like: Array) -> Pair:
+    one = jnp.asarray(1, like.dtype)
+    return Pair(one, None if in_half() else jnp.zeros_like(one))
+
+
+def _exact_product(a: Pair, b: Array) -> Pair:
+    """a * b as a whole float, and what its rounding leaves where that is normal."""
+    head = a.head * b
+    if a.rest is None:
+        return Pair(head, None)
+    p, q = pair(a.head), pair(b)
+    rest = (p.head * q.head - head) + p.head * q.tail() + (p.tail() + a.rest) * b
+    return Pair(head, jnp.where(head > _tiny(b), rest, 0))
+
+
+def _tiny(x: Array) -> float:
+    """Below it the rests of floats may underflow."""
+    info = jnp.finfo(x.dtype)
+    return float(info.smallest_normal) * 2.0 ** (info.nmant + 2)
+
+
+def sin(angle: Angle, eighths: int = 0) -> Pair:
+    """The sine of an angle and so many eighths of a turn; NaN of infinite factors."""
+    return sin_cos(angle, eighths)[0]
+
+
+def cos(angle: Angle) -> Pair:
+    """The cosine of an angle; NaN of infinite factors."""
+    return sin_cos(angle)[1]
+
+
+def sin_cos(angle: Angle, eighths: int = 0) -> tuple[Pair, Pair]:
+    """Sine and cosine of an angle and so many eighths of a turn."""
+    negative = angle.negative
+    quarters, r = _reduced(angle, eighths)
+    near_sin, near_cos = _near_zero(r)
+    odd = quarters & 1 == 1
+    sine, cosine = where(odd, near_cos, near_sin), where(odd, near_sin, near_cos)
+    sine = where(quarters & 2 == 2, -sine, sine)
+    cosine = where((quarters + 1) & 2 == 2, -cosine, cosine)
+    # derivatives cannot be seen through integers: those of a sum with 0 are exact
+    s, c, d = sine.value(), cosine.value(), angle.moved
+    sine = _plus(sine, d * (c - d / 2 * (s + d / 3 * (c - d / 4 * s))))
+    cosine = _plus(cosine, -d * (s + d / 2 * (c - d / 3 * (s + d / 4 * c))))
+    return where(negative, -sine, sine), cosine
+
+
+def _plus(p: Pair, moved: Array) -> Pair:
+    if p.rest is None:
+        return Pair(p.head + moved, None)
+    return Pair(p.head, p.rest + moved)
+
+
+def _near_zero(r: Pair) -> tuple[Pair, Pair]:
+    """Sine and cosine between -pi / 4 and pi / 4."""
+    x = r.value()
+    square = x * x
+    sine = x * (square * num.polynomial(poly.SIN_TAIL, square))
+    cosine = square * (square * num.polynomial(poly.COS_TAIL, square))
+    if r.rest is None:
+        return Pair(x + sine, None), Pair(1 + (cosine - square / 2), None)
+    left = (r.head - x) + r.rest
+    half, rest = num.half_square(x)
+    head = 1 - half
+    cosine = ((1 - head) - half) + (cosine - (rest + x * left))
+    return Pair(x, sine + left), Pair(head, cosine)
+
+
+def _reduced(angle: Angle, eighths: int) -> tuple[Array, Pair]:
+    """How many quarter turns, and what is left in radians."""
+    size = 8 * angle.high.dtype.itemsize
+    word, integer = angle.high.dtype.type, np.dtype(f"int{size}").type
+    like = angle.moved
+    turn = jnp.where(angle.negative, word(-eighths % 8), word(eighths % 8))
+    high = angle.high + (turn << word(size - 3))
+    quarters = (high + word(1 << (size - 3))) >> word(size - 2)
+    left = (high - (quarters << word(size - 2))).astype(integer)
+    # the upper bits, as many as a float has, and a word of those that follow
+    spare = size - 3 - (jnp.finfo(like.dtype).nmant + 1)
+    upper = (left + integer(1 << (spare - 1))) & integer(-(1 << spare))
+    lower = ((left - upper) << integer(size - spare)) | (
+        angle.low >> word(spare)
+    ).astype(integer)
+    head = upper.astype(like.dtype) * 2.0 ** (2 - size)
+    rest = lower.astype(like.dtype) * 2.0 ** (2 + spare - 2 * size)
+    quarter = constant(math.pi / 2, 6.123233995736766e-17, like=like)
+    if in_half():
+        r = Pair((head + rest) * quarter.value(), None)
+    else:
+        half = upper_half(head)
+        r = Pair(half, (head - half) + rest) * quarter
+    if eighths % 2:
+        return quarters, r
+    return quarters, where(angle.small.value() < _SMALL, angle.small, r)
+
+
+def _quarter_turns(factors: Sequence[Array]) -> tuple[Array, Array]:
+    """|product| * 2 / pi modulo 4, times a power of two, as an integer of two words.
+
+    It may be too small by a few.
+    """
+    parts = [_mantissa_and_exponent(a) for a in factors]
+    (first, place), *more = parts
+    digits = [first]  # of the product of all mantissas, lowest first
+    for n, exponent in more:
+        digits, place = _times(digits, n), place + exponent
+    size, word = 8 * first.dtype.itemsize, first.dtype.type
+    count = len(digits) + 2  # words of 2 / pi, of which the last bit counts 2**-place
+    place = jnp.maximum(place + (count * size - 2), 0)
+    start, shift = place // size, (place % size).astype(word)
+    words = _chosen(_two_over_pi(size, count), start, count + 1)
+    window = [
+        (words[i] << shift) | ((words[i + 1] >> word(1)) >> (word(size - 1) - shift))
+        for i in range(count)
+    ]
+    low = high = jnp.zeros_like(first)
+    for i, digit in enumerate(digits):
+        w3, w2, w1 = window[i : i + 3]
+        high = high + digit * w3 + _high(digit, w2)
+        for part in (digit * w2, _high(digit, w1)):
+            low = low + part
+            high = high + _carry(low, part)
+    return low, high
+
+
+def _chosen(words: Sequence[Any], start: Array, count: int) -> Sequence[Any]:
+    """So many of the words, from `start` on."""
+    # a table to look them up in would be an array to keep for the backward pass
+    for bit in reversed(range((len(words) - count).bit_length())):
+        step, reach = 1 << bit, count + (1 << bit) - 1
+        moved = start & step > 0
+        padded = [*words, *words[:1] * step]
+        words = [jnp.where(moved, padded[i + step], padded[i]) for i in range(reach)]
+    return words
+
+
+def _times(digits: Sequence[Array], n: Array) -> list[Array]:
+    """An integer times a word, in words."""
+    out, carry = [], jnp.zeros_like(n)
+    for digit in digits:
+        part = digit * n
+        out.append(part + carry)
+        carry = _high(digit, n) + _carry(out[-1], part)
+    return [*out, carry]
+
+
+def _mantissa_and_exponent(x: Array) -> tuple[Array, Array]:
+    """|x| as an integer times a power of two; a subnormal x counts as 0."""
+    info, integer = jnp.finfo(x.dtype), integer_like(x)
+    bits = lax.bitcast_convert_type(jnp.abs(x), integer)
+    exponent = bits >> integer(info.nmant)
+    mantissa = (bits & integer((1 << info.nmant) - 1)) | integer(1 << info.nmant)
+    mantissa = jnp.where(exponent > 0, mantissa, 0).astype(f"uint{info.bits}")
+    return mantissa, exponent - integer(info.maxexp - 1 + info.nmant)
+
+
+def _high(a: Array, b: Array) -> Array:
+    """The upper word of a product of two words."""
+    half = a.dtype.type(4 * a.dtype.itemsize)
+    mask = a.dtype.type((1 << int(half)) - 1)
+    a0, a1, b0, b1 = a & mask, a >> half, b & mask, b >> half
+    cross = a1 * b0 + ((a0 * b0) >> half)
+    other = a0 * b1 + (cross & mask)
+    return a1 * b1 + (cross >> half) + (other >> half)
+
+
+def _carry(total: Array, part: Array) -> Array:
+    """1 where a sum of words with a part has wrapped around."""
+    return (total < part).astype(total.dtype)
+
+
+@functools.cache
+def _two_over_pi(size: int, zeros: int) -> Sequence[Any]:
+    """2 / pi in words, after some of zeros."""
+    bits = {32: 16, 64: 52}[size] * size
+    digits = (2 << (2 * bits)) // _pi(bits)
+    word = np.dtype(f"uint{size}").type
+    cuts = range(bits - size, -1, -size)
+    return [word(0)] * zeros + [word((digits >> n) % (1 << size)) for n in cuts]
+
+
+def _pi(bits: int) -> int:
+    """pi * 2**bits, by Machin's formula."""
+
+    def atan_of_inverse(n: int) -> int:
+        term = total = (1 << (bits + 32)) // n
+        for odd in range(3, bits, 2):
+            term //= -n * n
+            total += term // odd
+        return total
+
+    return (16 * atan_of_inverse(5) - 4 * atan_of_inverse(239)) >> 32

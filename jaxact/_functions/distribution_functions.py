@@ -1,0 +1,296 @@
+"""Distribution functions, and other sigmoids with tails of their own.
+
+The slope of a distribution function is a density, which has all its digits where the
+function itself has rounded to 0 or 1.  Inverse tangent, inverse hyperbolic sine and
+logarithm rise ever more slowly; the latter two have no bound.
+"""
+
+import math
+
+import jax.numpy as jnp
+from jax import Array
+
+from .. import _numerics as num
+from .. import _polynomials as poly
+from .._core import activation, derivative_of
+from .._pairs import Pair, constant, pair
+
+_DENSITY = 1 / math.sqrt(2 * math.pi)  # of the normal distribution at 0
+
+
+@activation
+def normal_cdf(x: Array) -> Array:
+    """Distribution function of the normal distribution: the gate of `gelu_exact`.
+
+    normal_cdf(x) = erfc(-x / sqrt(2)) / 2
+
+    Derivative: phi(x) = exp(-x**2 / 2) / sqrt(2 * pi), the density; second:
+    -x * phi(x).
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+
+    Raises:
+        TypeError: `x` is no array or number of real dtype.
+    """
+    return num.normal(x)
+
+
+@derivative_of(normal_cdf)
+def _normal_cdf_dx(x: Array) -> Array:
+    return num.gauss(num.gauss_clip(num.magnitude(x))).times(_DENSITY)
+
+
+@derivative_of(normal_cdf, order=2)
+def _normal_cdf_dx2(x: Array) -> Array:
+    a = num.gauss_clip(num.magnitude(x))
+    return -jnp.sign(x) * num.gauss(a).times(a * _DENSITY)
+
+
+@activation
+def erf(x: Array) -> Array:
+    """Error function: the normal distribution function from -1 to 1.
+
+    erf(x) = erf(x)
+
+    Derivative: 2 / sqrt(pi) * exp(-x**2); second: -2 * x times it.
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+
+    Raises:
+        TypeError: `x` is no array or number of real dtype.
+    """
+    low = jnp.clip(x, -1, 1)
+    near = low * num.polynomial(poly.ERF, low * low)
+    a = num.gauss_clip(jnp.maximum(jnp.abs(x), 1) * math.sqrt(2))
+    far = 1 - num.gauss(a).times(2 * num.normal_tail(a) / a)
+    return jnp.where(x > 1, far, jnp.where(x < -1, -far, near))
+
+
+def _bell(a: Array) -> num.Exp:
+    """exp(-a * a)."""
+    return num.gauss(jnp.minimum(a, num.gauss_limit(a) / math.sqrt(2)), times=2)
+
+
+@derivative_of(erf)
+def _erf_dx(x: Array) -> Array:
+    return _bell(num.magnitude(x)).times(2 / math.sqrt(math.pi))
+
+
+@derivative_of(erf, order=2)
+def _erf_dx2(x: Array) -> Array:
+    a = num.magnitude(num.modest(x))
+    return -jnp.sign(x) * _bell(a).times(a * (4 / math.sqrt(math.pi)))
+
+
+@activation(domain={"sigma": (0.0, float("inf"))})
+def laplace(
+    x: Array, mu: float | Array = 0.707107, sigma: float | Array = 0.282095
+) -> Array:
+    """Normal distribution function that approximates a squared ReLU, from MEGA.
+
+    laplace(x, mu, sigma) = erfc((mu - x) / (sigma * sqrt(2))) / 2
+
+    Derivative: the density phi(z) / sigma with z = (x - mu) / sigma; second:
+    -z * phi(z) / sigma**2; by mu: -phi(z) / sigma; by sigma: -z * phi(z) / sigma.
+    The default sigma is 1 / sqrt(4 * pi), and mu sqrt(1 / 2).
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+        mu: the mean, a number or an array that broadcasts with x.
+        sigma: the deviation, positive, a number or an array likewise.
+
+    Raises:
+        TypeError: an argument is no array or number of real dtype.
+
+    Reference:
+        Ma et al. (2022), arXiv:2209.10655
+    """
+    return num.normal(*_deviations(x, mu, sigma))
+
+
+def _deviations(
+    x: Array, mu: float | Array, sigma: float | Array
+) -> tuple[Array, Array | float]:
+    """(x - mu) / sigma as far as the density is not 0, and what its rounding leaves."""
+    x = num.finite(x)
+    distance = pair(x) - pair(jnp.asarray(mu, x.dtype))
+    d = distance.value()
+    rest = (distance.head - d) + distance.tail()
+    return num.ratio(d, sigma, num.gauss_limit(x), rest)
+
+
+def _density(z: Array, rest: Array | float, factor: Array) -> Array:
+    """factor * phi(z + rest)."""
+    a, toward = num.magnitude(z), jnp.where(z < 0, -rest, rest)
+    return num.gauss(a, toward).times(num.finite(factor) * _DENSITY)
+
+
+@derivative_of(laplace)
+def _laplace_dx(x: Array, mu: Array, sigma: Array) -> Array:
+    return _density(*_deviations(x, mu, sigma), jnp.asarray(1 / sigma))
+
+
+@derivative_of(laplace, order=2)
+def _laplace_dx2(x: Array, mu: Array, sigma: Array) -> Array:
+    z, rest = _deviations(x, mu, sigma)
+    return -_density(z, rest, z / sigma / sigma)
+
+
+@derivative_of(laplace, wrt="mu")
+def _laplace_dmu(x: Array, mu: Array, sigma: Array) -> Array:
+    return -_density(*_deviations(x, mu, sigma), jnp.asarray(1 / sigma))
+
+
+@derivative_of(laplace, wrt="sigma")
+def _laplace_dsigma(x: Array, mu: Array, sigma: Array) -> Array:
+    z, rest = _deviations(x, mu, sigma)
+    return -_density(z, rest, z / sigma)
+
+
+@activation
+def complementary_log_log(x: Array) -> Array:
+    """Complementary log-log: the distribution function of extreme values.
+
+    complementary_log_log(x) = 1 - exp(-exp(x))
+
+    Derivative: exp(x - exp(x)); second: (1 - exp(x)) times it.  It nears 0 like exp(x)
+    and 1 much faster: it is the inverse of log(-log(1 - p)), cloglog for short.
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+
+    Raises:
+        TypeError: `x` is no array or number of real dtype.
+    """
+    return -num.expm1(-num.whole_exp(x))
+
+
+def _gumbel(x: Array) -> tuple[num.Exp, Array]:
+    """exp(x - exp(x)) of an x where that is not 0, and exp(x) for x > 0."""
+    k, mantissa = num.exp_parts(jnp.maximum(x, -80), extra_bits=7)
+    power = num.power_of_two(k, x)
+    total = pair(x) - mantissa.times(power).halved()
+    head = total.value()
+    rest = (total.head - head) + total.tail()
+    return num.faint_exp(head, rest), mantissa.value() * power
+
+
+def _moderate(x: Array) -> Array:
+    return jnp.minimum(num.modest(x), 7.5)  # exp(x) is 1808
+
+
+@derivative_of(complementary_log_log)
+def _complementary_log_log_dx(x: Array) -> Array:
+    return _gumbel(_moderate(x))[0].times(1.0)
+
+
+@derivative_of(complementary_log_log, order=2)
+def _complementary_log_log_dx2(x: Array) -> Array:
+    x = _moderate(x)
+    density, t = _gumbel(x)
+    u = -num.expm1(-num.magnitude(x))
+    return density.times(jnp.where(x > 0, -t * u, u))
+
+
+@activation
+def arctan(x: Array) -> Array:
+    """Inverse tangent: a sigmoid from -pi / 2 to pi / 2 with algebraic tails.
+
+    arctan(x) = atan(x)
+
+    Derivative: 1 / (1 + x**2); second: -2 * x / (1 + x**2)**2.
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+
+    Raises:
+        TypeError: `x` is no array or number of real dtype.
+    """
+    return jnp.arctan(x)
+
+
+def _one_plus_square(x: Array) -> tuple[Pair, Array, Array]:
+    """1 + x**2, and 1 / x where 1 counts for nothing, else 0; and where that is."""
+    limit = 2.0 ** (jnp.finfo(x.dtype).nmant // 2 + 2)
+    far = jnp.abs(x) > limit
+    low = pair(jnp.clip(x, -limit, limit))
+    inverse = 1 / jnp.where(far, x, 1)
+    return constant(1.0, like=x) + low * low, inverse, far
+
+
+@derivative_of(arctan)
+def _arctan_dx(x: Array) -> Array:
+    d, inverse, far = _one_plus_square(x)
+    return jnp.where(far, inverse * inverse, 1 / d.value())
+
+
+@derivative_of(arctan, order=2)
+def _arctan_dx2(x: Array) -> Array:
+    d, inverse, far = _one_plus_square(x)
+    near = -2 * x * (constant(1.0, like=x) / d / d).value()
+    return jnp.where(far, inverse * inverse * (-2 * inverse), near)
+
+
+@activation
+def asinh(x: Array) -> Array:
+    """Inverse hyperbolic sine: the identity near 0, a logarithm far from it.
+
+    asinh(x) = log(x + sqrt(x**2 + 1))
+
+    Derivative: 1 / sqrt(1 + x**2); second: -x / (1 + x**2)**(3/2).  Smooth at 0, where
+    `symlog` has a kink in its slope.
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+
+    Raises:
+        TypeError: `x` is no array or number of real dtype.
+    """
+    return jnp.arcsinh(x)
+
+
+@derivative_of(asinh)
+def _asinh_dx(x: Array) -> Array:
+    d, inverse, far = _one_plus_square(x)
+    return jnp.where(far, jnp.abs(inverse), 1 / jnp.sqrt(d.value()))
+
+
+@derivative_of(asinh, order=2)
+def _asinh_dx2(x: Array) -> Array:
+    d, inverse, far = _one_plus_square(x)
+    near = x * (constant(1.0, like=x) / d / d.sqrt()).value()
+    return -jnp.where(far, inverse * jnp.abs(inverse), near)
+
+
+@activation(kinks=(0.0,))
+def symlog(x: Array) -> Array:
+    """Symmetric logarithm: squashes large values of either sign.
+
+    symlog(x) = log(1 + x) if x >= 0 else -log(1 - x)
+
+    Derivative: 1 / (1 + |x|); second: -sign(x) / (1 + |x|)**2, -1 at 0.
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+
+    Raises:
+        TypeError: `x` is no array or number of real dtype.
+
+    Reference:
+        Webber (2012), A bi-symmetric log transformation for wide-range data; Hafner,
+        Pasukonis, Ba, Lillicrap (2023), Mastering diverse domains through world models
+    """
+    return jnp.sign(x) * jnp.log1p(jnp.abs(x))
+
+
+@derivative_of(symlog)
+def _symlog_dx(x: Array) -> Array:
+    return 1 / (1 + num.magnitude(x))
+
+
+@derivative_of(symlog, order=2)
+def _symlog_dx2(x: Array) -> Array:
+    size = 1 / num.square(num.one_plus_magnitude(x))
+    return jnp.where(x < 0, size, -size)

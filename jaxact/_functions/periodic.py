@@ -1,0 +1,340 @@
+"""Sines and what is made of them, for signals, images and fields as networks.
+
+A rounded w0 * x is wrong by radians once it is large, and so is its sine.  Here the
+product is reduced without rounding, so that every float has the sine it should have.
+Where no limit exists at infinity the value is NaN.
+"""
+
+import jax.numpy as jnp
+from jax import Array
+
+from .. import _angles as angles
+from .. import _numerics as num
+from .. import _polynomials as poly
+from .._core import activation, derivative_of
+from .._pairs import Pair, constant, pair
+from .._precision import cancelling
+
+
+@activation
+def sine(x: Array, w0: float | Array = 30.0) -> Array:
+    """Sine, the activation of SIREN.
+
+    sine(x, w0) = sin(w0 * x)
+
+    Derivative: w0 * cos(w0 * x), and so on: all of them are sines; by w0:
+    x * cos(w0 * x).
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+        w0: the angular frequency, a number or an array that broadcasts with x.
+
+    Raises:
+        TypeError: an argument is no array or number of real dtype.
+
+    Reference:
+        Sitzmann, Martel, Bergman, Lindell, Wetzstein (2020), arXiv:2006.09661
+    """
+    return angles.sin(angles.product(x, w0)).value()
+
+
+@derivative_of(sine)
+def _sine_dx(x: Array, w0: Array) -> Array:
+    return w0 * angles.cos(angles.product(x, w0)).value()
+
+
+@derivative_of(sine, order=2)
+def _sine_dx2(x: Array, w0: Array) -> Array:
+    return -w0 * (w0 * angles.sin(angles.product(x, w0)).value())
+
+
+@derivative_of(sine, order=3)
+def _sine_dx3(x: Array, w0: Array) -> Array:
+    return -w0 * (w0 * (w0 * angles.cos(angles.product(x, w0)).value()))
+
+
+@derivative_of(sine, order=4)
+def _sine_dx4(x: Array, w0: Array) -> Array:
+    return w0 * (w0 * (w0 * (w0 * angles.sin(angles.product(x, w0)).value())))
+
+
+@derivative_of(sine, wrt="w0")
+def _sine_dw0(x: Array, w0: Array) -> Array:
+    return x * angles.cos(angles.product(x, w0)).value()
+
+
+@activation
+def cosine(x: Array, w0: float | Array = 1.0) -> Array:
+    """Cosine, as in random Fourier features.
+
+    cosine(x, w0) = cos(w0 * x)
+
+    Derivative: -w0 * sin(w0 * x); by w0: -x * sin(w0 * x).
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+        w0: the angular frequency, a number or an array that broadcasts with x.
+
+    Raises:
+        TypeError: an argument is no array or number of real dtype.
+
+    Reference:
+        Rahimi, Recht (2007), Random features for large-scale kernel machines, NIPS
+    """
+    return angles.cos(angles.product(x, w0)).value()
+
+
+@derivative_of(cosine)
+def _cosine_dx(x: Array, w0: Array) -> Array:
+    return -w0 * angles.sin(angles.product(x, w0)).value()
+
+
+@derivative_of(cosine, order=2)
+def _cosine_dx2(x: Array, w0: Array) -> Array:
+    return -w0 * (w0 * angles.cos(angles.product(x, w0)).value())
+
+
+@derivative_of(cosine, wrt="w0")
+def _cosine_dw0(x: Array, w0: Array) -> Array:
+    return -x * angles.sin(angles.product(x, w0)).value()
+
+
+def _finer_angle(x: Array, w0: float | Array) -> angles.Angle:
+    return angles.product(x, w0) + angles.product(x, num.magnitude(x), w0)
+
+
+@activation(kinks=(0.0,))
+def finer(x: Array, w0: float | Array = 30.0) -> Array:
+    """A sine whose frequency grows with the input, the activation of FINER.
+
+    finer(x, w0) = sin(w0 * (abs(x) + 1) * x)
+
+    Derivative: w0 * (2 * |x| + 1) * cos(w0 * (|x| + 1) * x); by w0: (|x| + 1) * x times
+    that cosine.  The second derivative jumps at 0, where it is 0.
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+        w0: the angular frequency at 0, a number or an array that broadcasts with x.
+
+    Raises:
+        TypeError: an argument is no array or number of real dtype.
+
+    Reference:
+        Liu et al. (2023), arXiv:2312.02434
+    """
+    return angles.sin(_finer_angle(x, w0)).value()
+
+
+@derivative_of(finer)
+def _finer_dx(x: Array, w0: Array) -> Array:
+    cosine = angles.cos(_finer_angle(x, w0)).value()
+    return 2 * ((num.magnitude(x) + 0.5) * (w0 * cosine))
+
+
+@derivative_of(finer, order=2)
+@cancelling()
+def _finer_dx2(x: Array, w0: Array) -> Array:
+    s, c = angles.sin_cos(_finer_angle(x, w0))
+    a, half, tilt = num.magnitude(x), constant(0.5, like=x), w0 * jnp.sign(x)
+    speed = pair(jnp.asarray(w0, x.dtype)) * (pair(jnp.minimum(a, 2.0**12)) + half)
+    near = (c.halved() * pair(tilt) - (speed * s.halved() * speed).times(2)).value()
+    speed = w0 * (a + 0.5)  # where the pairs would overflow
+    far = tilt * c.value() - 2 * (speed * (speed * s.value()))
+    return 2 * jnp.where(a < 2.0**12, near, far)
+
+
+@derivative_of(finer, wrt="w0")
+def _finer_dw0(x: Array, w0: Array) -> Array:
+    cosine = angles.cos(_finer_angle(x, w0)).value()
+    return x * ((num.magnitude(x) + 1) * cosine)
+
+
+def _over(p: Pair, alpha: float | Array, limit: Array) -> Pair:
+    """p / alpha, or the limit where alpha is 0."""
+    alpha = jnp.asarray(alpha, limit.dtype)
+    ratio = p.halved() / pair(jnp.where(alpha == 0, 1, alpha))
+    none = alpha == 0
+    return Pair(jnp.where(none, limit, ratio.head), ratio.rest)
+
+
+@activation
+def snake(x: Array, alpha: float | Array = 1.0) -> Array:
+    """Snake: the identity with a periodic part, for audio and other periodic signals.
+
+    snake(x, alpha) = x + sin(alpha * x)**2 / alpha
+
+    Derivative: 1 + sin(2 * alpha * x), never negative; second:
+    2 * alpha * cos(2 * alpha * x); by alpha: s * (2 * x * cos(alpha * x) - s) with
+    s = sin(alpha * x) / alpha.  The identity for alpha = 0.
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+        alpha: the frequency, a number or an array that broadcasts with x.
+
+    Raises:
+        TypeError: an argument is no array or number of real dtype.
+
+    Reference:
+        Ziyin, Hartwig, Ueda (2020), arXiv:2006.08195
+    """
+    s = angles.sin(angles.product(num.finite(x), alpha))
+    bump = s.halved() * _over(s, alpha, x)
+    return (x + bump.head) + bump.tail()
+
+
+@derivative_of(snake)
+def _snake_dx(x: Array, alpha: Array) -> Array:
+    # 1 + sin(2u) = 2 * sin(u + pi / 4)**2, which does not cancel
+    return 2 * num.square(angles.sin(angles.product(x, alpha), eighths=1).halved())
+
+
+@derivative_of(snake, order=2)
+def _snake_dx2(x: Array, alpha: Array) -> Array:
+    return 2 * alpha * angles.cos(angles.product(x, 2 * alpha)).value()
+
+
+@derivative_of(snake, wrt="alpha")
+@cancelling()
+def _snake_dalpha(x: Array, alpha: Array) -> Array:
+    s, c = angles.sin_cos(angles.product(x, alpha))
+    ratio = _over(s, alpha, x)
+    left = pair(x) * c.halved() - ratio.times(0.5)
+    return left.value() * (2 * ratio.value())
+
+
+@activation(domain={"beta": (0.0, float("inf"))})
+def snake_beta(
+    x: Array, alpha: float | Array = 1.0, beta: float | Array = 1.0
+) -> Array:
+    """Snake with a magnitude of its own, as in BigVGAN.
+
+    snake_beta(x, alpha, beta) = x + sin(alpha * x)**2 / beta
+
+    Derivative: 1 + alpha / beta * sin(2 * alpha * x); by alpha:
+    x * sin(2 * alpha * x) / beta; by beta: -(sin(alpha * x) / beta)**2.  BigVGAN trains
+    the logarithms of alpha and beta, and adds 1e-9 to beta.
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+        alpha: the frequency, a number or an array that broadcasts with x.
+        beta: the inverse magnitude, positive, a number or an array likewise.
+
+    Raises:
+        TypeError: an argument is no array or number of real dtype.
+
+    Reference:
+        Ziyin, Hartwig, Ueda (2020), arXiv:2006.08195; Lee et al. (2023), BigVGAN: a
+        universal neural vocoder with large-scale training, ICLR
+    """
+    s = angles.sin(angles.product(num.finite(x), alpha)).halved()
+    bump = s * s / pair(jnp.asarray(beta, x.dtype))
+    return (x + bump.head) + bump.tail()
+
+
+@derivative_of(snake_beta)
+@cancelling()
+def _snake_beta_dx(x: Array, alpha: Array, beta: Array) -> Array:
+    # from 2 * sin(u + pi / 4)**2, which does not cancel, or straight
+    size = jnp.abs(alpha)
+    touching = 2 * num.square(angles.sin(angles.product(x, alpha), eighths=1).halved())
+    near = ((beta - size) + size * touching) / beta
+    wave = angles.sin(angles.product(x, 2 * alpha)).value()
+    far = 1 + size / beta * jnp.sign(alpha) * wave
+    return jnp.where((alpha > 0) & (size <= beta), near, far)
+
+
+@derivative_of(snake_beta, order=2)
+def _snake_beta_dx2(x: Array, alpha: Array, beta: Array) -> Array:
+    cosine = angles.cos(angles.product(x, 2 * alpha)).value()
+    return 2 * alpha * (alpha / beta * cosine)
+
+
+@derivative_of(snake_beta, wrt="alpha")
+def _snake_beta_dalpha(x: Array, alpha: Array, beta: Array) -> Array:
+    return x * (angles.sin(angles.product(x, 2 * alpha)).value() / beta)
+
+
+@derivative_of(snake_beta, wrt="beta")
+def _snake_beta_dbeta(x: Array, alpha: Array, beta: Array) -> Array:
+    s = angles.sin(angles.product(x, alpha)).halved()
+    return -jnp.square((s / pair(jnp.asarray(beta, x.dtype))).value())
+
+
+@activation
+def gcu(x: Array) -> Array:
+    """Growing cosine unit.
+
+    gcu(x) = x * cos(x)
+
+    Derivative: cos(x) - x * sin(x); second: -2 * sin(x) - x * cos(x).
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+
+    Raises:
+        TypeError: `x` is no array or number of real dtype.
+
+    Reference:
+        Noel, Muthiah-Nakarajan, Kundu, Mishra (2021), arXiv:2108.12943
+    """
+    return x * angles.cos(angles.product(x)).value()
+
+
+@derivative_of(gcu)
+@cancelling()
+def _gcu_dx(x: Array) -> Array:
+    s, c = angles.sin_cos(angles.product(x))
+    return c.value() - x * s.value()
+
+
+@derivative_of(gcu, order=2)
+@cancelling()
+def _gcu_dx2(x: Array) -> Array:
+    s, c = angles.sin_cos(angles.product(x))
+    return -2 * s.value() - x * c.value()
+
+
+@activation
+def sinc(x: Array) -> Array:
+    """Cardinal sine, without a factor pi: the ideal low-pass filter.
+
+    sinc(x) = sin(x) / x if abs(x) > 1e-30 else 1 - x**2 / 6
+
+    1 at 0 and 0 at infinity; `jnp.sinc(x)` is sinc(pi * x).  Derivative:
+    (cos(x) - sinc(x)) / x; second: -sinc(x) - 2 * sinc'(x) / x.
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+
+    Raises:
+        TypeError: `x` is no array or number of real dtype.
+    """
+    square, far = _within(x, 0.6)
+    near = 1 + square * num.polynomial(poly.SIN_TAIL, square)
+    s = angles.sin(angles.product(num.finite(x))).value()
+    return jnp.where(far == 1, near, s / far)
+
+
+def _within(x: Array, limit: float) -> tuple[Array, Array]:
+    """x * x up to a limit and, beyond it, x; 1 where that counts."""
+    square = x * x
+    return jnp.minimum(square, limit), jnp.where(square > limit, x, 1)
+
+
+@derivative_of(sinc)
+@cancelling()
+def _sinc_dx(x: Array) -> Array:
+    square, far = _within(x, 2.0)
+    s, c = angles.sin_cos(angles.product(num.finite(x)))
+    beyond = (c.value() - s.value() / far) / far
+    return jnp.where(far == 1, x * num.polynomial(poly.SINC_DX, square), beyond)
+
+
+@derivative_of(sinc, order=2)
+@cancelling()
+def _sinc_dx2(x: Array) -> Array:
+    square, far = _within(x, 3.2)
+    s, c = angles.sin_cos(angles.product(num.finite(x)))
+    ratio = s.value() / far
+    beyond = -ratio - 2 * ((c.value() - ratio) / far) / far
+    return jnp.where(far == 1, num.polynomial(poly.SINC_DX2, square), beyond)
