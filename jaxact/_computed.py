@@ -3,16 +3,16 @@
 import ast
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 import jax.numpy as jnp
 from jax import Array
 
 from . import _taylor as tay
 from ._core import Path, activation, lookup
-from ._formula import Env, Formula, Thunk, World
+from ._formula import Env, Formula, Thunk, World, stands_for_u
 from ._precision import rounded_to
 from ._taylor import Taylor, constant_like
 
@@ -20,7 +20,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 _PI = Fraction("3.14159265358979323846264338327950288")
 
 
-def by_formula(function: Any = None, /, **facts: Any) -> Any:
+@overload
+def by_formula(function: F, /) -> F: ...
+@overload
+def by_formula(*, by_hand: Sequence[Path] = ..., **facts: Any) -> Callable[[F], F]: ...
+def by_formula(
+    function: Any = None, /, *, by_hand: Sequence[Path] = (), **facts: Any
+) -> Any:
     """Make a function that has a formula line, and no body, an activation.
 
     Its value, its first two derivatives by x and the first by every parameter are what
@@ -28,10 +34,12 @@ def by_formula(function: Any = None, /, **facts: Any) -> Any:
 
     Args:
         function: the function; left out when facts are given.
+        by_hand: the derivatives for which the formula is no good: `derivative_of`
+            declares them.
         facts: what `activation` takes: kinks, domain, integers.
     """
     if function is None:
-        return functools.partial(by_formula, **facts)
+        return functools.partial(by_formula, by_hand=by_hand, **facts)
 
     @functools.wraps(function)
     def value(**arrays: Any) -> Array:
@@ -44,12 +52,13 @@ def by_formula(function: Any = None, /, **facts: Any) -> Any:
         raise ValueError(f"by_formula: {function.__name__} has no formula line")
     formula = definition.formula
     for path in (("x",), ("x", "x"), *((n,) for n in definition.parameters)):
-        definition.kernels[path] = kernel(formula, path)
+        if path not in by_hand:
+            definition.kernels[path] = kernel(formula, path)
     return public
 
 
-def kernel(formula: Formula, path: Path) -> Callable[..., Array]:
-    """The kernel of a derivative of a formula."""
+def kernel(formula: Formula, path: Path = ()) -> Callable[..., Array]:
+    """The kernel of a formula or of a derivative of it."""
 
     def derivative(**arrays: Any) -> Array:
         # near its roots a slope cancels more than even a half precision allows
@@ -60,7 +69,7 @@ def kernel(formula: Formula, path: Path) -> Callable[..., Array]:
     reads = ("x", *formula.reads)
     signature = inspect.Signature([inspect.Parameter(n, kind) for n in reads])
     derivative.__signature__ = signature  # type: ignore[attr-defined]
-    derivative.__name__ = f"_{formula.name}_d{path[0]}{'' if len(path) == 1 else 2}"
+    derivative.__name__ = f"_{formula.name}_d{''.join(path)}"
     return derivative
 
 
@@ -115,44 +124,20 @@ class _TaylorWorld(World):
         return tay.where(test, yes(env), no(env))
 
     def idiom(self, node: ast.expr) -> tuple[Callable[[Any], Any], ast.expr] | None:
-        """Sums that lose digits unless they are read as what they mean."""
-        match node:
-            case ast.Call(func=ast.Name(id="log"), args=[inner]):
-                match inner:
-                    case ast.BinOp(
-                        left=ast.Constant(value=1),
-                        op=ast.Add(),
-                        right=ast.Call(func=ast.Name(id="exp"), args=[u]),
-                    ):
-                        return tay.softplus, u
-                    case ast.BinOp(left=ast.Constant(value=1), op=ast.Add(), right=u):
-                        return tay.log1p, u
-            case ast.BinOp(
-                left=ast.Call(func=ast.Name(id="exp"), args=[u]),
-                op=ast.Sub(),
-                right=ast.Constant(value=1),
-            ):
-                return tay.expm1, u
-            case ast.BinOp(
-                left=ast.Constant(value=1),
-                op=ast.Div(),
-                right=ast.BinOp(
-                    left=ast.Constant(value=1),
-                    op=ast.Add(),
-                    right=ast.Call(func=ast.Name(id="exp"), args=[u]),
-                ),
-            ):
-                return tay.falling_sigmoid, u
-            case ast.BinOp(
-                left=ast.Constant(value=1),
-                op=ast.Sub(),
-                right=ast.Call(func=ast.Name(id="exp"), args=[u]),
-            ):
-                return tay.one_minus_exp, u
-            case ast.BinOp(
-                left=ast.Constant(value=1),
-                op=ast.Add(),
-                right=ast.Call(func=ast.Name(id="tanh"), args=[u]),
-            ):
-                return tay.one_plus_tanh, u
+        for pattern, function in _IDIOMS.items():
+            if argument := stands_for_u(pattern, node):
+                return function, argument
         return None
+
+
+# sums that lose digits unless they are read as what they mean; the first that fits
+_IDIOMS: dict[str, Callable[[Taylor], Taylor]] = {
+    "log(1 + exp(u))": tay.softplus,
+    "log(1 + u)": tay.log1p,
+    "exp(u) - 1 - u": tay.exp_bend,
+    "exp(u) - 1": tay.expm1,
+    "1 - exp(u)": tay.one_minus_exp,
+    "1 / (1 + exp(u))": tay.falling_sigmoid,
+    "1 + tanh(u)": tay.one_plus_tanh,
+    "tanh(u) - u * (1 - tanh(u)**2)": tay.tanh_lag,
+}

@@ -65,10 +65,11 @@ def finite(x: Array) -> Array:
 
 def polynomial(table: Table, x: Array) -> Array:
     """A minimax polynomial of `_polynomials` at x."""
-    return horner(_coefficients(table, x), x)
+    return horner(coefficients(table, x), x)
 
 
-def _coefficients(table: Table, x: Array) -> Sequence[float]:
+def coefficients(table: Table, x: Array) -> Sequence[float]:
+    """Those of a minimax polynomial, for the precision that is asked for."""
     return table["half" if in_half() else x.dtype.name]
 
 
@@ -116,7 +117,7 @@ def exp_parts(
     f = _format(x)
     k = nearest(x * (1 / math.log(2)))
     times = k.astype(x.dtype)
-    half, *more = _coefficients(_polynomials.EXPM1_TAIL, x)
+    half, *more = coefficients(_polynomials.EXPM1_TAIL, x)
     if in_half():
         r = head = x - times * math.log(2)
         left = rest

@@ -178,6 +178,14 @@ def _wide_expm1(u: Wide) -> Wide:
     return _where(small, u, result)
 
 
+def _wide_exp_bend(u: Wide) -> Wide:
+    """exp(u) - 1 - u, which is u**2 / 2 near 0."""
+    x = jnp.clip(u.bounded(1.0).value(), -0.34, 0.34)
+    half, *more = num.coefficients(poly.EXPM1_TAIL, x)
+    near = u * u * (_exact(half, x) + Wide(pair(x * num.horner(more, x)), 0))
+    return _where(jnp.abs(u.value()) < 0.34, near, _wide_expm1(u) - u)
+
+
 def _wide_log1p(u: Wide) -> Wide:
     """log(1 + u) of u from 0 to 1."""
     slope = num.polynomial(poly.LOG1P, jnp.clip(u.value(), 0, 1))
@@ -215,6 +223,17 @@ def _wide_tanh(u: Wide) -> Wide:
     one = _exact(1, u.pair.head)
     size = -_wide_expm1(down) / (one + _wide_exp(down))
     return _where(u.pair.head < 0, -size, size)
+
+
+def _wide_tanh_lag(u: Wide) -> Wide:
+    """tanh(u) - u * (1 - tanh(u)**2), which is 2/3 u**3 near 0."""
+    square = jnp.minimum((u * u).value(), 0.5)
+    near = u * u * u * Wide(pair(num.polynomial(poly.TANH_LAG, square)), 0)
+    size, one = _positive(u), _exact(1, u.pair.head)
+    e = _wide_exp(_twice(-size))
+    d = one + e
+    far = (one - e * e - _twice(_twice(size * e))) / (d * d)
+    return _where(square < 0.5, near, _where(u.pair.head < 0, -far, far))
 
 
 def _twice(u: Wide) -> Wide:
@@ -396,6 +415,11 @@ def expm1(u: Taylor) -> Taylor:
     return u.followed(_wide_expm1(u.first), exp)
 
 
+def exp_bend(u: Taylor) -> Taylor:
+    """exp(u) - 1 - u."""
+    return u.followed(_wide_exp_bend(u.first), expm1)
+
+
 def log1p(u: Taylor) -> Taylor:
     """log(1 + u) of u from 0 to 1, and of others as the logarithm of the sum."""
     value, one = u.first.value(), constant_like(1, u)
@@ -441,6 +465,13 @@ def sqrt(u: Taylor) -> Taylor:
 def tanh(u: Taylor) -> Taylor:
     """The hyperbolic tangent."""
     return u.followed(_wide_tanh(u.first), _tanh_slope)
+
+
+def tanh_lag(u: Taylor) -> Taylor:
+    """tanh(u) - u * (1 - tanh(u)**2)."""
+    return u.followed(
+        _wide_tanh_lag(u.first), lambda u: _twofold(u * tanh(u) * _tanh_slope(u))
+    )
 
 
 def _tanh_slope(u: Taylor) -> Taylor:

@@ -154,6 +154,14 @@ def _erf_middle(s: Number) -> Number:
     return -2 / mp.sqrt(mp.pi) * total
 
 
+def _tanh_lag(s: Number) -> Number:
+    """(tanh(u) - u * (1 - tanh(u)**2)) / u**3, in s = u * u."""
+    u = mp.sqrt(s)
+    if u < 1e-20:
+        return mp.mpf(2) / 3
+    return (mp.tanh(u) - u * mp.sech(u) ** 2) / u**3
+
+
 HALF_LN2 = 0.3468  # log(2) / 2 and a little
 # name: function, interval (in float64 up to its last number), the degrees for results
 # that are rounded to half precision, to float32 and to float64
@@ -174,6 +182,7 @@ TABLES: dict[str, tuple[Callable[[Number], Number], tuple, tuple[int, int, int]]
     "SINH_TAIL": (_sinh_tail, ("0", "1"), (1, 3, 7)),
     "ERF_MIDDLE": (_erf_middle, ("0", "0.5"), (2, 4, 11)),
     "CELU_TAIL": (_celu_tail, ("-0.75", "0.75"), (5, 8, 17)),
+    "TANH_LAG": (_tanh_lag, ("0", "0.5"), (4, 6, 13)),
 }
 FORMATS: dict[str, type] = {
     "half": np.float32,
