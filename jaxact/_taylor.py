@@ -39,13 +39,15 @@ class Wide(NamedTuple):
         a, b = self, other
         if isinstance(a.power, int) and isinstance(b.power, int):
             return Wide(_sum(a.pair, b.pair), 0)
-        power = jnp.maximum(*map(_integers, (a, b)))
+        # a zero must not keep what is added to it from being tiny
+        powers = (jnp.where(w.pair.head == 0, _NONE, _integers(w)) for w in (a, b))
+        power = jnp.maximum(*powers)
         return Wide(_sum(a.shifted(power), b.shifted(power)), power)
 
     def shifted(self, power: Array | int) -> Pair:
-        """The pair that goes with another power, not less than its own."""
+        """The pair that goes with another power, not less than its own or of a 0."""
         lowest = 1 - jnp.finfo(self.pair.head.dtype).maxexp
-        down = jnp.maximum(_integers(self) - power, lowest)
+        down = jnp.clip(_integers(self) - power, lowest, 0)
         return self.pair.times(num.power_of_two(down, self.pair.head))
 
     def __neg__(self) -> "Wide":
@@ -121,8 +123,6 @@ def _exact(number: Fraction | float, like: Array) -> Wide:
     """A constant; small and large ones as they are written."""
     number = Fraction(number)
     head = float(number)
-    if not number:  # a zero must not keep what is added to it from being tiny
-        return Wide(constant(0.0, like=like), np.asarray(_NONE, integer_like(like)))
     return Wide(constant(head, float(number - Fraction(head)), like=like), 0)
 
 
@@ -430,8 +430,9 @@ def log1p(u: Taylor) -> Taylor:
 
 def sigmoid(u: Taylor) -> Taylor:
     """1 / (1 + exp(-u))."""
-    one = _exact(1, u.first.pair.head)
-    return u.followed(one / (one + _wide_exp(-u.first)), _sigmoid_slope)
+    one, e = _exact(1, u.first.pair.head), _wide_exp(-_positive(u.first))
+    top = _where(u.first.pair.head < 0, e, one)
+    return u.followed(top / (one + e), _sigmoid_slope)
 
 
 def falling_sigmoid(u: Taylor) -> Taylor:

@@ -127,7 +127,8 @@ def shifted_softplus(x: Array) -> Array:
     """
     # (1 + exp(-|x|)) / 2 is 1 - q
     q = -num.expm1(-jnp.abs(x)) / 2
-    return jnp.maximum(x, 0) - q * num.polynomial(poly.LOG1M, -q)
+    y = jnp.maximum(x, 0) - q * num.polynomial(poly.LOG1M, -q)
+    return jnp.where(jnp.abs(x) < 2.0**-60, x / 2, y)  # where q may underflow
 
 
 @derivative_of(shifted_softplus)
