@@ -23,7 +23,7 @@ from . import _polynomials as poly
 from ._pairs import Pair, constant, integer_like, pair, upper_half
 
 _ARGUMENT = 2.0**15  # exponentials of larger ones count as infinite or 0
-_BEYOND = 400  # infinity is taken for 2**400
+_BEYOND = 3200  # infinity is taken for 2**3200
 # powers of two of what is no number: a zero, and exponentials of large arguments, of
 # which the small ones win
 _NONE, _TINY, _HUGE = -(2**27), -(2**26), 2**22
