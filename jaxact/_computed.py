@@ -3,17 +3,16 @@
 import ast
 import functools
 import inspect
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 import jax.numpy as jnp
 from jax import Array
 
 from . import _taylor as tay
 from ._core import Definition, Path, activation, lookup
-from ._formula import Env, Formula, Thunk, World
+from ._formula import Env, Formula, Thunk, World, stands_for_u
 from ._precision import rounded_to
 from ._taylor import Taylor, constant_like
 
@@ -21,7 +20,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 _PI = Fraction("3.14159265358979323846264338327950288")
 
 
-def by_formula(function: Any = None, /, **facts: Any) -> Any:
+@overload
+def by_formula(function: F, /) -> F: ...
+@overload
+def by_formula(*, by_hand: Sequence[Path] = ..., **facts: Any) -> Callable[[F], F]: ...
+def by_formula(
+    function: Any = None, /, *, by_hand: Sequence[Path] = (), **facts: Any
+) -> Any:
     """Make a function that has a formula line, and no body, an activation.
 
     Its value, its first two derivatives by x and the first by every parameter are what
@@ -29,10 +34,12 @@ def by_formula(function: Any = None, /, **facts: Any) -> Any:
 
     Args:
         function: the function; left out when facts are given.
+        by_hand: the derivatives for which the formula is no good: `derivative_of`
+            declares them.
         facts: what `activation` takes: kinks, domain, integers.
     """
     if function is None:
-        return functools.partial(by_formula, **facts)
+        return functools.partial(by_formula, by_hand=by_hand, **facts)
 
     @functools.wraps(function)
     def value(**arrays: Any) -> Array:
@@ -47,29 +54,45 @@ def by_formula(function: Any = None, /, **facts: Any) -> Any:
     if definition.formula is None:
         raise ValueError(f"by_formula: {function.__name__} has no formula line")
     formula = definition.formula
-    compute(definition, at)
+    compute(definition, at, by_hand)
     return public
 
 
-def compute(definition: Definition, series: Callable[..., Taylor]) -> None:
+def compute(
+    definition: Definition,
+    series: Callable[..., Taylor],
+    by_hand: Sequence[Path] = (),
+) -> None:
     """Let series of the arguments give the derivatives of an activation."""
     definition.extras["series"] = series
+    names = ("x", *definition.parameters)
     for path in (("x",), ("x", "x"), *((n,) for n in definition.parameters)):
-        definition.kernels[path] = _kernel(definition, series, path)
+        if path not in by_hand:
+            definition.kernels[path] = _kernel(definition.name, names, series, path)
+
+
+def kernel(formula: Formula, path: Path = ()) -> Callable[..., Array]:
+    """The kernel of a formula, or of a derivative of it."""
+
+    def at(**variables: Taylor) -> Taylor:
+        return series(formula, variables)
+
+    return _kernel(formula.name, ("x", *formula.reads), at, path)
 
 
 def _kernel(
-    definition: Definition, series: Callable[..., Taylor], path: Path
+    name: str, reads: Path, series: Callable[..., Taylor], path: Path
 ) -> Callable[..., Array]:
-    def derivative(**arrays: Any) -> Array:
-        return evaluate(series, path, arrays)
+    def derived(**arrays: Any) -> Array:
+        # near its roots a slope cancels more than even a half precision allows
+        with rounded_to(arrays["x"].dtype):
+            return evaluate(series, path, arrays)
 
     kind = inspect.Parameter.KEYWORD_ONLY
-    names = ("x", *definition.parameters)
-    signature = inspect.Signature([inspect.Parameter(n, kind) for n in names])
-    derivative.__signature__ = signature  # type: ignore[attr-defined]
-    derivative.__name__ = f"{definition.name}, order {len(path)} by {path[0]}"
-    return derivative
+    signature = inspect.Signature([inspect.Parameter(n, kind) for n in reads])
+    derived.__signature__ = signature  # type: ignore[attr-defined]
+    derived.__name__ = ", by ".join((name, *path))
+    return derived
 
 
 def evaluate(
@@ -77,9 +100,7 @@ def evaluate(
 ) -> Array:
     """A derivative at arrays, numbers being constants, of what is given by series."""
     x = arrays["x"]
-    # near its roots a slope cancels more than even a half precision allows
-    with rounded_to(x.dtype) if path else nullcontext():
-        result = series(**variables(arrays, path)).derivative(len(path))
+    result = series(**variables(arrays, path)).derivative(len(path))
     shape = jnp.broadcast_shapes(*map(jnp.shape, arrays.values()))
     return jnp.broadcast_to(jnp.where(jnp.isnan(x), x, result), shape)
 
@@ -135,44 +156,20 @@ class _TaylorWorld(World):
         return tay.where(test, yes(env), no(env))
 
     def idiom(self, node: ast.expr) -> tuple[Callable[[Any], Any], ast.expr] | None:
-        """Sums that lose digits unless they are read as what they mean."""
-        match node:
-            case ast.Call(func=ast.Name(id="log"), args=[inner]):
-                match inner:
-                    case ast.BinOp(
-                        left=ast.Constant(value=1),
-                        op=ast.Add(),
-                        right=ast.Call(func=ast.Name(id="exp"), args=[u]),
-                    ):
-                        return tay.softplus, u
-                    case ast.BinOp(left=ast.Constant(value=1), op=ast.Add(), right=u):
-                        return tay.log1p, u
-            case ast.BinOp(
-                left=ast.Call(func=ast.Name(id="exp"), args=[u]),
-                op=ast.Sub(),
-                right=ast.Constant(value=1),
-            ):
-                return tay.expm1, u
-            case ast.BinOp(
-                left=ast.Constant(value=1),
-                op=ast.Div(),
-                right=ast.BinOp(
-                    left=ast.Constant(value=1),
-                    op=ast.Add(),
-                    right=ast.Call(func=ast.Name(id="exp"), args=[u]),
-                ),
-            ):
-                return tay.falling_sigmoid, u
-            case ast.BinOp(
-                left=ast.Constant(value=1),
-                op=ast.Sub(),
-                right=ast.Call(func=ast.Name(id="exp"), args=[u]),
-            ):
-                return tay.one_minus_exp, u
-            case ast.BinOp(
-                left=ast.Constant(value=1),
-                op=ast.Add(),
-                right=ast.Call(func=ast.Name(id="tanh"), args=[u]),
-            ):
-                return tay.one_plus_tanh, u
+        for pattern, function in _IDIOMS.items():
+            if argument := stands_for_u(pattern, node):
+                return function, argument
         return None
+
+
+# sums that lose digits unless they are read as what they mean; the first that fits
+_IDIOMS: dict[str, Callable[[Taylor], Taylor]] = {
+    "log(1 + exp(u))": tay.softplus,
+    "log(1 + u)": tay.log1p,
+    "exp(u) - 1 - u": tay.exp_bend,
+    "exp(u) - 1": tay.expm1,
+    "1 - exp(u)": tay.one_minus_exp,
+    "1 / (1 + exp(u))": tay.falling_sigmoid,
+    "1 + tanh(u)": tay.one_plus_tanh,
+    "tanh(u) - u * (1 - tanh(u)**2)": tay.tanh_lag,
+}

@@ -203,6 +203,30 @@ class World:
         return None
 
 
+def stands_for_u(pattern: str, node: ast.expr) -> ast.expr | None:
+    """The expression that makes of a pattern in `u` the one given, if any does."""
+    found: list[ast.expr] = []
+
+    def fits(p: Any, n: Any) -> bool:
+        if isinstance(p, ast.Name) and p.id == "u":
+            found.append(n)
+            return ast.dump(n) == ast.dump(found[0])
+        if isinstance(p, list):
+            return len(p) == len(n) and all(map(fits, p, n))
+        if not isinstance(p, ast.AST):
+            return p == n
+        return type(p) is type(n) and all(
+            fits(getattr(p, field), getattr(n, field)) for field in p._fields
+        )
+
+    return found[0] if fits(_parsed(pattern), node) else None
+
+
+@functools.cache
+def _parsed(pattern: str) -> ast.expr:
+    return ast.parse(pattern, mode="eval").body
+
+
 def _build(node: ast.expr, text: str, world: World) -> Thunk:
     """A closure that evaluates the tree in a world."""
 
@@ -334,6 +358,14 @@ class _ArbWorld(World):
                 raise UndefinedError(f"sqrt({v[0]})")
             return at_zero(arb(0), v) if v[0] == 0 else v.sqrt()
 
+        def softplus(v: Any) -> Any:
+            # by its slope: far below 0 no number of bits tells 1 + exp(v) from 1
+            v = series(v)
+            size = -v[0] if v[0] > 0 else v[0]
+            value = size.exp().log1p() + (v[0] if v[0] > 0 else 0)
+            slope = 1 / (1 + (-v).exp()) if v[0] > 0 else v.exp() / (1 + v.exp())
+            return value + (slope * v.derivative()).integral()
+
         def maximum(a: Any, b: Any) -> Any:
             if head(a) == head(b):
                 return (series(a) + series(b)) / 2
@@ -346,7 +378,7 @@ class _ArbWorld(World):
             f, g = series(f), series(g)
             return arb_series([f[0], *(g[n] for n in range(1, g.length()))])
 
-        self.head, self.arb = head, arb
+        self.head, self.arb, self.softplus = head, arb, softplus
         self.constants = {"pi": arb.pi()}
         self.functions = {
             "abs": lambda v: maximum(v, -v),
@@ -382,6 +414,10 @@ class _ArbWorld(World):
 
     def select(self, test: Any, yes: Thunk, no: Thunk, pivot: Any, env: Env) -> Any:
         return yes(env) if test else no(env)
+
+    def idiom(self, node: ast.expr) -> tuple[Callable[[Any], Any], ast.expr] | None:
+        argument = stands_for_u("log(1 + exp(u))", node)
+        return argument and (self.softplus, argument)
 
 
 class _SympyWorld(World):

@@ -69,7 +69,7 @@ def polynomial(table: Table, x: Array) -> Array:
 
 
 def coefficients(table: Table, x: Array) -> Sequence[float]:
-    """Those of the precision that is wanted."""
+    """Those of a minimax polynomial, for the precision that is asked for."""
     return table["half" if in_half() else x.dtype.name]
 
 

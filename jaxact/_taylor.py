@@ -23,7 +23,7 @@ from . import _polynomials as poly
 from ._pairs import Pair, constant, integer_like, pair, upper_half
 
 _ARGUMENT = 2.0**15  # exponentials of larger ones count as infinite or 0
-_BEYOND = 400  # infinity is taken for 2**400
+_BEYOND = 3200  # infinity is taken for 2**3200
 # powers of two of what is no number: a zero, and exponentials of large arguments, of
 # which the small ones win
 _NONE, _TINY, _HUGE = -(2**27), -(2**26), 2**22
@@ -39,13 +39,15 @@ class Wide(NamedTuple):
         a, b = self, other
         if isinstance(a.power, int) and isinstance(b.power, int):
             return Wide(_sum(a.pair, b.pair), 0)
-        power = jnp.maximum(*map(_integers, (a, b)))
+        # a zero must not keep what is added to it from being tiny
+        powers = (jnp.where(w.pair.head == 0, _NONE, _integers(w)) for w in (a, b))
+        power = jnp.maximum(*powers)
         return Wide(_sum(a.shifted(power), b.shifted(power)), power)
 
     def shifted(self, power: Array | int) -> Pair:
-        """The pair that goes with another power, not less than its own."""
+        """The pair that goes with another power, not less than its own or of a 0."""
         lowest = 1 - jnp.finfo(self.pair.head.dtype).maxexp
-        down = jnp.maximum(_integers(self) - power, lowest)
+        down = jnp.clip(_integers(self) - power, lowest, 0)
         return self.pair.times(num.power_of_two(down, self.pair.head))
 
     def __neg__(self) -> "Wide":
@@ -121,8 +123,6 @@ def _exact(number: Fraction | float, like: Array) -> Wide:
     """A constant; small and large ones as they are written."""
     number = Fraction(number)
     head = float(number)
-    if not number:  # a zero must not keep what is added to it from being tiny
-        return Wide(constant(0.0, like=like), np.asarray(_NONE, integer_like(like)))
     return Wide(constant(head, float(number - Fraction(head)), like=like), 0)
 
 
@@ -178,6 +178,14 @@ def _wide_expm1(u: Wide) -> Wide:
     return _where(small, u, result)
 
 
+def _wide_exp_bend(u: Wide) -> Wide:
+    """exp(u) - 1 - u, which is u**2 / 2 near 0."""
+    x = jnp.clip(u.bounded(1.0).value(), -0.34, 0.34)
+    half, *more = num.coefficients(poly.EXPM1_TAIL, x)
+    near = u * u * (_exact(half, x) + Wide(pair(x * num.horner(more, x)), 0))
+    return _where(jnp.abs(u.value()) < 0.34, near, _wide_expm1(u) - u)
+
+
 def _wide_log1p(u: Wide) -> Wide:
     """log(1 + u) of u from 0 to 1."""
     e = jnp.clip(u.value(), 0, 1)
@@ -216,6 +224,17 @@ def _wide_tanh(u: Wide) -> Wide:
     one = _exact(1, u.pair.head)
     size = -_wide_expm1(down) / (one + _wide_exp(down))
     return _where(u.pair.head < 0, -size, size)
+
+
+def _wide_tanh_lag(u: Wide) -> Wide:
+    """tanh(u) - u * (1 - tanh(u)**2), which is 2/3 u**3 near 0."""
+    square = jnp.minimum((u * u).value(), 0.5)
+    near = u * u * u * Wide(pair(num.polynomial(poly.TANH_LAG, square)), 0)
+    size, one = _positive(u), _exact(1, u.pair.head)
+    e = _wide_exp(_twice(-size))
+    d = one + e
+    far = (one - e * e - _twice(_twice(size * e))) / (d * d)
+    return _where(square < 0.5, near, _where(u.pair.head < 0, -far, far))
 
 
 def _twice(u: Wide) -> Wide:
@@ -403,6 +422,11 @@ def expm1(u: Taylor) -> Taylor:
     return u.followed(_wide_expm1(u.first), exp)
 
 
+def exp_bend(u: Taylor) -> Taylor:
+    """exp(u) - 1 - u."""
+    return u.followed(_wide_exp_bend(u.first), expm1)
+
+
 def log1p(u: Taylor) -> Taylor:
     """log(1 + u) of u from 0 to 1, and of others as the logarithm of the sum."""
     value, one = u.first.value(), constant_like(1, u)
@@ -413,8 +437,9 @@ def log1p(u: Taylor) -> Taylor:
 
 def sigmoid(u: Taylor) -> Taylor:
     """1 / (1 + exp(-u))."""
-    one = _exact(1, u.first.pair.head)
-    return u.followed(one / (one + _wide_exp(-u.first)), _sigmoid_slope)
+    one, e = _exact(1, u.first.pair.head), _wide_exp(-_positive(u.first))
+    top = _where(u.first.pair.head < 0, e, one)
+    return u.followed(top / (one + e), _sigmoid_slope)
 
 
 def falling_sigmoid(u: Taylor) -> Taylor:
@@ -448,6 +473,13 @@ def sqrt(u: Taylor) -> Taylor:
 def tanh(u: Taylor) -> Taylor:
     """The hyperbolic tangent."""
     return u.followed(_wide_tanh(u.first), _tanh_slope)
+
+
+def tanh_lag(u: Taylor) -> Taylor:
+    """tanh(u) - u * (1 - tanh(u)**2)."""
+    return u.followed(
+        _wide_tanh_lag(u.first), lambda u: _twofold(u * tanh(u) * _tanh_slope(u))
+    )
 
 
 def _tanh_slope(u: Taylor) -> Taylor:

@@ -190,6 +190,14 @@ def _sinc_series(s: Number, factor: Callable[[Number], Number]) -> Number:
     return mp.nsum(lambda n: -factor(n) * (-s) ** n / mp.factorial(2 * n + 3), [0, 40])
 
 
+def _tanh_lag(s: Number) -> Number:
+    """(tanh(u) - u * (1 - tanh(u)**2)) / u**3, in s = u * u."""
+    u = mp.sqrt(s)
+    if u < 1e-20:
+        return mp.mpf(2) / 3
+    return (mp.tanh(u) - u * mp.sech(u) ** 2) / u**3
+
+
 HALF_LN2 = 0.3468  # log(2) / 2 and a little
 # name: function, interval (in float64 up to its last number), the degrees for results
 # that are rounded to half precision, to float32 and to float64
@@ -216,6 +224,7 @@ TABLES: dict[str, tuple[Callable[[Number], Number], tuple, tuple[int, int, int]]
     "SINC_DX": (_sinc_dx, ("0", "2"), (3, 5, 9)),
     "SINC_DX2": (_sinc_dx2, ("0", "3.2"), (5, 6, 11)),
     "CELU_TAIL": (_celu_tail, ("-0.75", "0.75"), (5, 8, 17)),
+    "TANH_LAG": (_tanh_lag, ("0", "0.5"), (4, 6, 13)),
 }
 FORMATS: dict[str, type] = {
     "half": np.float32,

@@ -9,6 +9,7 @@ from jax import Array
 
 from .. import _numerics as num
 from .. import _polynomials as poly
+from .._computed import by_formula
 from .._core import activation, derivative_of
 
 
@@ -140,3 +141,71 @@ def _selu_dx(x: Array) -> Array:
 def _selu_dx2(x: Array) -> Array:
     below = num.exp_times(_below(x), _SCALE * _ALPHA)
     return jnp.where(x > 0, 0, below)
+
+
+@by_formula(kinks=(0.0,), domain={"a": (0.0, float("inf")), "b": (0.0, float("inf"))})
+def pelu(x: Array, a: float | Array = 1.0, b: float | Array = 1.0) -> Array:
+    """Parametric exponential linear unit, of slope a / b at 0 from both sides.
+
+    pelu(x, a, b) = a * x / b if x >= 0 else a * (exp(x / b) - 1)
+
+    Derivative: a / b for x >= 0, a / b * exp(x / b) below; by a: x / b, exp(x / b) - 1
+    below; by b: -a * x / b**2, times exp(x / b) below.  -a at -inf.
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+        a: the depth below 0, positive, a number or an array that broadcasts with x.
+        b: the width of the decay, positive, a number or an array that broadcasts.
+
+    Raises:
+        TypeError: an argument is no array or number of real dtype.
+
+    Reference:
+        Trottier, Giguère, Chaib-draa (2016), arXiv:1605.09332
+    """
+    ...
+
+
+def _xielu_kinks(epsilon: float) -> tuple[float, ...]:
+    return (epsilon, 0.0) if epsilon < 0 else (0.0,)
+
+
+@by_formula(kinks=_xielu_kinks)
+def xielu(
+    x: Array,
+    alpha_p: float | Array = 0.8,
+    alpha_n: float | Array = 0.8,
+    beta: float | Array = 0.5,
+    epsilon: float | Array = -1e-6,
+) -> Array:
+    """Expanded integral of the exponential linear unit, the activation of Apertus.
+
+    xielu(x, alpha_p, alpha_n, beta, epsilon) = alpha_p * x**2 + beta * x if x > 0 else
+        alpha_n * (exp(x) - 1 - x) + beta * x if x <= epsilon else
+        alpha_n * ((exp(epsilon) - 1 - epsilon) + (epsilon - x)) + beta * x
+
+    Derivative: 2 * alpha_p * x + beta for x > 0, alpha_n * (exp(x) - 1) + beta for
+    x <= epsilon, beta - alpha_n between; by alpha_p: x**2 for x > 0; by alpha_n:
+    exp(min(x, epsilon)) - 1 - x for x <= 0; by beta: x; by epsilon:
+    alpha_n * exp(epsilon) for epsilon < x <= 0.
+
+    The coefficients are those of the formula.  Code that keeps them positive trains
+    p and n with alpha_p = softplus(p), alpha_n = beta + softplus(n), as the paper,
+    Hugging Face and vLLM do; both of theirs start at 0.8.  The strip above a negative
+    epsilon is theirs too: there the slope is beta - alpha_n, and the value at 0 is
+    alpha_n * epsilon.  epsilon = 0 is the function of the paper, of slope beta at 0.
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+        alpha_p: the curvature above 0, a number or an array that broadcasts with x.
+        alpha_n: the scale below 0, a number or an array that broadcasts with x.
+        beta: the slope at 0, a number or an array that broadcasts with x.
+        epsilon: where the exponential stops to grow, a number or an array.
+
+    Raises:
+        TypeError: an argument is no array or number of real dtype.
+
+    Reference:
+        Huang, Schlag (2024), arXiv:2411.13010
+    """
+    ...

@@ -7,48 +7,164 @@ import jax.numpy as jnp
 from jax import Array
 
 from .. import _numerics as num
+from .. import _polynomials as poly
+from .._computed import by_formula, kernel
 from .._core import activation, derivative_of
+from .._formula import parse_formula
 from .._pairs import pair, shared, upper_half
 from .._precision import in_half
 
+_SCALED = parse_formula("log(1 + exp(beta * x)) / beta", ("x", "beta"))
+# u * sigmoid(u) - softplus(u), u = beta * x: it cancels above 0, but it is even
+_DBETA = (
+    "-(log(1 + exp(-abs(beta * x))) + abs(beta * x) / (1 + exp(abs(beta * x))))"
+    " / beta**2"
+)
+
 
 @activation(holomorphic=True)
-def softplus(x: Array) -> Array:
+def softplus(x: Array, beta: float | Array = 1.0) -> Array:
     """Softplus, the integral of `sigmoid`.
 
-    softplus(x) = log(1 + exp(x))
+    softplus(x, beta) = log(1 + exp(beta * x)) / beta
 
-    Derivative: sigmoid(x); second: sigmoid'(x).  exp(x) far below 0, x far above, with
-    no threshold between them.
+    Derivative: sigmoid(beta * x); second: beta * sigmoid'(beta * x); by beta:
+    (u * sigmoid(u) - softplus(u)) / beta**2 with u = beta * x.  exp(x) far below 0, x
+    far above, with no threshold between them (see `softplus_thresholded`).
 
     Args:
         x: an array or number of real or complex dtype; integers count as float32.
+        beta: the sharpness of the bend, a number or an array that broadcasts with x.
 
     Raises:
-        TypeError: `x` is no array or number.
+        TypeError: an argument is no array or number.
 
     Reference:
         Dugas, Bengio, Belisle, Nadeau, Garcia (2000), Incorporating second-order
         functional knowledge for better option pricing, NIPS
     """
     if jnp.iscomplexobj(x):
-        return jnp.logaddexp(x, jnp.zeros_like(x))
+        return jnp.logaddexp(beta * x, jnp.zeros_like(x)) / beta
+    if isinstance(beta, Array):
+        return kernel(_SCALED)(x=x, beta=beta)
     return jnp.maximum(x, 0) + num.log1p(num.plain_exp(-jnp.abs(x)))
 
 
 @derivative_of(softplus)
-def _softplus_dx(x: Array) -> Array:
+def _softplus_dx(x: Array, beta: Array) -> Array:
+    if isinstance(beta, Array):
+        return kernel(_SCALED, ("x",))(x=x, beta=beta)
     return num.logistic(x)
 
 
 @derivative_of(softplus, order=2)
-def _softplus_dx2(x: Array) -> Array:
+def _softplus_dx2(x: Array, beta: Array) -> Array:
+    if isinstance(beta, Array):
+        return kernel(_SCALED, ("x", "x"))(x=x, beta=beta)
     return num.logistic_dx(x)
 
 
 @derivative_of(softplus, order=3)
-def _softplus_dx3(x: Array) -> Array:
+def _softplus_dx3(x: Array, beta: Array) -> Array:
+    if isinstance(beta, Array):
+        return kernel(_SCALED, ("x", "x", "x"))(x=x, beta=beta)
     return num.logistic_dx2(x)
+
+
+derivative_of(softplus, wrt="beta")(kernel(parse_formula(_DBETA, ("x", "beta"))))
+
+
+@by_formula(by_hand=[("beta",)], domain={"beta": (0.0, float("inf"))})
+def softplus_thresholded(
+    x: Array, beta: float | Array = 1.0, threshold: float | Array = 20.0
+) -> Array:
+    """Softplus as in PyTorch: the identity where beta * x is above a threshold.
+
+    softplus_thresholded(x, beta, threshold) = x if beta * x > threshold else
+        log(1 + exp(beta * x)) / beta
+
+    Derivative: that of `softplus`, and 1 above the threshold; second: 0 there; by beta:
+    0 there; by threshold: 0.  At the default it jumps by 2e-9, which float32 does not
+    see; `softplus` has no need of it.
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+        beta: the sharpness of the bend, positive, a number or an array.
+        threshold: where softplus ends, in units of x * beta, a number or an array.
+
+    Raises:
+        TypeError: an argument is no array or number of real dtype.
+
+    Reference:
+        The documentation of torch.nn.Softplus
+    """
+    ...
+
+
+_BELOW = parse_formula(
+    f"0 if beta * x > threshold else {_DBETA}", ("x", "beta", "threshold")
+)
+derivative_of(softplus_thresholded, wrt="beta")(kernel(_BELOW))
+
+
+@activation
+def shifted_softplus(x: Array) -> Array:
+    """Softplus less log(2), so that it is 0 at 0.
+
+    shifted_softplus(x) = log(1 + exp(x)) - log(2)
+
+    Derivative: sigmoid(x); second: sigmoid'(x).  -log(2) at -inf.  Of potential
+    energies, whose gradient is a force.
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+
+    Raises:
+        TypeError: `x` is no array or number of real dtype.
+
+    Reference:
+        Schütt et al. (2017), SchNet, arXiv:1706.08566
+    """
+    # (1 + exp(-|x|)) / 2 is 1 - q
+    q = -num.expm1(-jnp.abs(x)) / 2
+    y = jnp.maximum(x, 0) - q * num.polynomial(poly.LOG1M, -q)
+    return jnp.where(jnp.abs(x) < 2.0**-60, x / 2, y)  # where q may underflow
+
+
+@derivative_of(shifted_softplus)
+def _shifted_softplus_dx(x: Array) -> Array:
+    return num.logistic(x)
+
+
+@derivative_of(shifted_softplus, order=2)
+def _shifted_softplus_dx2(x: Array) -> Array:
+    return num.logistic_dx(x)
+
+
+@derivative_of(shifted_softplus, order=3)
+def _shifted_softplus_dx3(x: Array) -> Array:
+    return num.logistic_dx2(x)
+
+
+@by_formula
+def sqrt_softplus(x: Array) -> Array:
+    """Square root of softplus, which scores the experts of DeepSeek V4.
+
+    sqrt_softplus(x) = sqrt(log(1 + exp(x)))
+
+    Derivative: sigmoid(x) / (2 * sqrt(softplus(x))).  exp(x / 2) far below 0, sqrt(x)
+    far above.
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+
+    Raises:
+        TypeError: `x` is no array or number of real dtype.
+
+    Reference:
+        The code of DeepSeek V4 in Hugging Face transformers
+    """
+    ...
 
 
 @activation(domain={"b": (0.0, float("inf"))})

@@ -7,7 +7,6 @@ again with more bits.
 """
 
 import inspect
-import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -155,7 +154,7 @@ def exact_orders(
     high[:, inside], low[:, inside] = _coefficients(
         asked, unique[inside], range(top + 1), wrt, rigour
     )
-    roots = _root_scales(asked, unique, high, wrt, quick)
+    roots = _root_scales(asked, unique, high, wrt, quick, rigour)
     for i in np.flatnonzero(outside & ~np.isnan(unique)):
         if math.isinf(unique[i]) and low_end <= unique[i] <= high_end:
             high[:-1, i], low[:-1, i] = _limit(asked, unique[i], top, wrt)
@@ -305,13 +304,24 @@ def _end_point(
 
 
 def _root_scales(
-    asked: Question, points: np.ndarray, high: np.ndarray, wrt: str, quick: bool
+    asked: Question,
+    points: np.ndarray,
+    high: np.ndarray,
+    wrt: str,
+    quick: bool,
+    rigour: _Rigour,
 ) -> np.ndarray:
     """|x f'(x)| where f has a root near x, away from 0; NaN elsewhere."""
-    scales = np.full((len(high) - 1, len(points)), np.nan)
-    if wrt != "x":
-        return scales
-    for n, (f, slope) in enumerate(itertools.pairwise(high)):
+    rows = len(high) - 1
+    scales = np.full((rows, len(points)), np.nan)
+    slopes = high[1:]
+    if wrt != "x":  # the slope by x is a difference
+        slopes = np.full((rows, len(points)), np.nan)
+        at = np.flatnonzero(np.isfinite(high[0]) & (points != 0))
+        aside = points[at] * (1 - 2.0**-24)
+        moved, _ = _coefficients(asked, aside, range(rows), wrt, rigour, strict=False)
+        slopes[:, at] = (moved[:rows] - high[:rows, at]) / (aside - points[at])
+    for n, (f, slope) in enumerate(zip(high, slopes, strict=False)):
         with np.errstate(all="ignore"):
             step = f / slope
             across = points - 2 * step
@@ -323,14 +333,18 @@ def _root_scales(
         at = np.flatnonzero(near)
         if not len(at):
             continue
-        sides = signs(asked, across[at], n, quick)
+        sides = signs(asked, across[at], n, quick, wrt)
         at = at[(sides * np.sign(f[at]) < 0) | (f[at] == 0)]
         scales[n, at] = np.abs(points[at] * slope[at])
     return scales
 
 
 def signs(
-    asked: Question, points: np.ndarray, order: int, quick: bool = False
+    asked: Question,
+    points: np.ndarray,
+    order: int,
+    quick: bool = False,
+    wrt: str = "x",
 ) -> np.ndarray:
     """The sign of a derivative where 400 bits decide it, 0 elsewhere."""
     a_sign = _Rigour((400,), 2, -(2**20))
@@ -341,6 +355,6 @@ def signs(
         values, proven = bulk(asked, unique, (order,))
         told = (proven & (np.abs(values[order]) > 2.0**-160))[back]
         found[told], todo = np.sign(values[order][back][told]), ~told
-    high, _ = _coefficients(asked, points[todo], [order], "x", a_sign, strict=False)
+    high, _ = _coefficients(asked, points[todo], [order], wrt, a_sign, strict=False)
     found[todo] = np.sign(np.nan_to_num(high[order]))
     return found

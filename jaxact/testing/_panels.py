@@ -192,6 +192,8 @@ class _ScaledWorld(_ArbWorld):
             n: (lambda *a, f=f: f(*map(_plain, a))) for n, f in plain.items()
         }
         self.functions |= {"exp": exp, "log": log, "sqrt": sqrt}
+        softplus = self.softplus
+        self.softplus = lambda v: softplus(_plain(v))
 
     def compare(self, op: str, a: Any, b: Any) -> bool:
         return super().compare(op, _plain(a), _plain(b))

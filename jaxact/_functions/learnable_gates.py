@@ -1,0 +1,190 @@
+"""The input times a gate whose shape or range is a parameter, to be trained.
+
+Between them they reach the identity, relu, leaky_relu, silu and gelu.  Their formula
+lines are written so that nothing cancels, and the kernels are made of them.
+"""
+
+from jax import Array
+
+from .._computed import by_formula
+
+
+@by_formula
+def e_swish(x: Array, beta: float | Array = 1.5) -> Array:
+    """Silu times a constant.
+
+    e_swish(x, beta) = beta * x / (1 + exp(-x))
+
+    Derivative: beta * silu'(x); by beta: silu(x).
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+        beta: the scale, usually from 1 to 2, a number or an array that broadcasts.
+
+    Raises:
+        TypeError: an argument is no array or number of real dtype.
+
+    Reference:
+        Alcaide (2018), E-swish: adjusting activations to different network depths
+    """
+    ...
+
+
+@by_formula
+def aptx(
+    x: Array,
+    alpha: float | Array = 1.0,
+    beta: float | Array = 1.0,
+    gamma: float | Array = 0.5,
+) -> Array:
+    """Alpha plus tanh times x: at the defaults silu(2x) / 2, a steeper silu.
+
+    aptx(x, alpha, beta, gamma) = gamma * x * (alpha - 1 + (1 + tanh(beta * x)))
+
+    That is (alpha + tanh(beta * x)) * gamma * x.  Derivative:
+    gamma * (alpha + t + beta * x * (1 - t**2)) with t = tanh(beta * x); by alpha:
+    gamma * x; by beta: gamma * x**2 * (1 - t**2); by gamma: (alpha + t) * x.
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+        alpha: what is added to tanh, a number or an array that broadcasts with x.
+        beta: the scale of the argument of tanh, a number or an array that broadcasts.
+        gamma: the scale of it all, a number or an array that broadcasts with x.
+
+    Raises:
+        TypeError: an argument is no array or number of real dtype.
+
+    Reference:
+        Kumar (2022), arXiv:2209.06119
+    """
+    ...
+
+
+@by_formula
+def acon_c(
+    x: Array,
+    p1: float | Array = 1.0,
+    p2: float | Array = 0.0,
+    beta: float | Array = 1.0,
+) -> Array:
+    """ACON-C: a smooth maximum of p1 * x and p2 * x.
+
+    acon_c(x, p1, p2, beta) = p1 * x / (1 + exp(-beta * (p1 - p2) * x))
+        + p2 * x / (1 + exp(beta * (p1 - p2) * x))
+
+    That is (p1 - p2) * x * s + p2 * x with s = sigmoid(v), v = beta * (p1 - p2) * x.
+    Derivative: p1 * s + p2 * (1 - s) + (p1 - p2) * v * s', s' = s * (1 - s); by p1:
+    x * (s + v * s'); by p2: x * (1 - s - v * s'); by beta: ((p1 - p2) * x)**2 * s'.
+    Silu at the defaults; the larger of p1 * x and p2 * x for a large beta, their mean
+    for beta = 0.
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+        p1: one slope, a number or an array that broadcasts with x.
+        p2: the other slope, a number or an array that broadcasts with x.
+        beta: how sharply to choose, a number or an array that broadcasts with x.
+
+    Raises:
+        TypeError: an argument is no array or number of real dtype.
+
+    Reference:
+        Ma et al. (2020), arXiv:2009.04759
+    """
+    ...
+
+
+@by_formula
+def smu(x: Array, alpha: float | Array = 0.25, mu: float | Array = 1e6) -> Array:
+    """Smooth maximum unit: a smooth leaky_relu.
+
+    smu(x, alpha, mu) = x * (erfc(-mu * (1 - alpha) * x)
+        + alpha * erfc(mu * (1 - alpha) * x)) / 2
+
+    That is ((1 + alpha) * x + (1 - alpha) * x * erf(v)) / 2 with
+    v = mu * (1 - alpha) * x.  Derivative, with b = exp(-v**2) / sqrt(pi):
+    erfc(-v) / 2 + alpha * erfc(v) / 2 + (1 - alpha) * v * b; by alpha:
+    x * (erfc(v) / 2 - v * b); by mu: ((1 - alpha) * x)**2 * b.  At the default mu, that
+    of the paper, it is `leaky_relu` of slope alpha but for a bend at |x| < 3e-6;
+    alpha = 0 with mu = sqrt(1 / 2) is `gelu_exact`.
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+        alpha: the slope far below 0, a number or an array that broadcasts with x.
+        mu: the sharpness of the bend, a number or an array that broadcasts with x.
+
+    Raises:
+        TypeError: an argument is no array or number of real dtype.
+
+    Reference:
+        Biswas et al. (2021), arXiv:2111.04682
+    """
+    ...
+
+
+@by_formula
+def b_silu(x: Array, alpha: float | Array = 1.67) -> Array:
+    """Bounded silu: a silu that tends to -alpha / 2.
+
+    b_silu(x, alpha) = x / (1 + exp(-x)) + alpha / 2 * tanh(x / 2)
+
+    That is (x + alpha) * sigmoid(x) - alpha / 2.  Derivative: s + (x + alpha) * s',
+    s = sigmoid(x), s' = s * (1 - s); by alpha: tanh(x / 2) / 2.  Meant as the backward
+    pass of a relu that has no dead units.
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+        alpha: twice the bound below, a number or an array that broadcasts with x.
+
+    Raises:
+        TypeError: an argument is no array or number of real dtype.
+
+    Reference:
+        Horuz et al. (2025), arXiv:2505.22074
+    """
+    ...
+
+
+@by_formula
+def x_silu(x: Array, alpha: float | Array = 0.0) -> Array:
+    """Silu with an expanded gate, from -alpha to 1 + alpha.
+
+    x_silu(x, alpha) = x * (1 / (1 + exp(-x)) + alpha * tanh(x / 2))
+
+    That is x * (sigmoid(x) * (1 + 2 * alpha) - alpha).  Derivative:
+    s + alpha * tanh(x / 2) + (1 + 2 * alpha) * x * s', s = sigmoid(x),
+    s' = s * (1 - s); by alpha: x * tanh(x / 2).
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+        alpha: how far the gate exceeds 0 and 1, a number or an array that broadcasts.
+
+    Raises:
+        TypeError: an argument is no array or number of real dtype.
+
+    Reference:
+        Huang (2024), arXiv:2405.20768
+    """
+    ...
+
+
+@by_formula
+def x_gelu(x: Array, alpha: float | Array = 0.0) -> Array:
+    """Gelu with an expanded gate, from -alpha to 1 + alpha.
+
+    x_gelu(x, alpha) = x * (erfc(-x / sqrt(2)) / 2 + alpha * erf(x / sqrt(2)))
+
+    That is x * (Phi(x) * (1 + 2 * alpha) - alpha).  Derivative:
+    Phi(x) * (1 + 2 * alpha) - alpha + (1 + 2 * alpha) * x * phi(x), with Phi and phi
+    the normal distribution and density; by alpha: x * erf(x / sqrt(2)).
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+        alpha: how far the gate exceeds 0 and 1, a number or an array that broadcasts.
+
+    Raises:
+        TypeError: an argument is no array or number of real dtype.
+
+    Reference:
+        Huang (2024), arXiv:2405.20768
+    """
+    ...

@@ -1,0 +1,207 @@
+"""Tanh and the error function with scales, fixed or to be trained.
+
+They cap logits, stand in for a normalisation, or smooth |x|.  Their kernels are made of
+the formula line.
+"""
+
+from jax import Array
+
+from .._computed import by_formula, kernel
+from .._core import derivative_of
+from .._formula import parse_formula
+
+
+@by_formula(by_hand=[("cap",)], domain={"cap": (0.0, float("inf"))})
+def softcap(x: Array, cap: float | Array = 50.0) -> Array:
+    """Soft cap: keeps scores within -cap to cap.
+
+    softcap(x, cap) = cap * tanh(x / cap)
+
+    Derivative: 1 - tanh(u)**2 with u = x / cap; by cap: tanh(u) - u * (1 - tanh(u)**2).
+    Gemma 2 caps the scores of attention at 50, those of the output at 30.
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+        cap: the bound, positive, a number or an array that broadcasts with x.
+
+    Raises:
+        TypeError: an argument is no array or number of real dtype.
+
+    Reference:
+        Gemma Team (2024), arXiv:2408.00118
+    """
+    ...
+
+
+_LAG = parse_formula("tanh(x / cap) - x / cap * (1 - tanh(x / cap)**2)", ("x", "cap"))
+derivative_of(softcap, wrt="cap")(kernel(_LAG))
+
+
+@by_formula
+def lecun_tanh(x: Array) -> Array:
+    """Tanh scaled so that 1 and -1 are about fixed.
+
+    lecun_tanh(x) = 1.7159 * tanh(2 * x / 3)
+
+    Derivative: 1.7159 * 2 / 3 * (1 - tanh(2 * x / 3)**2).
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+
+    Raises:
+        TypeError: `x` is no array or number of real dtype.
+
+    Reference:
+        LeCun, Bottou, Orr, Müller (1998), Efficient backprop
+    """
+    ...
+
+
+@by_formula
+def adaptive_tanh(
+    x: Array, alpha: float | Array = 1.0, n: float | Array = 1.0
+) -> Array:
+    """Tanh of a slope that is trained, for networks that solve differential equations.
+
+    adaptive_tanh(x, alpha, n) = tanh(n * alpha * x)
+
+    Derivative: n * alpha * d with d = 1 - tanh(n * alpha * x)**2; by alpha: n * x * d;
+    by n: alpha * x * d.
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+        alpha: the slope to train, a number or an array that broadcasts with x.
+        n: a fixed factor of the slope, which makes alpha learn faster.
+
+    Raises:
+        TypeError: an argument is no array or number of real dtype.
+
+    Reference:
+        Jagtap, Kawaguchi, Karniadakis (2019), arXiv:1906.01170
+    """
+    ...
+
+
+@by_formula
+def dyt(
+    x: Array,
+    alpha: float | Array = 0.5,
+    gamma: float | Array = 1.0,
+    beta: float | Array = 0.0,
+) -> Array:
+    """Dynamic tanh: in place of a normalisation layer.
+
+    dyt(x, alpha, gamma, beta) = gamma * tanh(alpha * x) + beta
+
+    Derivative: gamma * alpha * d with d = 1 - tanh(alpha * x)**2; by alpha:
+    gamma * x * d; by gamma: tanh(alpha * x); by beta: 1.
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+        alpha: the scale of the input, one for all, to train.
+        gamma: the scale of the output, usually one for each channel.
+        beta: what is added to the output, usually one for each channel.
+
+    Raises:
+        TypeError: an argument is no array or number of real dtype.
+
+    Reference:
+        Zhu et al. (2025), arXiv:2503.10622
+    """
+    ...
+
+
+@by_formula
+def derf(
+    x: Array,
+    alpha: float | Array = 0.5,
+    shift: float | Array = 0.0,
+    gamma: float | Array = 1.0,
+    beta: float | Array = 0.0,
+) -> Array:
+    """Dynamic erf: in place of a normalisation layer, as `dyt`.
+
+    derf(x, alpha, shift, gamma, beta) = gamma * erf(alpha * x + shift) + beta
+
+    Derivative: gamma * alpha * b with b = 2 / sqrt(pi) * exp(-(alpha * x + shift)**2);
+    by alpha: gamma * x * b; by shift: gamma * b; by gamma: erf(alpha * x + shift); by
+    beta: 1.
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+        alpha: the scale of the input, one for all, to train.
+        shift: what is added to the input, one for all, to train.
+        gamma: the scale of the output, usually one for each channel.
+        beta: what is added to the output, usually one for each channel.
+
+    Raises:
+        TypeError: an argument is no array or number of real dtype.
+
+    Reference:
+        Chen et al. (2025), arXiv:2512.10938
+    """
+    ...
+
+
+@by_formula
+def stan(x: Array, beta: float | Array = 1.0) -> Array:
+    """Self-scalable tanh: tanh that grows, for networks that solve equations.
+
+    stan(x, beta) = tanh(x) * (1 + beta * x)
+
+    That is tanh(x) + beta * x * tanh(x).  Derivative:
+    (1 + beta * x) * (1 - tanh(x)**2) + beta * tanh(x); by beta: x * tanh(x).
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+        beta: the weight of x * tanh(x), a number or an array that broadcasts with x.
+
+    Raises:
+        TypeError: an argument is no array or number of real dtype.
+
+    Reference:
+        Gnanasambandam et al. (2022), arXiv:2204.12589
+    """
+    ...
+
+
+@by_formula
+def lisht(x: Array) -> Array:
+    """Linearly scaled tanh: an even function, |x| with a round bottom.
+
+    lisht(x) = x * tanh(x)
+
+    Derivative: tanh(x) + x * (1 - tanh(x)**2).
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+
+    Raises:
+        TypeError: `x` is no array or number of real dtype.
+
+    Reference:
+        Roy et al. (2019), arXiv:1901.05894
+    """
+    ...
+
+
+@by_formula(domain={"a": (0.0, float("inf"))})
+def soft_modulus_t(x: Array, a: float | Array = 0.01) -> Array:
+    """Soft modulus by tanh: `lisht` drawn near to |x|.
+
+    soft_modulus_t(x, a) = x * tanh(x / a)
+
+    Derivative: tanh(u) + u * (1 - tanh(u)**2) with u = x / a; by a:
+    -u**2 * (1 - tanh(u)**2).
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+        a: the width of the bend, positive, a number or an array that broadcasts.
+
+    Raises:
+        TypeError: an argument is no array or number of real dtype.
+
+    Reference:
+        Vallés-Pérez et al. (2023), arXiv:2301.05993
+    """
+    ...
