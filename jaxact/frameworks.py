@@ -178,7 +178,9 @@ TABLE: dict[str, dict[str, Same | Choice]] = {
         "silu swish": "silu",
         "sqrtsoftplus": "sqrt_softplus",
         "tanh": "tanh",
-        "xielu": "xielu",
+        "xielu": _ours(
+            "xielu", alpha_p_init="alpha_p", alpha_n_init="alpha_n", eps="epsilon"
+        ),
     }),
     # the ends of GGML_UNARY_OP_..., GGML_GLU_OP_... and GGML_OP_...; inference alone
     "ggml": _by_name({
@@ -204,7 +206,7 @@ TABLE: dict[str, dict[str, Same | Choice]] = {
         "SWIGLU_CLAMP": "swiglu_clamped",
         "SWIGLU_OAI": _ours("swiglu_oai", _GATES),
         "TANH": "tanh",
-        "XIELU": "xielu",
+        "XIELU": _ours("xielu", eps="epsilon"),
     }),
     # flax.linen and flax.nnx: what jax.nn has, and a layer
     "flax": _by_name({
@@ -230,7 +232,8 @@ DIFFERENCES: dict[str, dict[str, str]] = {
     },
     "keras": {
         "relu": "with a slope, its derivative at 0 is 1 on JAX and the slope on other "
-        "backends and here; at a cap it is 1/2, from a tie in jnp.clip, and 0 here",
+        "backends and here, at a threshold 0 and the slope here, at a cap 1/2, from a "
+        "tie in jnp.clip, and 0 here",
         "sparsemax": "it is wrong where more than one entry is left: it adds up the "
         "cumulative sums of the support, whose last it needs",
         "tanh": "it computes in float32",

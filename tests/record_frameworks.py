@@ -94,6 +94,9 @@ SETTINGS: dict[str, dict[str, list[Parameters]]] = {
         "Shrink": [{}, {"lambd": 1.0, "bias": 1.0}, {"lambd": 0.5, "bias": 0.25}],
         "SwiGLU": _ALPHA,
     },
+    "huggingface": {
+        "xielu": [{}, {"alpha_p_init": 0.5, "alpha_n_init": 0.75, "eps": -0.25}],
+    },
     "ggml": {
         "LEAKY_RELU": [{"negative_slope": 0.25}],
         "SWIGLU_CLAMP": [{"limit": 7.0}],
