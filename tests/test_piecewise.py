@@ -52,11 +52,12 @@ def test_slopes_at_the_kinks(name, points, parameters, wanted):
 
 
 def test_values_where_branches_meet():
-    assert jaxact.step(0.0) == 1 and jaxact.step(-0.0) == 1
-    assert jaxact.threshold(2.0, 2.0, -1.0) == -1
-    assert jaxact.thresholded_relu(1.0) == 0
-    assert jaxact.general_relu(1.0, threshold=1.0) == 0
-    assert jaxact.general_relu(jnp.inf) == jnp.inf
+    zero, one, two = (jnp.asarray(v) for v in (0.0, 1.0, 2.0))
+    assert jaxact.step(zero) == 1 and jaxact.step(-zero) == 1
+    assert jaxact.threshold(two, 2.0, -1.0) == -1
+    assert jaxact.thresholded_relu(one) == 0
+    assert jaxact.general_relu(one, threshold=1.0) == 0
+    assert jaxact.general_relu(one / 0) == jnp.inf
     assert slopes(jaxact.general_relu, np.inf) == [1]
 
 

@@ -153,7 +153,7 @@ def test_a_spline_of_greville_points_is_the_identity():
     chex.assert_trees_all_close(linear, far, rtol=1e-6)
     flat = jaxact.b_spline(far, 0 * coefficients, extrapolation="linear")
     chex.assert_trees_all_equal(flat, jnp.zeros(4))
-    assert jnp.isnan(jaxact.b_spline(jnp.nan, coefficients))
+    assert jnp.isnan(jaxact.b_spline(jnp.asarray(jnp.nan), coefficients))
 
 
 def test_rational_far_out_neither_overflows_nor_loses_its_slope():
