@@ -3,6 +3,8 @@
 They cost no exponential, and nothing trains through them outside the middle.
 """
 
+from collections.abc import Callable
+
 import jax.numpy as jnp
 from jax import Array
 
@@ -132,17 +134,20 @@ def hard_tanh(
     Reference:
         Collobert (2004), Large scale machine learning, PhD thesis
     """
-    return _clipped(x, x < min_value, min_value, max_value)
+    return _clipped(x, min_value, max_value, jnp.less)
 
 
 def _clipped(
-    x: Array, below: Array, min_value: float | Array, max_value: float | Array
+    x: Array,
+    min_value: float | Array,
+    max_value: float | Array,
+    below: Callable[[Array, float | Array], Array],
 ) -> Array:
     if not (isinstance(min_value, Array) or isinstance(max_value, Array)):
         return jnp.clip(x, -1, 1)
     low = min_value if isinstance(min_value, Array) else -1  # whole, for integers
     high = max_value if isinstance(max_value, Array) else 1
-    return jnp.where(below, low, jnp.minimum(x, high))
+    return jnp.where(below(x, low), low, jnp.minimum(x, high))
 
 
 @derivative_of(hard_tanh)
@@ -188,7 +193,7 @@ def hard_tanh_open(
     Raises:
         TypeError: an argument is no array or number of real dtype.
     """
-    return _clipped(x, x <= min_value, min_value, max_value)
+    return _clipped(x, min_value, max_value, jnp.less_equal)
 
 
 @derivative_of(hard_tanh_open)

@@ -112,7 +112,7 @@ def rational_coefficients(
     function: str | Callable[[Array], Array],
     interval: tuple[float, float] = (-3.0, 3.0),
     degrees: tuple[int, int] = (5, 4),
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[Array, Array]:
     """Coefficients with which `rational` is close to another function.
 
     They are a least-squares fit: with the sign of Q and the denominator of the last
@@ -156,5 +156,5 @@ def rational_coefficients(
         if error < least:
             best, least = fitted, error
         sign, weight = np.sign(bottom @ q), 1 / (1 + np.abs(bottom @ q))
-    p, q = np.split(best.astype(np.float32), [degrees[0] + 1])
-    return p, q
+    p, q = np.split(best, [degrees[0] + 1])
+    return jnp.asarray(p, jnp.float32), jnp.asarray(q, jnp.float32)

@@ -213,7 +213,8 @@ def rrelu(
         return leaky_relu(x, (lower + upper) / 2)
     dtype = jnp.result_type(x)
     dtype = dtype if jnp.issubdtype(dtype, jnp.floating) else jnp.result_type(float)
-    return leaky_relu(x, jax.random.uniform(key, jnp.shape(x), dtype, lower, upper))
+    slope = jax.random.uniform(key, jnp.shape(x), dtype, lower, upper)
+    return leaky_relu(jnp.asarray(x, dtype), slope)
 
 
 @activation(kinks=(0.0, 6.0), integers="weak")
