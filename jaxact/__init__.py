@@ -1,6 +1,7 @@
 """Activation functions for JAX with analytic derivatives, correct to the last bits."""
 
 from . import catalogue as catalogue
+from . import combinators as combinators
 from ._config import from_config as from_config
 from ._config import to_config as to_config
 from ._core import activation as activation

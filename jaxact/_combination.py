@@ -16,7 +16,7 @@ from jax import Array
 
 from . import _computed
 from . import _taylor as tay
-from ._core import Definition, activation, also_known_as, lookup
+from ._core import Definition, activation, lookup
 from ._formula import parse_formula
 from ._taylor import Taylor, constant_like
 from .transforms import derivative
@@ -43,21 +43,26 @@ class Combination:
     def __post_init__(self) -> None:
         """Make it an activation."""
         definition = _define(self.how, self.parts, self.settings)
-        also_known_as(definition, self)
         attributes = {
             "__name__": definition.name,
             "__doc__": inspect.getdoc(definition.function),
             "__signature__": definition.signature,
+            "definition": definition,  # by which `lookup` knows it
         }
         for name, value in attributes.items():
             object.__setattr__(self, name, value)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Array:
         """The activation at x, and at values of its parameters."""
-        return _define(self.how, self.parts, self.settings).function(*args, **kwargs)
+        return self.definition.function(*args, **kwargs)  # type: ignore[attr-defined]
 
     def __repr__(self) -> str:
         return _label(self.how, self.parts, self.settings)
+
+    @property
+    def construction(self) -> tuple[str, tuple[Activation, ...], dict[str, float]]:
+        """The combinator, its parts and its numbers: what `to_config` writes."""
+        return self.how, self.parts, dict(self.settings)
 
     def __reduce__(self) -> Any:
         return type(self), (self.how, self.parts, self.settings)

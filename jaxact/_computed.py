@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any, TypeVar, overload
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from . import _taylor as tay
@@ -111,8 +112,8 @@ def variables(arrays: dict[str, Any], path: Path) -> dict[str, Taylor]:
     one, env = constant_like(1, like).first, {}
     for name, given in arrays.items():
         moved = (one if name in path else None, None)[: len(path)]
-        if isinstance(given, Array):
-            env[name] = Taylor(tay.wide(given), *moved)
+        if isinstance(given, Array) or np.ndim(given):
+            env[name] = Taylor(tay.wide(jnp.asarray(given)), *moved)
         else:
             env[name] = Taylor(constant_like(float(given), like).first, *moved)
     return env

@@ -9,9 +9,8 @@ import numpy as np
 
 from . import catalogue
 from ._named import Bound, get
+from .combinators import rebuilt
 
-# what makes activations from activations, by name: only these are called by a config
-COMBINATORS: dict[str, Callable[..., Any]] = {}
 _WORDS = ("inf", "-inf", "nan")  # what JSON has no numbers for
 
 
@@ -91,11 +90,11 @@ def _combined(config: Mapping[str, Any]) -> Callable[..., Any]:
             "from_config: expected 'combine' as a string, 'of' as a list and 'with' as "
             f"a dict; got {dict(config)!r}"
         )
-    if name not in COMBINATORS:
-        known = ", ".join(COMBINATORS) or "none"
-        raise ValueError(f"from_config: no combinator {name!r}; there are {known}")
     values = {n: _decoded(v) for n, v in settings.items()}
-    return COMBINATORS[name](*map(_decoded, parts), **values)
+    try:
+        return rebuilt(name, [_decoded(part) for part in parts], values)
+    except ValueError as error:
+        raise ValueError(f"from_config: {error}") from None
 
 
 def _require_keys(

@@ -118,12 +118,7 @@ def lookup(function: Callable[..., Any]) -> Definition | None:
 
 def definitions() -> tuple[Definition, ...]:
     """Every definition made so far, in order."""
-    return tuple(dict.fromkeys(_definitions.values()))
-
-
-def also_known_as(definition: Definition, function: Callable[..., Any]) -> None:
-    """Let a callable that can be hashed stand for an activation."""
-    _definitions[function] = definition
+    return tuple(_definitions.values())
 
 
 @overload

@@ -13,7 +13,7 @@ in `alpha_1`, `alpha_2`.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ._combination import Activation, Combination, combined, dead_intervals, part
 
@@ -232,3 +232,28 @@ def standardized(f: Activation) -> Combination:
         ValueError: f has no variance: it is constant, or grows too fast.
     """
     return combined("standardized", (f,))
+
+
+_MAKERS = {
+    "mix": lambda *fs, **weights: mix(fs, tuple(weights.values())),
+    "piecewise": lambda *fs, **points: piecewise(tuple(points.values()), fs),
+    **{f.__name__: f for f in (compose, add, multiply, scale, shift, gated, clip)},
+    **{f.__name__: f for f in (reflect, surrogate, leaky, standardized)},
+}
+
+
+def rebuilt(
+    how: str, parts: Sequence[Activation], settings: Mapping[str, float]
+) -> Combination:
+    """The combination of a `construction`.
+
+    Raises:
+        TypeError: a part is no elementwise activation, a setting unknown or no number.
+        ValueError: there is no such combinator, or it has other settings.
+    """
+    if how not in _MAKERS:
+        raise ValueError(f"no combinator {how!r}; there are {', '.join(_MAKERS)}")
+    made = _MAKERS[how](*parts, **settings)
+    if unknown := set(settings) - set(made.construction[2]):
+        raise ValueError(f"{how}: no setting {min(unknown)!r} in {made!r}")
+    return made

@@ -17,8 +17,19 @@ from flax import nnx
 from typer.testing import CliRunner
 
 import jaxact
-from jaxact import _config, catalogue, from_config, get, to_config
+from jaxact import catalogue, from_config, get, to_config
 from jaxact._cli import app
+from jaxact.combinators import (
+    clip,
+    compose,
+    leaky,
+    mix,
+    multiply,
+    piecewise,
+    scale,
+    standardized,
+    surrogate,
+)
 from jaxact.testing import measure, points
 from jaxact.testing._assertions import disagreement
 
@@ -336,14 +347,18 @@ def test_what_a_config_looks_like():
      ValueError, "could not convert string"),
     ({"name": "elu", "parameters": {"alpha": {"array": [1], "dtype": "object"}}},
      TypeError, "object"),
-    ({"combine": "compose", "of": []}, ValueError, "no combinator 'compose'"),
+    ({"combine": "exec", "of": []}, ValueError, "no combinator 'exec'"),
+    ({"combine": "compose", "of": []}, TypeError, "expected an activation or more"),
+    ({"combine": "scale", "of": [{"name": "tanh"}], "with": {"power": 2.0}}, TypeError,
+     "unexpected keyword argument 'power'"),
+    ({"combine": "mix", "of": [{"name": "tanh"}], "with": {"w": 2.0}}, ValueError,
+     "mix: no setting 'w'"),
     ({"combine": ["a"], "of": []}, TypeError, "expected 'combine' as a string"),
     ({"combine": "compose", "of": {}}, TypeError, "'of' as a list"),
     ({"combine": "compose"}, ValueError, "no key 'of'"),
     ({"combine": "compose", "of": [], "name": "elu"}, ValueError, "unknown key 'name'"),
 ])  # fmt: skip
-def test_a_config_that_says_something_else_is_refused(config, error, told, monkeypatch):
-    monkeypatch.setattr(_config, "COMBINATORS", {})
+def test_a_config_that_says_something_else_is_refused(config, error, told):
     with pytest.raises(error, match=re.escape(told)):
         from_config(config)
 
@@ -363,55 +378,43 @@ def test_an_activation_of_a_user_has_no_config():
         to_config(relu)
 
 
-class Made:
-    """What a combinator makes: it says how it was made."""
-
-    def __init__(self, construction):
-        self.construction = construction
-
-    def __call__(self, x):
-        return x
-
-
-def combine(*parts, **settings):
-    return Made(("combine", parts, settings))
-
-
-def test_combinations_round_trip(monkeypatch):
-    monkeypatch.setitem(_config.COMBINATORS, "combine", combine)
-    inner = combine(jaxact.tanh, 2, edges=(0.0, np.inf))
-    outer = combine(
-        LEAKY, inner, by=np.array([1.0, 2.0], "float32"), gate=jaxact.sigmoid
-    )
+def test_combinations_round_trip():
+    mish = multiply(jaxact.identity, compose(jaxact.tanh, jaxact.softplus))
+    outer = mix((LEAKY, mish, scale(jaxact.elu, input=2.0)), (0.5, 0.25, 0.25))
     config = to_config(outer)
-    assert config == {
-        "combine": "combine",
+    assert config["combine"] == "mix"
+    assert config["with"] == {"weight_1": 0.5, "weight_2": 0.25, "weight_3": 0.25}
+    assert config["of"][0] == {"name": "leaky_relu",
+                               "parameters": {"negative_slope": 0.2}}  # fmt: skip
+    assert config["of"][1] == {
+        "combine": "multiply",
         "of": [
-            {"name": "leaky_relu", "parameters": {"negative_slope": 0.2}},
-            {
-                "combine": "combine",
-                "of": [{"name": "tanh"}, 2],
-                "with": {"edges": [0.0, {"float": "inf"}]},
-            },
+            {"name": "identity"},
+            {"combine": "compose", "of": [{"name": "tanh"}, {"name": "softplus"}]},
         ],
-        "with": {
-            "by": {"array": [1.0, 2.0], "dtype": "float32"},
-            "gate": {"name": "sigmoid"},
-        },
     }
-    name, parts, settings = through_json(outer).construction
-    assert name == "combine" and parts[0] == LEAKY
-    assert parts[1].construction == (
-        "combine",
-        (jaxact.tanh, 2),
-        {"edges": (0, np.inf)},
-    )
-    assert settings["gate"] is jaxact.sigmoid
-    same(settings["by"], np.array([1.0, 2.0], "float32"))
+    assert through_json(outer) == outer
+    for f in (
+        piecewise((-1.0, 2.0), (jaxact.elu, jaxact.identity, jaxact.tanh)),
+        leaky(jaxact.relu, 0.2),
+        clip(jaxact.gelu_exact, -1.0, 6.0),
+        standardized(jaxact.silu),
+        surrogate(jaxact.relu, jaxact.silu),
+    ):
+        assert through_json(f) == f
+
+
+def test_a_part_with_a_parameter_set_has_it_as_default():
+    f = compose(jaxact.tanh, LEAKY)
+    x = jnp.asarray([-2.0, 3.0])
+    same(f(x), compose(jaxact.tanh, jaxact.leaky_relu)(x, negative_slope=0.2))
 
 
 def test_parts_that_are_no_data_are_refused():
+    @jaxact.activation
+    def ours(x):
+        """One of a user's own."""
+        return x
+
     with pytest.raises(TypeError, match="is no activation of jaxact"):
-        to_config(combine(jnp.tanh))
-    with pytest.raises(TypeError, match="is no number, array, option or activation"):
-        to_config(combine(jaxact.tanh, by=object()))
+        to_config(compose(jaxact.tanh, ours))
