@@ -17,6 +17,7 @@ from ._precision import rounded_to
 from ._taylor import Taylor, constant_like
 
 F = TypeVar("F", bound=Callable[..., Any])
+ORDERS = (1, 2, 3, 4)
 _PI = Fraction("3.14159265358979323846264338327950288")
 
 
@@ -29,8 +30,8 @@ def by_formula(
 ) -> Any:
     """Make a function that has a formula line, and no body, an activation.
 
-    Its value, its first two derivatives by x and the first by every parameter are what
-    Taylor arithmetic makes of the formula.
+    Its value, its derivatives by x to the fourth and the first by every parameter are
+    what Taylor arithmetic makes of the formula.
 
     Args:
         function: the function; left out when facts are given.
@@ -51,7 +52,7 @@ def by_formula(
     if definition.formula is None:
         raise ValueError(f"by_formula: {function.__name__} has no formula line")
     formula = definition.formula
-    for path in (("x",), ("x", "x"), *((n,) for n in definition.parameters)):
+    for path in (*(("x",) * n for n in ORDERS), *((n,) for n in definition.parameters)):
         if path not in by_hand:
             definition.kernels[path] = kernel(formula, path)
     return public
@@ -75,17 +76,16 @@ def kernel(formula: Formula, path: Path = ()) -> Callable[..., Array]:
 
 def evaluate(formula: Formula, path: Path, arrays: dict[str, Any]) -> Array:
     """A derivative of a formula at arrays, numbers being constants."""
-    like = Taylor(tay.wide(arrays["x"]), *(None for _ in path))
+    nothing = [None for _ in path]
+    like = Taylor(tay.wide(arrays["x"]), *nothing)
     env = {}
     for name, given in arrays.items():
         if isinstance(given, Array):
-            one = constant_like(1, like).first if name in path else None
-            env[name] = Taylor(tay.wide(given), *(one, None)[: len(path)])
-        elif name in path:
-            one = constant_like(1, like).first
-            env[name] = Taylor(constant_like(float(given), like).first, one)
+            first = tay.wide(given)
         else:
-            env[name] = constant_like(float(given), like)
+            first = constant_like(float(given), like).first
+        one = constant_like(1, like).first if name in path else None
+        env[name] = Taylor(first, *[one, *nothing][: len(path)])
     result = formula.in_world(_TaylorWorld(like))(**env).derivative(len(path))
     return jnp.broadcast_to(
         result, jnp.broadcast_shapes(*map(jnp.shape, arrays.values()))
