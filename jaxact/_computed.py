@@ -7,13 +7,14 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any, TypeVar, overload
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 
 from . import _taylor as tay
 from ._core import Path, activation, lookup
 from ._formula import Env, Formula, Thunk, World, stands_for_u
-from ._precision import rounded_to
+from ._precision import in_half, rounded_to
 from ._taylor import Taylor, constant_like
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -76,20 +77,33 @@ def kernel(formula: Formula, path: Path = ()) -> Callable[..., Array]:
 
 def evaluate(formula: Formula, path: Path, arrays: dict[str, Any]) -> Array:
     """A derivative of a formula at arrays, numbers being constants."""
-    nothing = [None for _ in path]
-    like = Taylor(tay.wide(arrays["x"]), *nothing)
-    env = {}
-    for name, given in arrays.items():
-        if isinstance(given, Array):
-            first = tay.wide(given)
-        else:
-            first = constant_like(float(given), like).first
-        one = constant_like(1, like).first if name in path else None
-        env[name] = Taylor(first, *[one, *nothing][: len(path)])
-    result = formula.in_world(_TaylorWorld(like))(**env).derivative(len(path))
-    return jnp.broadcast_to(
-        result, jnp.broadcast_shapes(*map(jnp.shape, arrays.values()))
-    )
+    numbers = {n: float(v) for n, v in arrays.items() if not isinstance(v, Array)}
+    arrays = {n: v for n, v in arrays.items() if n not in numbers}
+    return _program(formula, path, tuple(numbers.items()), in_half())(arrays)
+
+
+@functools.cache
+def _program(
+    formula: Formula, path: Path, numbers: tuple[tuple[str, float], ...], half: bool
+) -> Callable[[dict[str, Array]], Array]:
+    """`evaluate`, of which JAX remembers the trace: that of a series is long."""
+
+    @jax.jit
+    def program(arrays: dict[str, Array]) -> Array:
+        assert half == in_half()
+        nothing = [None for _ in path]
+        like = Taylor(tay.wide(arrays["x"]), *nothing)
+        firsts = {n: tay.wide(v) for n, v in arrays.items()}
+        firsts |= {n: constant_like(v, like).first for n, v in numbers}
+        env = {}
+        for name, first in firsts.items():
+            one = constant_like(1, like).first if name in path else None
+            env[name] = Taylor(first, *[one, *nothing][: len(path)])
+        result = formula.in_world(_TaylorWorld(like))(**env).derivative(len(path))
+        shape = jnp.broadcast_shapes(*map(jnp.shape, arrays.values()))
+        return jnp.broadcast_to(result, shape)
+
+    return program
 
 
 class _TaylorWorld(World):
