@@ -402,7 +402,7 @@ def _series(f: Activation, x: Taylor, **given: Taylor) -> Taylor:
     if ours and definition.name == "tanh":
         return tay.tanh(x)
     if ours and definition.name in _SOUND and definition.formula is not None:
-        return _computed.series(definition.formula, {**given, "x": x})
+        return _computed.series_of(definition.formula)(**given, x=x)
     return _by_kernels(f, x, 0, given)
 
 

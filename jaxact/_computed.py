@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any, TypeVar, overload
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -14,10 +15,11 @@ from jax import Array
 from . import _taylor as tay
 from ._core import Definition, Path, activation, lookup
 from ._formula import Env, Formula, Thunk, World, stands_for_u
-from ._precision import rounded_to
+from ._precision import in_half, rounded_to
 from ._taylor import Taylor, constant_like
 
 F = TypeVar("F", bound=Callable[..., Any])
+ORDERS = (1, 2, 3, 4)
 _PI = Fraction("3.14159265358979323846264338327950288")
 
 
@@ -30,8 +32,8 @@ def by_formula(
 ) -> Any:
     """Make a function that has a formula line, and no body, an activation.
 
-    Its value, its first two derivatives by x and the first by every parameter are what
-    Taylor arithmetic makes of the formula.
+    Its value, its derivatives by x to the fourth and the first by every parameter are
+    what Taylor arithmetic makes of the formula.
 
     Args:
         function: the function; left out when facts are given.
@@ -44,10 +46,7 @@ def by_formula(
 
     @functools.wraps(function)
     def value(**arrays: Any) -> Array:
-        return evaluate(at, (), arrays)
-
-    def at(**variables: Taylor) -> Taylor:
-        return series(formula, variables)
+        return evaluate(series_of(formula), (), arrays)
 
     public = activation(**facts)(value)
     definition = lookup(public)
@@ -55,7 +54,7 @@ def by_formula(
     if definition.formula is None:
         raise ValueError(f"by_formula: {function.__name__} has no formula line")
     formula = definition.formula
-    compute(definition, at, by_hand)
+    compute(definition, series_of(formula), by_hand)
     return public
 
 
@@ -67,18 +66,14 @@ def compute(
     """Let series of the arguments give the derivatives of an activation."""
     definition.extras["series"] = series
     names = ("x", *definition.parameters)
-    for path in (("x",), ("x", "x"), *((n,) for n in definition.parameters)):
+    for path in (*(("x",) * n for n in ORDERS), *((n,) for n in definition.parameters)):
         if path not in by_hand:
             definition.kernels[path] = _kernel(definition.name, names, series, path)
 
 
 def kernel(formula: Formula, path: Path = ()) -> Callable[..., Array]:
     """The kernel of a formula, or of a derivative of it."""
-
-    def at(**variables: Taylor) -> Taylor:
-        return series(formula, variables)
-
-    return _kernel(formula.name, ("x", *formula.reads), at, path)
+    return _kernel(formula.name, ("x", *formula.reads), series_of(formula), path)
 
 
 def _kernel(
@@ -100,28 +95,50 @@ def evaluate(
     series: Callable[..., Taylor], path: Path, arrays: dict[str, Any]
 ) -> Array:
     """A derivative at arrays, numbers being constants, of what is given by series."""
-    x = arrays["x"]
-    result = series(**variables(arrays, path)).derivative(len(path))
-    shape = jnp.broadcast_shapes(*map(jnp.shape, arrays.values()))
-    return jnp.broadcast_to(jnp.where(jnp.isnan(x), x, result), shape)
+    numbers = {
+        n: float(v)
+        for n, v in arrays.items()
+        if not isinstance(v, Array) and np.ndim(v) == 0
+    }
+    given = {n: jnp.asarray(v) for n, v in arrays.items() if n not in numbers}
+    return _program(series, path, tuple(numbers.items()), in_half())(given)
 
 
-def variables(arrays: dict[str, Any], path: Path) -> dict[str, Taylor]:
-    """Series for the arguments of a kernel: those of the path move."""
-    like = Taylor(tay.wide(arrays["x"]), *(None for _ in path))
-    one, env = constant_like(1, like).first, {}
-    for name, given in arrays.items():
-        moved = (one if name in path else None, None)[: len(path)]
-        if isinstance(given, Array) or np.ndim(given):
-            env[name] = Taylor(tay.wide(jnp.asarray(given)), *moved)
-        else:
-            env[name] = Taylor(constant_like(float(given), like).first, *moved)
-    return env
+@functools.cache
+def _program(
+    series: Callable[..., Taylor],
+    path: Path,
+    numbers: tuple[tuple[str, float], ...],
+    half: bool,
+) -> Callable[[dict[str, Array]], Array]:
+    """`evaluate`, of which JAX remembers the trace: that of a series is long."""
+
+    @jax.jit
+    def program(arrays: dict[str, Array]) -> Array:
+        assert half == in_half()
+        x, nothing = arrays["x"], [None for _ in path]
+        like = Taylor(tay.wide(x), *nothing)
+        firsts = {n: tay.wide(v) for n, v in arrays.items()}
+        firsts |= {n: constant_like(v, like).first for n, v in numbers}
+        env = {}
+        for name, first in firsts.items():
+            one = constant_like(1, like).first if name in path else None
+            env[name] = Taylor(first, *[one, *nothing][: len(path)])
+        result = series(**env).derivative(len(path))
+        shape = jnp.broadcast_shapes(*map(jnp.shape, arrays.values()))
+        return jnp.broadcast_to(jnp.where(jnp.isnan(x), x, result), shape)
+
+    return program
 
 
-def series(formula: Formula, variables: dict[str, Taylor]) -> Taylor:
-    """A formula on series of its variables."""
-    return formula.in_world(_TaylorWorld(variables["x"]))(**variables)
+@functools.cache
+def series_of(formula: Formula) -> Callable[..., Taylor]:
+    """A formula as a function of series."""
+
+    def at(**variables: Taylor) -> Taylor:
+        return formula.in_world(_TaylorWorld(variables["x"]))(**variables)
+
+    return at
 
 
 class _TaylorWorld(World):

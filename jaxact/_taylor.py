@@ -237,6 +237,16 @@ def _wide_tanh_lag(u: Wide) -> Wide:
     return _where(square < 0.5, near, _where(u.pair.head < 0, -far, far))
 
 
+def _wide_tanh_slope(u: Wide) -> Wide:
+    one, e = _exact(1, u.pair.head), _wide_exp(_twice(-_positive(u)))
+    d = one + e
+    return _twice(_twice(e)) / (d * d)
+
+
+def _half(u: Wide) -> Wide:
+    return Wide(u.pair.times(0.5), u.power)
+
+
 def _twice(u: Wide) -> Wide:
     return Wide(u.pair.times(2.0), u.power)
 
@@ -404,6 +414,24 @@ def constant_like(number: Fraction | float, u: Taylor) -> Taylor:
     return Taylor(one, *(None for _ in u.terms[1:]))
 
 
+def _solve(
+    u: Taylor,
+    slopes: Callable[..., tuple[Taylor, ...]],
+    *values: Callable[[], Wide],
+) -> Taylor:
+    """The first of functions of a series, whose slopes are functions of them all."""
+    if not any(u.terms[1:]):
+        return Taylor(values[0](), *u.terms[1:])
+    moved = [a and _times(a, n) for n, a in enumerate(u.terms)][1:]
+    functions: list[list[Wide | None]] = [[value()] for value in values]
+    for n in range(len(moved)):
+        series = slopes(*(Taylor(*f) for f in functions))
+        for f, slope in zip(functions, series, strict=True):
+            total = _dot(slope.terms, moved[n::-1])
+            f.append(total and _over_integer(total, n + 1))
+    return Taylor(*functions[0])
+
+
 def exp(u: Taylor) -> Taylor:
     """The exponential."""
     first, moved = (
@@ -438,21 +466,19 @@ def log1p(u: Taylor) -> Taylor:
 def sigmoid(u: Taylor) -> Taylor:
     """1 / (1 + exp(-u))."""
     one, e = _exact(1, u.first.pair.head), _wide_exp(-_positive(u.first))
-    top = _where(u.first.pair.head < 0, e, one)
-    return u.followed(top / (one + e), _sigmoid_slope)
+    d = one + e
+    return _solve(
+        u,
+        lambda s, ds, t: (ds, -(ds * t), _twofold(ds)),
+        lambda: _where(u.first.pair.head < 0, e, one) / d,
+        lambda: e / (d * d),
+        lambda: _wide_tanh(_half(u.first)),
+    )
 
 
 def falling_sigmoid(u: Taylor) -> Taylor:
     """1 / (1 + exp(u))."""
     return sigmoid(-u)
-
-
-def _sigmoid_slope(u: Taylor) -> Taylor:
-    one, e = _exact(1, u.first.pair.head), _wide_exp(-_positive(u.first))
-    d = one + e
-    return u.followed(
-        e / (d * d), lambda u: -_sigmoid_slope(u) * tanh(u * constant_like(0.5, u))
-    )
 
 
 def softplus(u: Taylor) -> Taylor:
@@ -472,21 +498,27 @@ def sqrt(u: Taylor) -> Taylor:
 
 def tanh(u: Taylor) -> Taylor:
     """The hyperbolic tangent."""
-    return u.followed(_wide_tanh(u.first), _tanh_slope)
+    return _solve(
+        u,
+        lambda t, dt: (dt, -_twofold(t * dt)),
+        lambda: _wide_tanh(u.first),
+        lambda: _wide_tanh_slope(u.first),
+    )
 
 
 def tanh_lag(u: Taylor) -> Taylor:
     """tanh(u) - u * (1 - tanh(u)**2)."""
-    return u.followed(
-        _wide_tanh_lag(u.first), lambda u: _twofold(u * tanh(u) * _tanh_slope(u))
-    )
 
+    def slopes(_: Taylor, t: Taylor, dt: Taylor, v: Taylor) -> tuple[Taylor, ...]:
+        return _twofold(v * t * dt), dt, -_twofold(t * dt), constant_like(1, v)
 
-def _tanh_slope(u: Taylor) -> Taylor:
-    one, e = _exact(1, u.first.pair.head), _wide_exp(_twice(-_positive(u.first)))
-    d = one + e
-    return u.followed(
-        _twice(_twice(e)) / (d * d), lambda u: -_twofold(_tanh_slope(u) * tanh(u))
+    return _solve(
+        u,
+        slopes,
+        lambda: _wide_tanh_lag(u.first),
+        lambda: _wide_tanh(u.first),
+        lambda: _wide_tanh_slope(u.first),
+        lambda: u.first,
     )
 
 
