@@ -8,6 +8,14 @@ from ._core import pushforward_of as pushforward_of
 from ._functions.exponential import celu as celu
 from ._functions.exponential import elu as elu
 from ._functions.exponential import selu as selu
+from ._functions.gated import bilinear as bilinear
+from ._functions.gated import geglu as geglu
+from ._functions.gated import geglu_exact as geglu_exact
+from ._functions.gated import geglu_tanh as geglu_tanh
+from ._functions.gated import glu as glu
+from ._functions.gated import qgeglu as qgeglu
+from ._functions.gated import sigmoid_glu as sigmoid_glu
+from ._functions.gated import swiglu as swiglu
 from ._functions.log_probabilities import log1mexp as log1mexp
 from ._functions.log_probabilities import log_sigmoid as log_sigmoid
 from ._functions.rectifiers import identity as identity
@@ -20,6 +28,7 @@ from ._functions.self_gated import gelu_tanh as gelu_tanh
 from ._functions.self_gated import hard_silu as hard_silu
 from ._functions.self_gated import hard_swish as hard_swish
 from ._functions.self_gated import mish as mish
+from ._functions.self_gated import quick_gelu as quick_gelu
 from ._functions.self_gated import silu as silu
 from ._functions.self_gated import swish as swish
 from ._functions.sigmoids import hard_sigmoid as hard_sigmoid
@@ -31,5 +40,6 @@ from ._functions.sigmoids import tanh as tanh
 from ._functions.smooth_rectifiers import softplus as softplus
 from ._functions.smooth_rectifiers import sparse_plus as sparse_plus
 from ._functions.smooth_rectifiers import squareplus as squareplus
+from ._packed import packed as packed
 from .transforms import derivative as derivative
 from .transforms import value_and_derivative as value_and_derivative
