@@ -5,6 +5,12 @@ from ._core import activation as activation
 from ._core import definition_of as definition_of
 from ._core import derivative_of as derivative_of
 from ._core import pushforward_of as pushforward_of
+from ._functions.clamped_gates import fatreglu as fatreglu
+from ._functions.clamped_gates import reglu as reglu
+from ._functions.clamped_gates import sreglu as sreglu
+from ._functions.clamped_gates import swiglu_clamped as swiglu_clamped
+from ._functions.clamped_gates import swiglu_clamped_after as swiglu_clamped_after
+from ._functions.clamped_gates import swiglu_oai as swiglu_oai
 from ._functions.exponential import celu as celu
 from ._functions.exponential import elu as elu
 from ._functions.exponential import selu as selu
@@ -23,6 +29,7 @@ from ._functions.rectifiers import leaky_relu as leaky_relu
 from ._functions.rectifiers import relu as relu
 from ._functions.rectifiers import relu6 as relu6
 from ._functions.self_gated import gelu as gelu
+from ._functions.self_gated import gelu_clipped as gelu_clipped
 from ._functions.self_gated import gelu_exact as gelu_exact
 from ._functions.self_gated import gelu_tanh as gelu_tanh
 from ._functions.self_gated import hard_silu as hard_silu
