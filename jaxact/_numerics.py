@@ -16,7 +16,7 @@ from jax import Array, lax
 
 from . import _polynomials
 from ._pairs import Pair, constant, integer_like, shared, upper_half
-from ._precision import in_half
+from ._precision import in_half, rounded_to
 
 
 class _Format(NamedTuple):
@@ -223,8 +223,9 @@ class Exp(NamedTuple):
     """exp(x) of x <= 0, as a factor too: where it is faint the product need not be."""
 
     mantissa: Pair
-    lifted: Array  # its power of two, times another that keeps it normal
-    drop: float  # the inverse of that other
+    lifted: Array | float  # its power of two, times another that keeps it normal
+    drop: Array | float  # the inverse of that other
+    factor: Array | float | None = None  # of any size, for products alone
 
     def pair(self) -> Pair:
         """exp(x), or 0 where it is subnormal."""
@@ -244,8 +245,9 @@ class Exp(NamedTuple):
         return self.scale(_product(factor, self.mantissa))
 
     def scale(self, product: Array) -> Array:
-        """A product with the mantissa, times the power of two."""
-        return product * self.lifted * self.drop
+        """A product with the mantissa, times the power of two and the factor."""
+        lifted = self.lifted if self.factor is None else self.lifted * self.factor
+        return product * lifted * self.drop
 
 
 def _product(factor: Array | float, p: Pair) -> Array:
@@ -258,12 +260,28 @@ def plain_exp(x: Array, rest: Array | float = 0.0) -> Exp:
     return Exp(mantissa, power_of_two(k, x), 1.0)
 
 
-def faint_exp(x: Array, rest: Array | float = 0.0, extra_bits: int = 0) -> Exp:
-    """exp(x + rest) of x <= 0, to be multiplied."""
+def faint_exp(
+    x: Array,
+    rest: Array | float = 0.0,
+    extra_bits: int = 0,
+    factor: Array | float | None = None,
+) -> Exp:
+    """exp(x + rest) of x <= 0, to be multiplied by something modest, and by a factor.
+
+    With a factor the power of two is in two halves, of which none underflows before
+    x = -174 in float32 and x = -1416 in float64.
+    """
     if in_half():
         root = exp(x / 2)
+        if factor is not None:
+            return Exp(Pair(root, None), 1.0, root, factor)
         return Exp(Pair(root, None), root, 1.0)
     f = _format(x)
+    if factor is not None:
+        k, mantissa = exp_parts(jnp.maximum(x, 2 * f.smallest), rest, extra_bits)
+        half = k >> 1
+        lifted, drop = power_of_two(half, x), power_of_two(k - half, x)
+        return Exp(mantissa, lifted, drop, factor)
     k, mantissa = exp_parts(jnp.maximum(x, f.faint), rest, extra_bits)
     return Exp(mantissa, power_of_two(k + f.faint_lift, x), 2.0**-f.faint_lift)
 
@@ -364,8 +382,8 @@ def gauss_limit(x: Array) -> float:
 
 
 def gauss_clip(a: Array) -> Array:
-    """a, or where exp(-a * a / 2) times a is 0."""
-    return jnp.minimum(a, gauss_limit(a))
+    """a, or where exp(-a * a / 2) times any factor is 0."""
+    return jnp.minimum(a, 19.0 if a.dtype.itemsize == 4 else 54.0)
 
 
 def far(a: Array, centre: float) -> Array:
@@ -373,13 +391,18 @@ def far(a: Array, centre: float) -> Array:
     return shared((a - centre) / (a + 2))
 
 
-def gauss(a: Array, rest: Array | float = 0.0, times: float = 1.0) -> Exp:
+def gauss(
+    a: Array,
+    rest: Array | float = 0.0,
+    times: float = 1.0,
+    factor: Array | None = None,
+) -> Exp:
     """exp(-times * (a + rest)**2 / 2) of an a >= 0 that `gauss_clip` has limited.
 
     Of a power of two; the limit is that of sqrt(times) * a.
     """
     head, more = half_square(a)
-    return faint_exp(-head * times, -(more + a * rest) * times)
+    return faint_exp(-head * times, -(more + a * rest) * times, factor=factor)
 
 
 _PHI = 0.3085375387259869  # the normal distribution at -1/2
@@ -421,18 +444,42 @@ def logistic(x: Array) -> Array:
     return power / ((power + one) + q)
 
 
-def logistic_dx(x: Array) -> Array:
-    """exp(-x) / (1 + exp(-x))**2."""
-    e = exp(-magnitude(x))
-    return e / square(one_plus(pair_of(e)))
+def logistic_times(x: Array, factor: Array) -> Array:
+    """factor / (1 + exp(-x))."""
+    tail = faint_exp(-magnitude(x), factor=factor)
+    mantissa, d = _over_one_plus(tail)
+    return jnp.where(x < 0, tail.scale(mantissa.value()), factor) / d
 
 
-def logistic_dx2(x: Array, times: float = 1.0) -> Array:
-    """The derivative of `logistic_dx`, -tanh(x / 2) times it."""
-    tail = faint_exp(-magnitude(x), extra_bits=4)
+def _over_one_plus(tail: Exp) -> tuple[Pair, Array]:
+    """Mantissa and denominator of e / (1 + e) of an exponential e up to 1."""
+    e, mantissa = tail.pair(), tail.mantissa
+    d = (1 + e.head) + e.tail()
+    if not in_half():
+        # a factor exp(-v) takes what rounding left of the denominator, roughly over it
+        left = (((1 + e.head) - d) + e.tail()) * (1 - e.value() / 2)
+        mantissa = Pair(mantissa.head, mantissa.tail() - mantissa.value() * left)
+    return mantissa, d
+
+
+def logistic_dx(x: Array, factor: Array | None = None) -> Array:
+    """exp(-x) / (1 + exp(-x))**2, times a factor."""
+    if factor is None:
+        e = exp(-magnitude(x))
+        return e / square(one_plus(pair_of(e)))
+    tail = faint_exp(-magnitude(x), factor=factor)
+    return tail.times(1.0) / square(one_plus(pair_of(tail.value())))
+
+
+def logistic_dx2(x: Array, times: float = 1.0, factor: Array | None = None) -> Array:
+    """The derivative of `logistic_dx`, -tanh(x / 2) times it, times a factor."""
+    a = magnitude(x)
+    late = None if factor is None else jnp.where(a < 1, 1, factor)
+    tail = faint_exp(-a, extra_bits=4, factor=late)
     e = tail.pair()
     d = one_plus(e)
-    ratio, u = tail.mantissa.times(times) / (d * d * d), complement(-magnitude(x), tail)
+    ratio, u = tail.mantissa.times(times) / (d * d * d), complement(-a, tail)
+    u = u if factor is None else jnp.where(a < 1, u * factor, u)
     size = tail.scale(_product(u, ratio))  # a tiny u would have no rest
     return jnp.where(x < 0, size, -size)
 
@@ -481,19 +528,30 @@ def odd_cubic(a: Array, first: Pair, third: Pair) -> Pair:
 def gated(x: Array, v: Array, rest: Array | float = 0.0) -> Array:
     """x * logistic(sign(x) * (v + rest)) for v >= 0."""
     tail = faint_exp(-v, -rest)
-    e, mantissa = tail.pair(), tail.mantissa
-    d = (1 + e.head) + e.tail()
-    if not in_half():
-        # a factor exp(-v) takes what rounding left of the denominator, roughly over it
-        left = (((1 + e.head) - d) + e.tail()) * (1 - e.value() / 2)
-        mantissa = Pair(mantissa.head, mantissa.tail() - mantissa.value() * left)
+    mantissa, d = _over_one_plus(tail)
     top = tail.scale(_product(modest(x), mantissa))
     return jnp.where(x < 0, top, x) / d
 
 
-def gated_dx(v: Array, growth: Pair, rest: Array | float = 0.0) -> Array:
+def gated_times(x: Array, v: Pair, factor: Array | float, below: Array) -> Array:
+    """factor * x * logistic(-v where below, else v) for v >= 0."""
+    tail = faint_exp(-v.head, -v.tail(), factor=factor)
+    mantissa, d = _over_one_plus(tail)
+    near = jnp.where(v.head < -2 * _format(x).smallest, x, 0)  # inf * 0 is NaN
+    top = _product(near * tail.lifted, mantissa) * factor * tail.drop
+    # half of a large x, so that nothing overflows before it is divided
+    half = jnp.where(below | (magnitude(x) < 1), 1, 0.5).astype(x.dtype)
+    return jnp.where(below, top, x * half * factor) / (d * half)
+
+
+def gated_dx(
+    v: Array,
+    growth: Pair,
+    rest: Array | float = 0.0,
+    factor: Array | float | None = None,
+) -> Array:
     """The derivative of `gated` at -a, far from its root; growth is a * v'(a)."""
-    tail = faint_exp(-v, -rest)
+    tail = faint_exp(-v, -rest, factor=factor)
     e = tail.value()
     u = e * polynomial(_polynomials.INVERSE_SQUARE, e)
     return tail.times(less(1 - growth.head, e - growth.tail(), u))
@@ -505,19 +563,34 @@ def less(large: Array, small: Array, u: Array) -> Array:
 
 
 def below_root(
-    a: Array, root: tuple[float, float], table: Table, centre: float = 1.0
+    a: Array,
+    root: tuple[float, float],
+    table: Table,
+    centre: float = 1.0,
+    rest: Array | float = 0.0,
 ) -> Array:
-    """(root - a) times a polynomial in a - centre."""
-    zero = constant(*root, like=a)
+    """(root - a - rest) times a polynomial in a + rest - centre."""
+    with rounded_to(a.dtype):  # a float would not do for float16
+        zero = constant(*root, like=a)
     # the minimum only keeps XLA from adding the two constants
-    distance = jnp.minimum(zero.head - a, 2) + zero.tail()
-    return distance * polynomial(table, a - centre)
+    distance = jnp.minimum(zero.head - a, 2) + (zero.tail() - rest)
+    return distance * polynomial(table, (a + rest) - centre)
 
 
-def gated_dx2(v: Array, h: Pair, g: Pair, rest: Array | float = 0.0) -> Array:
-    """The second derivative of `gated`; h = 2 v' + x v'', g = |x| * v'**2."""
-    tail = faint_exp(-v, -rest, extra_bits=7)
+def gated_dx2(
+    v: Array,
+    h: Pair,
+    g: Pair,
+    rest: Array | float = 0.0,
+    factor: Array | float | None = None,
+    scale: Array | float = 1.0,
+) -> Array:
+    """The second derivative of `gated`; h = 2 v' + x v'', g = |x| * v'**2.
+
+    `scale` is a part of h and g that is left out of them.
+    """
+    tail = faint_exp(-v, -rest, extra_bits=7, factor=factor)
     e = tail.pair()
     d = one_plus(e)
     ratio = tail.mantissa * (h * d - g * one_minus(e)) / (d * d * d)
-    return tail.scale(ratio.value())
+    return tail.scale(ratio.value() * scale)

@@ -255,9 +255,7 @@ def _wide_erfc(u: Wide) -> Wide:
     """The complementary error function of u >= 0."""
     root = _exact(_SQRT2, u.pair.head)
     a = (u * root).bounded(_ARGUMENT)
-    size = jnp.clip(
-        a.value(), 1, num.gauss_clip(jnp.asarray(jnp.inf, u.pair.head.dtype))
-    )
+    size = jnp.clip(a.value(), 1, num.gauss_limit(u.pair.head))
     tail = num.polynomial(poly.GELU_TAIL, num.far(size, 1.5625))
     far = _wide_exp(-(u * u)) * Wide(_over(2 * tail, size), 0)
     return _where(a.value() < 1, _exact(1, u.pair.head) - _near_erf(u), far)

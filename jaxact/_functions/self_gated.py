@@ -4,78 +4,91 @@ Their tail below 0 is x times something exponentially small, a product that is n
 long after the small factor has underflowed; their slope has a root near -1.
 """
 
-import math
-
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from .. import _gates as gates
 from .. import _numerics as num
 from .. import _polynomials as poly
 from .._core import activation, derivative_of
 from .._pairs import Pair, constant, pair, shared, where
-from .._precision import cancelling
 
 
 @activation(holomorphic=True)
-def silu(x: Array) -> Array:
+def silu(x: Array, beta: float | Array = 1.0) -> Array:
     """Sigmoid linear unit, also called swish.
 
-    silu(x) = x / (1 + exp(-x))
+    silu(x, beta) = x / (1 + exp(-beta * x))
 
-    Derivative: s + x s (1 - s), with s = sigmoid(x); second: s' (2 + x (1 - 2 s)).  The
-    least value is -0.278, at x = -1.278.  0 at -inf.
+    Derivative: s + u s (1 - s), with u = beta x and s = sigmoid(u); second:
+    beta s (1 - s) (2 + u (1 - 2 s)); by beta: x**2 s (1 - s).  The least value is
+    -0.278, at x = -1.278.  0 at -inf.  beta = 0 makes it x / 2, a large beta `relu`.
 
     Args:
         x: an array or number of real or complex dtype; integers count as float32.
+        beta: how steep the gate is, a number or an array that broadcasts with x.
 
     Raises:
-        TypeError: `x` is no array or number.
+        TypeError: an argument is no array or number.
 
     Reference:
         Elfwing, Uchibe, Doya (2017), arXiv:1702.03118;
         Ramachandran, Zoph, Le (2017), arXiv:1710.05941
     """
     if jnp.iscomplexobj(x):
-        return x * jnp.exp(-jnp.logaddexp(-x, jnp.zeros_like(x)))
-    return num.gated(x, jnp.abs(x))
-
-
-# the root of the derivative, less its sign
-_SILU_ROOT = (1.2784645427610737, 1.0946994183093437e-16)
+        u = beta * x
+        return x * jnp.exp(-jnp.logaddexp(-u, jnp.zeros_like(u)))
+    return gates.silu(x, beta)
 
 
 @derivative_of(silu)
-def _silu_dx(x: Array) -> Array:
-    a = jnp.abs(num.modest(x))
-    middle = num.below_root(jnp.minimum(a, 2), _SILU_ROOT, poly.SILU_DX_MIDDLE)
-    below = jnp.where(a < 2, middle, num.gated_dx(a, num.pair_of(a)))
-    return jnp.where(x > 0, 1 - below, below)
+def _silu_dx(x: Array, beta: Array) -> Array:
+    return gates.silu_dx(x, beta)
 
 
 @derivative_of(silu, order=2)
-def _silu_dx2(x: Array) -> Array:
-    a = num.magnitude(num.modest(x))
-    return num.gated_dx2(a, constant(2.0, like=x), pair(a))
+def _silu_dx2(x: Array, beta: Array) -> Array:
+    return gates.silu_dx2(x, beta)
+
+
+@derivative_of(silu, wrt="beta")
+def _silu_dbeta(x: Array, beta: Array) -> Array:
+    return gates.silu_dbeta(x, beta)
 
 
 swish = silu
 
-_GELU_TANH_ROOT = (0.7524614220710163, -3.635560509207687e-17)
-# sqrt(8 / pi), and that times 0.044715, with what the doubles leave
-_V1 = (1.5957691216057308, -9.96930880911092e-17)
-_V3 = (0.07135481627260025, -6.175149918155315e-19)
+
+@activation
+def quick_gelu(x: Array) -> Array:
+    """The gelu in the approximation by a sigmoid: `silu` with beta = 1.702.
+
+    quick_gelu(x) = x / (1 + exp(-1.702 * x))
+
+    Derivative: s + u s (1 - s), with u = 1.702 x and s = sigmoid(u); second:
+    1.702 s (1 - s) (2 + u (1 - 2 s)).  Within 0.021 of `gelu_exact`.  0 at -inf.
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+
+    Raises:
+        TypeError: `x` is no array or number of real dtype.
+
+    Reference:
+        Hendrycks, Gimpel (2016), arXiv:1606.08415
+    """
+    return gates.silu(x, gates.QUICK)
 
 
-def _v(a: Array) -> Pair:
-    """sqrt(8 / pi) * (a + 0.044715 * a**3)."""
-    return num.odd_cubic(a, constant(*_V1, like=a), constant(*_V3, like=a))
+@derivative_of(quick_gelu)
+def _quick_gelu_dx(x: Array) -> Array:
+    return gates.silu_dx(x, gates.QUICK)
 
 
-def _near(x: Array) -> Array:
-    """x, or where the gate is 0 or 1 for float32 and float64."""
-    limit = 16 if x.dtype.itemsize == 4 else 32
-    return jnp.clip(x, -limit, limit)
+@derivative_of(quick_gelu, order=2)
+def _quick_gelu_dx2(x: Array) -> Array:
+    return gates.silu_dx2(x, gates.QUICK)
 
 
 @activation(holomorphic=True)
@@ -97,34 +110,19 @@ def gelu_tanh(x: Array) -> Array:
         Hendrycks, Gimpel (2016), arXiv:1606.08415
     """
     if jnp.iscomplexobj(x):
-        return x / 2 * (1 + jnp.tanh((_V1[0] * x + _V3[0] * x**3) / 2))
-    v = _v(_near(jnp.abs(x)))
-    return num.gated(x, v.head, v.tail())
+        v1, v3 = gates.V1[0], gates.V3[0]
+        return x / 2 * (1 + jnp.tanh((v1 * x + v3 * x**3) / 2))
+    return gates.gelu_tanh(x)
 
 
 @derivative_of(gelu_tanh)
 def _gelu_tanh_dx(x: Array) -> Array:
-    a = jnp.abs(_near(x))
-    middle = num.below_root(
-        jnp.minimum(a, 1.4), _GELU_TANH_ROOT, poly.GELU_TANH_DX_MIDDLE
-    )
-    v, third = _v(a), constant(3 * _V3[0], 3 * _V3[1], like=a)
-    growth = num.odd_cubic(a, constant(*_V1, like=a), third)
-    below = jnp.where(a < 1.4, middle, num.gated_dx(v.head, growth, v.tail()))
-    return jnp.where(x > 0, 1 - below, below)
+    return gates.gelu_tanh_dx(x)
 
 
 @derivative_of(gelu_tanh, order=2)
-@cancelling()
 def _gelu_tanh_dx2(x: Array) -> Array:
-    a = num.magnitude(_near(x))
-    v, one = _v(a), pair(a)
-    first, third = constant(*_V1, like=a), constant(*_V3, like=a)
-    curve = constant(3.0, like=a) * third * (one * one)
-    slope = first + curve
-    return num.gated_dx2(
-        v.head, (first + curve.times(2)).times(2), one * slope * slope, v.tail()
-    )
+    return gates.gelu_tanh_dx2(x)
 
 
 @activation
@@ -146,34 +144,17 @@ def gelu_exact(x: Array) -> Array:
     Reference:
         Hendrycks, Gimpel (2016), arXiv:1606.08415
     """
-    a = num.gauss_clip(jnp.abs(x))
-    gate = num.normal_middle(a, x < 0)
-    far = jnp.maximum(x, 0) - num.gauss(a).times(num.normal_tail(a))
-    return jnp.where(a < 1, x * gate, far)
-
-
-_GELU_ROOT = (0.7517915246935645, -1.4956759177009883e-17)
+    return gates.gelu_exact(x)
 
 
 @derivative_of(gelu_exact)
 def _gelu_exact_dx(x: Array) -> Array:
-    a = num.gauss_clip(jnp.abs(x))
-    middle = num.below_root(jnp.minimum(a, 1.6), _GELU_ROOT, poly.GELU_DX_MIDDLE)
-    tail = num.polynomial(poly.GELU_DX_TAIL, num.far(jnp.maximum(a, 1.6), 2)) * a
-    below = jnp.where(a < 1.6, middle, -num.gauss(a).times(tail))
-    return jnp.where(x > 0, 1 - below, below)
-
-
-_DENSITY = 1 / math.sqrt(2 * math.pi)
+    return gates.gelu_exact_dx(x)
 
 
 @derivative_of(gelu_exact, order=2)
 def _gelu_exact_dx2(x: Array) -> Array:
-    a = num.gauss_clip(num.magnitude(x))
-    head, rest = num.half_square(a)
-    start = float(np.asarray(2 * _DENSITY, a.dtype))
-    w = (1 - head) - rest
-    return num.gauss(a).times(w * start + w * (2 * _DENSITY - start))
+    return gates.gelu_exact_dx2(x)
 
 
 def gelu(x: Array, approximate: bool = True) -> Array:
@@ -192,6 +173,61 @@ def gelu(x: Array, approximate: bool = True) -> Array:
     if getattr(x, "weak_type", type(x) in (bool, int, float)):
         x = jnp.asarray(x, jnp.result_type(x, float))  # not weakly typed, as in jax.nn
     return gelu_tanh(x) if approximate else gelu_exact(x)
+
+
+def _clips(low: float, high: float) -> list[float]:
+    return [*gates.gelu_reaches(low), *gates.gelu_reaches(high)]
+
+
+@activation(kinks=_clips)
+def gelu_clipped(
+    x: Array, low: float | Array = -10.0, high: float | Array = 10.0
+) -> Array:
+    """The exact gelu between two limits, for low precision.
+
+    gelu_clipped(x, low, high) = high if x * erfc(-x / sqrt(2)) / 2 > high
+        else low if x * erfc(-x / sqrt(2)) / 2 < low else x * erfc(-x / sqrt(2)) / 2
+
+    Derivative: that of `gelu_exact` between the limits and at them, 0 beyond, as of
+    `torch.clip`; by a limit: 1 beyond it, else 0.
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+        low: the least value, a number or an array that broadcasts with x.
+        high: the largest, larger than `low`.
+
+    Raises:
+        TypeError: an argument is no array or number of real dtype.
+
+    Reference:
+        Wu et al. (2020), Integer quantization for deep learning inference,
+        arXiv:2004.09602
+    """
+    return jnp.clip(gates.gelu_exact(x), low, high)
+
+
+@derivative_of(gelu_clipped)
+def _gelu_clipped_dx(x: Array, low: Array, high: Array) -> Array:
+    y = gates.gelu_exact(x)
+    return jnp.where((y < low) | (y > high), 0, gates.gelu_exact_dx(x))
+
+
+@derivative_of(gelu_clipped, order=2)
+def _gelu_clipped_dx2(x: Array, low: Array, high: Array) -> Array:
+    y = gates.gelu_exact(x)
+    return jnp.where((y < low) | (y > high), 0, gates.gelu_exact_dx2(x))
+
+
+@derivative_of(gelu_clipped, wrt="low")
+def _gelu_clipped_dlow(x: Array, low: Array, high: Array) -> Array:
+    y = gates.gelu_exact(x)
+    return jnp.where((y < low) & (y <= high), 1, 0 * jnp.sign(y))
+
+
+@derivative_of(gelu_clipped, wrt="high")
+def _gelu_clipped_dhigh(x: Array, high: Array) -> Array:
+    y = gates.gelu_exact(x)
+    return jnp.where(y > high, 1, 0 * jnp.sign(y))
 
 
 @activation(holomorphic=True)

@@ -1,0 +1,330 @@
+"""Gated linear units with a rectifier for a gate, or with clamped operands.
+
+A clamp keeps outliers out of low precision.  Beyond it the slope is 0; at the limit
+itself it is that from inside, as of `torch.clamp` (`jnp.clip` has half of it).
+"""
+
+import math
+
+import jax.numpy as jnp
+from jax import Array
+
+from .. import _gates as gates
+from .. import _numerics as num
+from .._core import activation, derivative_of
+from .._pairs import pair
+
+
+def _over(value: Array, limit: Array) -> Array:
+    """The slope of the clamped value by its limit."""
+    return jnp.where(jnp.abs(value) > limit, jnp.sign(value), 0)
+
+
+@activation(kinks=(0.0,))
+def reglu(x: Array, value: Array) -> Array:
+    """Gated linear unit with `relu`.
+
+    reglu(x, value) = value * x if x > 0 else 0 * value
+
+    Derivative: value for x > 0, 0 for x <= 0; by `value`: relu(x).
+
+    Args:
+        x: an array or number of real dtype, the gate; integers count as float32.
+        value: what it lets through, an array that broadcasts with x.
+
+    Raises:
+        TypeError: an argument is no array or number of real dtype.
+
+    Reference:
+        Shazeer (2020), GLU variants improve transformer, arXiv:2002.05202
+    """
+    return jnp.maximum(x, 0) * value
+
+
+@derivative_of(reglu)
+def _reglu_dx(x: Array, value: Array) -> Array:
+    return jnp.sign(jnp.maximum(x, 0)) * value
+
+
+@derivative_of(reglu, order=2)
+def _reglu_dx2() -> float:
+    return 0.0
+
+
+@derivative_of(reglu, wrt="value")
+def _reglu_dvalue(x: Array) -> Array:
+    return jnp.maximum(x, 0)
+
+
+@activation(kinks=(0.0,))
+def sreglu(x: Array, value: Array) -> Array:
+    """Gated linear unit with the square of `relu`.
+
+    sreglu(x, value) = value * x**2 if x > 0 else 0 * value
+
+    Derivative: 2 value max(x, 0); second: 2 value for x > 0, 0 for x <= 0; by `value`:
+    max(x, 0)**2.
+
+    Args:
+        x: an array or number of real dtype, the gate; integers count as float32.
+        value: what it lets through, an array that broadcasts with x.
+
+    Raises:
+        TypeError: an argument is no array or number of real dtype.
+
+    Reference:
+        Shazeer (2020), arXiv:2002.05202; So et al. (2021), Primer, arXiv:2109.08668
+    """
+    gate = jnp.maximum(x, 0)
+    return gate * value * gate
+
+
+@derivative_of(sreglu)
+def _sreglu_dx(x: Array, value: Array) -> Array:
+    return jnp.maximum(x, 0) * value * 2
+
+
+@derivative_of(sreglu, order=2)
+def _sreglu_dx2(x: Array, value: Array) -> Array:
+    return jnp.sign(jnp.maximum(x, 0)) * value * 2
+
+
+@derivative_of(sreglu, wrt="value")
+def _sreglu_dvalue(x: Array) -> Array:
+    return jnp.square(jnp.maximum(x, 0))
+
+
+@activation(kinks=lambda threshold: (threshold,))
+def fatreglu(x: Array, value: Array, threshold: float | Array = 0.0) -> Array:
+    """Gated linear unit with a rectifier that jumps: FATReLU, for sparse activity.
+
+    fatreglu(x, value, threshold) = value * x if x > threshold else 0 * value
+
+    Derivative: value for x > threshold, else 0; by `threshold`: 0; by `value`: x or 0.
+
+    Args:
+        x: an array or number of real dtype, the gate; integers count as float32.
+        value: what it lets through, an array that broadcasts with x.
+        threshold: where the gate opens, a number or an array that broadcasts with x.
+
+    Raises:
+        TypeError: an argument is no array or number of real dtype.
+
+    Reference:
+        Kurtz et al. (2020), Inducing and exploiting activation sparsity for fast neural
+        network inference, ICML
+    """
+    return jnp.where(x <= threshold, 0, x) * value
+
+
+@derivative_of(fatreglu)
+def _fatreglu_dx(x: Array, value: Array, threshold: Array) -> Array:
+    return jnp.where(x <= threshold, 0, jnp.where(x > threshold, 1, x)) * value
+
+
+@derivative_of(fatreglu, order=2)
+def _fatreglu_dx2() -> float:
+    return 0.0
+
+
+@derivative_of(fatreglu, wrt="value")
+def _fatreglu_dvalue(x: Array, threshold: Array) -> Array:
+    return jnp.where(x <= threshold, 0, x)
+
+
+@derivative_of(fatreglu, wrt="threshold")
+def _fatreglu_dthreshold() -> float:
+    return 0.0
+
+
+_POSITIVE = {"limit": (0.0, math.inf)}
+
+
+@activation(kinks=lambda limit: (limit,), domain=_POSITIVE)
+def swiglu_oai(
+    x: Array, value: Array, alpha: float | Array = 1.702, limit: float | Array = 7.0
+) -> Array:
+    """The gated linear unit of gpt-oss: clamped, and with one added to the value.
+
+    swiglu_oai(x, value, alpha, limit) = (1 + (
+        limit if value > limit else -limit if value < -limit else value))
+        * (limit if x > limit else x)
+        / (1 + exp(-alpha * (limit if x > limit else x)))
+
+    The gate is clamped above alone.  The models hold the operands interleaved:
+    ``packed(swiglu_oai, "interleaved")``.
+
+    Derivative: (v + 1) silu'(x, alpha) for x <= limit, else 0, with the clamped value
+    v; by `value`: silu(min(x, limit), alpha) for |value| <= limit, else 0; by `limit`:
+    that of the clamps.
+
+    Args:
+        x: an array or number of real dtype, the gate; integers count as float32.
+        value: what it lets through, an array that broadcasts with x.
+        alpha: how steep the gate is, a number or an array that broadcasts with x.
+        limit: of both operands, positive, a number or an array that broadcasts with x.
+
+    Raises:
+        TypeError: an argument is no array or number of real dtype.
+
+    Reference:
+        OpenAI (2025), gpt-oss-120b & gpt-oss-20b model card, arXiv:2508.10925
+    """
+    factor = jnp.clip(value, -limit, limit) + 1
+    return gates.silu(jnp.minimum(x, limit), alpha, factor)
+
+
+@derivative_of(swiglu_oai)
+def _swiglu_oai_dx(x: Array, value: Array, alpha: Array, limit: Array) -> Array:
+    factor = jnp.clip(value, -limit, limit) + 1
+    return jnp.where(x > limit, 0, gates.silu_dx(x, alpha, factor))
+
+
+@derivative_of(swiglu_oai, order=2)
+def _swiglu_oai_dx2(x: Array, value: Array, alpha: Array, limit: Array) -> Array:
+    factor = jnp.clip(value, -limit, limit) + 1
+    return jnp.where(x > limit, 0, gates.silu_dx2(x, alpha, factor))
+
+
+@derivative_of(swiglu_oai, wrt="value")
+def _swiglu_oai_dvalue(x: Array, value: Array, alpha: Array, limit: Array) -> Array:
+    gate = gates.silu(jnp.minimum(x, limit), alpha)
+    return jnp.where(jnp.abs(value) > limit, 0, gate)
+
+
+@derivative_of(swiglu_oai, wrt="alpha")
+def _swiglu_oai_dalpha(x: Array, value: Array, alpha: Array, limit: Array) -> Array:
+    factor = jnp.clip(value, -limit, limit) + 1
+    return gates.silu_dbeta(jnp.minimum(x, limit), alpha, factor)
+
+
+@derivative_of(swiglu_oai, wrt="limit")
+def _swiglu_oai_dlimit(x: Array, value: Array, alpha: Array, limit: Array) -> Array:
+    factor = jnp.clip(value, -limit, limit) + 1
+    of_gate = jnp.where(x > limit, gates.silu_dx(limit, alpha, factor), 0)
+    return of_gate + _over(value, limit) * gates.silu(jnp.minimum(x, limit), alpha)
+
+
+@activation(kinks=lambda limit: (limit,), domain=_POSITIVE)
+def swiglu_clamped(x: Array, value: Array, limit: float | Array = 7.0) -> Array:
+    """`swiglu` of clamped operands, the gate clamped before its activation.
+
+    swiglu_clamped(x, value, limit) = (
+        limit if value > limit else -limit if value < -limit else value)
+        * (limit if x > limit else x) / (1 + exp(-(limit if x > limit else x)))
+
+    That of DeepSeek-V4, GLM and HY-V4, and SWIGLU_CLAMP of ggml; the gate is clamped
+    above alone.  `swiglu_clamped_after` clamps it later.
+
+    Derivative: v silu'(x) for x <= limit, else 0, with the clamped value v; by `value`:
+    silu(min(x, limit)) for |value| <= limit, else 0; by `limit`: that of the clamps.
+
+    Args:
+        x: an array or number of real dtype, the gate; integers count as float32.
+        value: what it lets through, an array that broadcasts with x.
+        limit: of both operands, positive, a number or an array that broadcasts with x.
+
+    Raises:
+        TypeError: an argument is no array or number of real dtype.
+
+    Reference:
+        The clamps: OpenAI (2025), gpt-oss model card, arXiv:2508.10925
+    """
+    factor = jnp.clip(value, -limit, limit)
+    return gates.silu(jnp.minimum(x, limit), gates.ONE, factor)
+
+
+@derivative_of(swiglu_clamped)
+def _swiglu_clamped_dx(x: Array, value: Array, limit: Array) -> Array:
+    factor = jnp.clip(value, -limit, limit)
+    return jnp.where(x > limit, 0, gates.silu_dx(x, gates.ONE, factor))
+
+
+@derivative_of(swiglu_clamped, order=2)
+def _swiglu_clamped_dx2(x: Array, value: Array, limit: Array) -> Array:
+    factor = jnp.clip(value, -limit, limit)
+    return jnp.where(x > limit, 0, gates.silu_dx2(x, gates.ONE, factor))
+
+
+@derivative_of(swiglu_clamped, wrt="value")
+def _swiglu_clamped_dvalue(x: Array, value: Array, limit: Array) -> Array:
+    gate = gates.silu(jnp.minimum(x, limit), gates.ONE)
+    return jnp.where(jnp.abs(value) > limit, 0, gate)
+
+
+@derivative_of(swiglu_clamped, wrt="limit")
+def _swiglu_clamped_dlimit(x: Array, value: Array, limit: Array) -> Array:
+    factor, gate = jnp.clip(value, -limit, limit), jnp.minimum(x, limit)
+    of_gate = jnp.where(x > limit, gates.silu_dx(limit, gates.ONE, factor), 0)
+    return of_gate + _over(value, limit) * gates.silu(gate, gates.ONE)
+
+
+def _silu_reaches(limit: float) -> tuple[float, ...]:
+    """Where silu takes the limit, by steps of Newton on x = limit (1 + exp(-x))."""
+    x = float(limit)
+    for _ in range(60):
+        tail = limit * math.exp(-x)
+        x -= (x - limit - tail) / (1 + tail)
+    return (x,)
+
+
+def _above(x: Array, limit: float | Array) -> Array:
+    """Whether silu(x) > limit, told without rounding silu(x)."""
+    tail = num.faint_exp(-num.magnitude(x), extra_bits=7).pair()
+    rest = pair(jnp.asarray(limit)) * tail
+    return (x - limit) - rest.head > rest.tail()
+
+
+@activation(kinks=_silu_reaches, domain=_POSITIVE)
+def swiglu_clamped_after(x: Array, value: Array, limit: float | Array = 7.0) -> Array:
+    """`swiglu` with its gate clamped after the activation, and its value.
+
+    swiglu_clamped_after(x, value, limit) = (
+        limit if value > limit else -limit if value < -limit else value)
+        * (limit if x / (1 + exp(-x)) > limit else x / (1 + exp(-x)))
+
+    That of Step-3.5, vLLM's swiglustep.  Further up the gate is `limit`, a little more
+    than what `swiglu_clamped` gives.
+
+    Derivative: v silu'(x) for silu(x) <= limit, else 0, with the clamped value v; by
+    `value`: min(silu(x), limit) for |value| <= limit, else 0; by `limit`: that of the
+    clamps.
+
+    Args:
+        x: an array or number of real dtype, the gate; integers count as float32.
+        value: what it lets through, an array that broadcasts with x.
+        limit: of both factors, positive, a number or an array that broadcasts with x.
+
+    Raises:
+        TypeError: an argument is no array or number of real dtype.
+
+    Reference:
+        The clamps: OpenAI (2025), gpt-oss model card, arXiv:2508.10925
+    """
+    factor = jnp.clip(value, -limit, limit)
+    return jnp.where(_above(x, limit), limit * factor, gates.silu(x, gates.ONE, factor))
+
+
+@derivative_of(swiglu_clamped_after)
+def _swiglu_clamped_after_dx(x: Array, value: Array, limit: Array) -> Array:
+    factor = jnp.clip(value, -limit, limit)
+    return jnp.where(_above(x, limit), 0, gates.silu_dx(x, gates.ONE, factor))
+
+
+@derivative_of(swiglu_clamped_after, order=2)
+def _swiglu_clamped_after_dx2(x: Array, value: Array, limit: Array) -> Array:
+    factor = jnp.clip(value, -limit, limit)
+    return jnp.where(_above(x, limit), 0, gates.silu_dx2(x, gates.ONE, factor))
+
+
+@derivative_of(swiglu_clamped_after, wrt="value")
+def _swiglu_clamped_after_dvalue(x: Array, value: Array, limit: Array) -> Array:
+    gate = jnp.where(_above(x, limit), limit, gates.silu(x, gates.ONE))
+    return jnp.where(jnp.abs(value) > limit, 0, gate)
+
+
+@derivative_of(swiglu_clamped_after, wrt="limit")
+def _swiglu_clamped_after_dlimit(x: Array, value: Array, limit: Array) -> Array:
+    factor, above = jnp.clip(value, -limit, limit), _above(x, limit)
+    gate = jnp.where(above, limit, gates.silu(x, gates.ONE))
+    return jnp.where(above, factor, 0) + _over(value, limit) * gate

@@ -1,0 +1,290 @@
+"""Gated linear units: one operand opens a gate for the other.
+
+`x` is the gate before its activation, `value` what it lets through: in a feed-forward
+block ``swiglu(h @ gate, h @ up) @ down``.  Both are kept for the backward pass, and
+nothing else.  `packed` makes them functions of one array that holds both.
+
+The product is rounded once, also where the gate alone underflows.  An infinite `value`
+times a gate of 0 is NaN, as always; a gate below 2**-252 (in float32 and the halves,
+2**-2044 in float64) counts as 0.
+"""
+
+import jax.numpy as jnp
+from jax import Array, lax
+
+from .. import _gates as gates
+from .. import _numerics as num
+from .._core import activation, derivative_of
+from .._packed import packed
+
+
+@activation
+def bilinear(x: Array, value: Array) -> Array:
+    """Bilinear unit: a gate without activation.
+
+    bilinear(x, value) = x * value
+
+    Derivative: value; by `value`: x.
+
+    Args:
+        x: an array or number of real dtype, the gate; integers count as float32.
+        value: what it lets through, an array that broadcasts with x.
+
+    Raises:
+        TypeError: an argument is no array or number of real dtype.
+
+    Reference:
+        Shazeer (2020), GLU variants improve transformer, arXiv:2002.05202
+    """
+    return x * value
+
+
+@derivative_of(bilinear)
+def _bilinear_dx(value: Array) -> Array:
+    return value
+
+
+@derivative_of(bilinear, order=2)
+def _bilinear_dx2() -> float:
+    return 0.0
+
+
+@derivative_of(bilinear, wrt="value")
+def _bilinear_dvalue(x: Array) -> Array:
+    return x
+
+
+@activation(holomorphic=True)
+def sigmoid_glu(x: Array, value: Array) -> Array:
+    """Gated linear unit, of two operands: `sigmoid` times the value.
+
+    sigmoid_glu(x, value) = value / (1 + exp(-x))
+
+    `glu` is the same of one array.  Derivative: value s (1 - s), with s = sigmoid(x);
+    second: value s (1 - s) (1 - 2 s); by `value`: s.
+
+    Args:
+        x: an array or number of real or complex dtype, the gate; integers count as
+            float32.
+        value: what it lets through, an array that broadcasts with x.
+
+    Raises:
+        TypeError: an argument is no array or number.
+
+    Reference:
+        Dauphin, Fan, Auli, Grangier (2016), Language modeling with gated convolutional
+        networks, arXiv:1612.08083
+    """
+    if jnp.iscomplexobj(x):
+        return value * lax.logistic(x)
+    return num.logistic_times(x, value)
+
+
+@derivative_of(sigmoid_glu)
+def _sigmoid_glu_dx(x: Array, value: Array) -> Array:
+    return num.logistic_dx(x, value)
+
+
+@derivative_of(sigmoid_glu, order=2)
+def _sigmoid_glu_dx2(x: Array, value: Array) -> Array:
+    return num.logistic_dx2(x, factor=value)
+
+
+@derivative_of(sigmoid_glu, wrt="value")
+def _sigmoid_glu_dvalue(x: Array) -> Array:
+    return num.logistic(x)
+
+
+def glu(x: Array, axis: int = -1) -> Array:
+    """Gated linear unit of one array: the first half, the second half its gate.
+
+    glu(x) = packed(sigmoid_glu, "gate last")(x), as in jax.nn.
+
+    Args:
+        x: an array of real or complex dtype; integers count as float32.
+        axis: the axis that holds the two halves.
+
+    Raises:
+        TypeError: `x` is no array.
+        ValueError: `x` has no such axis, or one of odd size.
+
+    Reference:
+        Dauphin, Fan, Auli, Grangier (2016), arXiv:1612.08083
+    """
+    return packed(sigmoid_glu, "gate last")(x, axis)
+
+
+@activation
+def swiglu(x: Array, value: Array, beta: float | Array = 1.0) -> Array:
+    """Gated linear unit with `silu`, that of most language models.
+
+    swiglu(x, value, beta) = value * x / (1 + exp(-beta * x))
+
+    The derivation: write s = sigmoid(u) with u = beta x, so that the unit is value x s.
+    By the product rule and s' = beta s (1 - s)
+
+        d/dx     = value (s + x beta s (1 - s)) = value (s + u s (1 - s)),
+        d/dvalue = x s, which is silu(x, beta),
+        d/dbeta  = value x**2 s (1 - s),
+
+    and the second derivative by x is value beta s (1 - s) (2 + u (1 - 2 s)).  No factor
+    is kept for the backward pass: s is computed again from x.
+
+    Args:
+        x: an array or number of real dtype, the gate; integers count as float32.
+        value: what it lets through, an array that broadcasts with x.
+        beta: how steep the gate is, a number or an array that broadcasts with x.
+
+    Raises:
+        TypeError: an argument is no array or number of real dtype.
+
+    Reference:
+        Shazeer (2020), GLU variants improve transformer, arXiv:2002.05202
+    """
+    return gates.silu(x, beta, value)
+
+
+@derivative_of(swiglu)
+def _swiglu_dx(x: Array, value: Array, beta: Array) -> Array:
+    return gates.silu_dx(x, beta, value)
+
+
+@derivative_of(swiglu, order=2)
+def _swiglu_dx2(x: Array, value: Array, beta: Array) -> Array:
+    return gates.silu_dx2(x, beta, value)
+
+
+@derivative_of(swiglu, wrt="value")
+def _swiglu_dvalue(x: Array, beta: Array) -> Array:
+    return gates.silu(x, beta)
+
+
+@derivative_of(swiglu, wrt="beta")
+def _swiglu_dbeta(x: Array, value: Array, beta: Array) -> Array:
+    return gates.silu_dbeta(x, beta, value)
+
+
+@activation
+def geglu_tanh(x: Array, value: Array) -> Array:
+    """Gated linear unit with `gelu_tanh`.
+
+    geglu_tanh(x, value) = value * x / 2
+        * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3)))
+
+    Derivative: value times that of `gelu_tanh`; by `value`: gelu_tanh(x).
+
+    Args:
+        x: an array or number of real dtype, the gate; integers count as float32.
+        value: what it lets through, an array that broadcasts with x.
+
+    Raises:
+        TypeError: an argument is no array or number of real dtype.
+
+    Reference:
+        Shazeer (2020), GLU variants improve transformer, arXiv:2002.05202
+    """
+    return gates.gelu_tanh(x, value)
+
+
+@derivative_of(geglu_tanh)
+def _geglu_tanh_dx(x: Array, value: Array) -> Array:
+    return gates.gelu_tanh_dx(x, value)
+
+
+@derivative_of(geglu_tanh, order=2)
+def _geglu_tanh_dx2(x: Array, value: Array) -> Array:
+    return gates.gelu_tanh_dx2(x, value)
+
+
+@derivative_of(geglu_tanh, wrt="value")
+def _geglu_tanh_dvalue(x: Array) -> Array:
+    return gates.gelu_tanh(x)
+
+
+@activation
+def geglu_exact(x: Array, value: Array) -> Array:
+    """Gated linear unit with `gelu_exact`.
+
+    geglu_exact(x, value) = value * x * erfc(-x / sqrt(2)) / 2
+
+    Derivative: value times that of `gelu_exact`; by `value`: gelu_exact(x).
+
+    Args:
+        x: an array or number of real dtype, the gate; integers count as float32.
+        value: what it lets through, an array that broadcasts with x.
+
+    Raises:
+        TypeError: an argument is no array or number of real dtype.
+
+    Reference:
+        Shazeer (2020), GLU variants improve transformer, arXiv:2002.05202
+    """
+    return gates.gelu_exact(x, value)
+
+
+@derivative_of(geglu_exact)
+def _geglu_exact_dx(x: Array, value: Array) -> Array:
+    return gates.gelu_exact_dx(x, value)
+
+
+@derivative_of(geglu_exact, order=2)
+def _geglu_exact_dx2(x: Array, value: Array) -> Array:
+    return gates.gelu_exact_dx2(x, value)
+
+
+@derivative_of(geglu_exact, wrt="value")
+def _geglu_exact_dvalue(x: Array) -> Array:
+    return gates.gelu_exact(x)
+
+
+def geglu(x: Array, value: Array, approximate: bool = True) -> Array:
+    """Gated linear unit with `gelu`: `geglu_tanh`, or `geglu_exact` at choice.
+
+    The default is that of `gelu`, of Gemma, T5 1.1 and ggml; GEGLU in diffusers and in
+    ONNX exports of PyTorch is the exact form.
+
+    Args:
+        x: an array or number of real dtype, the gate; integers count as float32.
+        value: what it lets through, an array that broadcasts with x.
+        approximate: whether to take the approximation by tanh.
+
+    Raises:
+        TypeError: an argument is no array or number of real dtype.
+    """
+    return geglu_tanh(x, value) if approximate else geglu_exact(x, value)
+
+
+@activation
+def qgeglu(x: Array, value: Array) -> Array:
+    """Gated linear unit with `quick_gelu`.
+
+    qgeglu(x, value) = value * x / (1 + exp(-1.702 * x))
+
+    Derivative: value times that of `quick_gelu`; by `value`: quick_gelu(x).
+
+    Args:
+        x: an array or number of real dtype, the gate; integers count as float32.
+        value: what it lets through, an array that broadcasts with x.
+
+    Raises:
+        TypeError: an argument is no array or number of real dtype.
+
+    Reference:
+        Shazeer (2020), arXiv:2002.05202; Hendrycks, Gimpel (2016), arXiv:1606.08415
+    """
+    return gates.silu(x, gates.QUICK, value)
+
+
+@derivative_of(qgeglu)
+def _qgeglu_dx(x: Array, value: Array) -> Array:
+    return gates.silu_dx(x, gates.QUICK, value)
+
+
+@derivative_of(qgeglu, order=2)
+def _qgeglu_dx2(x: Array, value: Array) -> Array:
+    return gates.silu_dx2(x, gates.QUICK, value)
+
+
+@derivative_of(qgeglu, wrt="value")
+def _qgeglu_dvalue(x: Array) -> Array:
+    return gates.silu(x, gates.QUICK)

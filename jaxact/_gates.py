@@ -1,0 +1,221 @@
+"""Kernels that self-gated activations and gated linear units share.
+
+Each takes a factor, the other operand of a gated linear unit.  Where the gate is
+exponentially small the factor comes before the power of two, so that a product that is
+normal does not underflow on the way.
+"""
+
+import math
+from contextlib import nullcontext
+from fractions import Fraction
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+from . import _numerics as num
+from . import _polynomials as poly
+from ._pairs import Pair, constant, pair, where
+from ._precision import cancelling
+
+Factor = Array | None
+Scale = Array | np.ndarray | float | tuple[float, float]  # a pair of more digits
+
+ONE = np.ones(())
+# the constant of quick_gelu, and what the double leaves of it
+QUICK = (1.702, float(Fraction("1.702") - Fraction(1.702)))
+
+
+def _times(y: Array, factor: Factor) -> Array:
+    return y if factor is None else y * factor
+
+
+def _only(below: Array, factor: Factor) -> Factor:
+    """The factor of what is below 0; above, it comes last."""
+    return None if factor is None else jnp.where(below, factor, 1)
+
+
+# --- silu: x / (1 + exp(-u)) with u = beta * x ---------------------------------------
+
+
+def _is_one(beta: Scale) -> bool:
+    return isinstance(beta, np.ndarray) and bool(beta == 1)
+
+
+def _pair(beta: Scale, like: Array) -> Pair:
+    if isinstance(beta, tuple):
+        return constant(*beta, like=like)
+    return pair(jnp.asarray(beta))
+
+
+def _end(x: Array) -> float:
+    """The largest |u|: so far out the exponential is 0 times any factor."""
+    return 256.0 if x.dtype.itemsize == 4 else 2048.0
+
+
+def _angle(x: Array, beta: Scale) -> tuple[Pair, Array]:
+    """|u|, and where u < 0."""
+    a, below = num.magnitude(x), x < 0
+    if _is_one(beta):
+        return Pair(jnp.minimum(a, _end(x)), None), below
+    b = _pair(beta, x)
+    negative = b.head < 0
+    b = where(negative, -b, b)
+    most = jnp.minimum(_end(x) / b.value(), float(jnp.finfo(x.dtype).max))
+    u = pair(jnp.minimum(a, lax.stop_gradient(most))) * b
+    return u, (below != negative) & (u.head > 0)
+
+
+def silu(x: Array, beta: Scale, factor: Factor = None) -> Array:
+    """x / (1 + exp(-beta * x)), times a factor."""
+    if _is_one(beta) and factor is None:
+        return num.gated(x, jnp.abs(x))
+    u, below = _angle(x, beta)
+    return num.gated_times(x, u, 1.0 if factor is None else factor, below)
+
+
+# the root of the derivative, less its sign
+_SILU_ROOT = (1.2784645427610737, 1.0946994183093437e-16)
+
+
+def silu_dx(x: Array, beta: Scale, factor: Factor = None) -> Array:
+    """The derivative of `silu` by x."""
+    with nullcontext() if _is_one(beta) else cancelling():
+        u, down = _angle(x, beta)
+        scale = _only(down, factor)
+        middle = num.below_root(
+            jnp.minimum(u.head, 2), _SILU_ROOT, poly.SILU_DX_MIDDLE, rest=u.tail()
+        )
+        far = num.gated_dx(u.head, u, u.tail(), scale)
+    below = jnp.where(u.head < 2, _times(middle, scale), far)
+    return jnp.where(down, below, _times(1 - below, factor))
+
+
+def silu_dx2(x: Array, beta: Scale, factor: Factor = None) -> Array:
+    """The second derivative of `silu` by x."""
+    plain = _is_one(beta)
+    with nullcontext() if plain and factor is None else cancelling():
+        (u, _), h = _angle(x, beta), constant(2.0, like=x)
+        if plain:
+            return num.gated_dx2(u.head, h, pair(u.head), 0.0, factor)
+        far, b = 1.0 if factor is None else factor, _pair(beta, x).value()
+        return num.gated_dx2(u.head, h, u, u.tail(), far, b)
+
+
+def silu_dbeta(x: Array, beta: Array, factor: Factor = None) -> Array:
+    """The derivative of `silu` by beta: x**2 times the derivative of the sigmoid."""
+    u, _ = _angle(x, beta)
+    k, mantissa = num.exp_parts(-u.head, -u.tail())
+    x = jnp.where(u.head < 0.99 * _end(x), num.finite(x), 0)
+    quarter = num.power_of_two(k >> 2, x)
+    last = num.power_of_two(k - 3 * (k >> 2), x)
+    e = mantissa.times(quarter * quarter * (quarter * last))
+    # each x with a part of the power of two, lest their product over- or underflow
+    one = mantissa.times(x * quarter * quarter).value() / num.square(num.one_plus(e))
+    return one * _times(x * quarter * last, factor)
+
+
+# --- gelu_tanh: x / (1 + exp(-v)) with v = sqrt(8 / pi) * (x + 0.044715 * x**3) ------
+
+_GELU_TANH_ROOT = (0.7524614220710163, -3.635560509207687e-17)
+# sqrt(8 / pi), and that times 0.044715, with what the doubles leave
+V1 = (1.5957691216057308, -9.96930880911092e-17)
+V3 = (0.07135481627260025, -6.175149918155315e-19)
+
+
+def _v(a: Array) -> Pair:
+    return num.odd_cubic(a, constant(*V1, like=a), constant(*V3, like=a))
+
+
+def _near(x: Array) -> Array:
+    """x, or where the gate is 0 or 1 for float32 and float64."""
+    limit = 16 if x.dtype.itemsize == 4 else 32
+    return jnp.clip(x, -limit, limit)
+
+
+def gelu_tanh(x: Array, factor: Factor = None) -> Array:
+    """The gelu in the approximation by tanh, times a factor."""
+    v = _v(_near(jnp.abs(x)))
+    if factor is None:
+        return num.gated(x, v.head, v.tail())
+    return num.gated_times(x, v, factor, x < 0)
+
+
+def gelu_tanh_dx(x: Array, factor: Factor = None) -> Array:
+    """The derivative of `gelu_tanh`."""
+    a, scale = jnp.abs(_near(x)), _only(x <= 0, factor)
+    middle = num.below_root(
+        jnp.minimum(a, 1.4), _GELU_TANH_ROOT, poly.GELU_TANH_DX_MIDDLE
+    )
+    v, third = _v(a), constant(3 * V3[0], 3 * V3[1], like=a)
+    growth = num.odd_cubic(a, constant(*V1, like=a), third)
+    far = num.gated_dx(v.head, growth, v.tail(), scale)
+    below = jnp.where(a < 1.4, _times(middle, scale), far)
+    return jnp.where(x > 0, _times(1 - below, factor), below)
+
+
+@cancelling()
+def gelu_tanh_dx2(x: Array, factor: Factor = None) -> Array:
+    """The second derivative of `gelu_tanh`."""
+    a = num.magnitude(_near(x))
+    v, one = _v(a), pair(a)
+    first, third = constant(*V1, like=a), constant(*V3, like=a)
+    curve = constant(3.0, like=a) * third * (one * one)
+    slope = first + curve
+    h, g = (first + curve.times(2)).times(2), one * slope * slope
+    return num.gated_dx2(v.head, h, g, v.tail(), factor)
+
+
+# --- gelu_exact: x * Phi(x), with Phi and phi the normal distribution and density ----
+
+_GELU_ROOT = (0.7517915246935645, -1.4956759177009883e-17)
+_DENSITY = 1 / math.sqrt(2 * math.pi)
+
+
+def gelu_exact(x: Array, factor: Factor = None) -> Array:
+    """x * Phi(x), times a factor."""
+    a = num.gauss_clip(jnp.abs(x))
+    below = x < 0
+    gate = num.normal_middle(a, below)
+    lost = num.gauss(a, factor=_only(below, factor)).times(num.normal_tail(a))
+    if factor is None:
+        return jnp.where(a < 1, x * gate, jnp.maximum(x, 0) - lost)
+    far = jnp.where(below, -lost, (x - lost) * factor)
+    return jnp.where(a < 1, x * factor * gate, far)
+
+
+def gelu_exact_dx(x: Array, factor: Factor = None) -> Array:
+    """The derivative of `gelu_exact`."""
+    a, scale = num.gauss_clip(jnp.abs(x)), _only(x <= 0, factor)
+    middle = num.below_root(jnp.minimum(a, 1.6), _GELU_ROOT, poly.GELU_DX_MIDDLE)
+    tail = num.polynomial(poly.GELU_DX_TAIL, num.far(jnp.maximum(a, 1.6), 2)) * a
+    far = -num.gauss(a, factor=scale).times(tail)
+    below = jnp.where(a < 1.6, _times(middle, scale), far)
+    return jnp.where(x > 0, _times(1 - below, factor), below)
+
+
+def gelu_exact_dx2(x: Array, factor: Factor = None) -> Array:
+    """The second derivative of `gelu_exact`."""
+    a = num.gauss_clip(num.magnitude(x))
+    head, rest = num.half_square(a)
+    start = float(np.asarray(2 * _DENSITY, a.dtype))
+    w = (1 - head) - rest
+    return num.gauss(a, factor=factor).times(w * start + w * (2 * _DENSITY - start))
+
+
+def gelu_reaches(y: float) -> list[float]:
+    """Where x * Phi(x) is y, on either side of its least value; for Python floats."""
+
+    def gelu(x: float) -> float:
+        return x * math.erfc(-x / math.sqrt(2)) / 2
+
+    found = []
+    for far in (-40.0, abs(y) + 1):
+        low, high = -_GELU_ROOT[0], far
+        if (gelu(low) > y) or (gelu(high) < y):
+            continue
+        for _ in range(80):
+            middle = (low + high) / 2
+            low, high = (middle, high) if gelu(middle) < y else (low, middle)
+        found.append(high)
+    return found
