@@ -10,6 +10,7 @@ the formula does not subtract what is nearly equal.  Where it is usual to write 
 `log(1 + u)`, `exp(u) - 1` and `1 + tanh(u)` are read as what they mean.
 """
 
+import math
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -142,6 +143,17 @@ def _where(test: Array, a: Wide, b: Wide) -> Wide:
 
 
 def _wide_exp(u: Wide) -> Wide:
+    argument = u.bounded(_ARGUMENT)
+    if argument.rest is not None and argument.head.dtype.itemsize == 8:
+        # the exponential of an exponential multiplies its error, here by up to 700
+        k = num.nearest(argument.value() * (1 / math.log(2)))
+        times = Wide(pair(k.astype(argument.head.dtype)), 0)
+        left = Wide(argument, 0) - times * _exact(_LN2, argument.head)
+        _, eighth = _exp_parts(Wide(left.pair.times(1 / 8), 0))
+        mantissa = _normal(eighth.head, jnp.asarray(eighth.rest))
+        for _ in range(3):
+            mantissa = mantissa * mantissa
+        return Wide(mantissa, _beyond(argument.value(), k))
     k, mantissa = _exp_parts(u)
     if mantissa.rest is not None:
         mantissa = _normal(mantissa.head, mantissa.rest)
@@ -157,8 +169,12 @@ def _exp_parts(u: Wide) -> tuple[Array, Pair]:
         mantissa = Pair(mantissa.value(), None)
     else:
         k, mantissa = num.exp_parts(x, (argument.head - x) + argument.rest, 7)
-    k = jnp.where(x <= -_ARGUMENT, _TINY, k)
-    return jnp.where(x >= _ARGUMENT, _HUGE, k), mantissa
+    return _beyond(x, k), mantissa
+
+
+def _beyond(x: Array, k: Array) -> Array:
+    """The power of two of exp(x), or one that counts as 0 or infinity."""
+    return jnp.where(jnp.abs(x) < _ARGUMENT, k, jnp.where(x < 0, _TINY, _HUGE))
 
 
 def _wide_expm1(u: Wide) -> Wide:
@@ -207,8 +223,7 @@ def _wide_log(u: Wide) -> Wide:
     m = u.pair.times(num.power_of_two(-_integers(mantissa), u.pair.head))
     power = (_integers(u) + _integers(mantissa)).astype(m.head.dtype)
     one = _exact(1, m.head)
-    ln2 = Fraction("0.693147180559945309417232121458176568")
-    return Wide(pair(power), 0) * _exact(ln2, m.head) + _wide_log1p(Wide(m, 0) - one)
+    return Wide(pair(power), 0) * _exact(_LN2, m.head) + _wide_log1p(Wide(m, 0) - one)
 
 
 def _wide_sqrt(u: Wide) -> Wide:
@@ -272,6 +287,7 @@ def _near_erf(u: Wide) -> Wide:
     return u * (_exact(_ERF_SLOPE, bend) + Wide(pair(bend), 0))
 
 
+_LN2 = Fraction("0.693147180559945309417232121458176568")
 _SQRT2 = Fraction("1.41421356237309504880168872420969808")
 _ERF_SLOPE = Fraction("1.12837916709551257389615890312154517")
 

@@ -320,7 +320,8 @@ def _root_scales(
         at = np.flatnonzero(np.isfinite(high[0]) & (points != 0))
         aside = points[at] * (1 - 2.0**-24)
         moved, _ = _coefficients(asked, aside, range(rows), wrt, rigour, strict=False)
-        slopes[:, at] = (moved[:rows] - high[:rows, at]) / (aside - points[at])
+        with np.errstate(all="ignore"):
+            slopes[:, at] = (moved[:rows] - high[:rows, at]) / (aside - points[at])
     for n, (f, slope) in enumerate(zip(high, slopes, strict=False)):
         with np.errstate(all="ignore"):
             step = f / slope
