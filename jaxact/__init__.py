@@ -7,6 +7,8 @@ from ._core import derivative_of as derivative_of
 from ._core import pushforward_of as pushforward_of
 from ._functions.bells import exponential as exponential
 from ._functions.bells import gabor as gabor
+from ._functions.bells import gabor_complex as gabor_complex
+from ._functions.bells import gabor_sine as gabor_sine
 from ._functions.bells import gaussian as gaussian
 from ._functions.distribution_functions import arctan as arctan
 from ._functions.distribution_functions import asinh as asinh

@@ -309,32 +309,34 @@ def sinc(x: Array) -> Array:
     Raises:
         TypeError: `x` is no array or number of real dtype.
     """
-    square, far = _within(x, 0.6)
-    near = 1 + square * num.polynomial(poly.SIN_TAIL, square)
+    square, near, far = _within(x, 0.6)
     s = angles.sin(angles.product(num.finite(x))).value()
-    return jnp.where(far == 1, near, s / far)
+    return jnp.where(near, 1 + square * num.polynomial(poly.SIN_TAIL, square), s / far)
 
 
-def _within(x: Array, limit: float) -> tuple[Array, Array]:
-    """x * x up to a limit and, beyond it, x; 1 where that counts."""
+def _within(x: Array, limit: float) -> tuple[Array, Array, Array]:
+    """x * x up to a limit; whether that is all; x where it is not, else 1."""
     square = x * x
-    return jnp.minimum(square, limit), jnp.where(square > limit, x, 1)
+    near = square < limit
+    return jnp.minimum(square, limit), near, jnp.where(near, 1, x)
 
 
 @derivative_of(sinc)
 @cancelling()
 def _sinc_dx(x: Array) -> Array:
-    square, far = _within(x, 2.0)
+    square, near, far = _within(x, 2.0)
     s, c = angles.sin_cos(angles.product(num.finite(x)))
     beyond = (c.value() - s.value() / far) / far
-    return jnp.where(far == 1, x * num.polynomial(poly.SINC_DX, square), beyond)
+    # no shorter one in half: a third of the smallest must not be less than it is
+    slope = num.horner(poly.SINC_DX[x.dtype.name], square)
+    return jnp.where(near, x * slope, beyond)
 
 
 @derivative_of(sinc, order=2)
 @cancelling()
 def _sinc_dx2(x: Array) -> Array:
-    square, far = _within(x, 3.2)
+    square, near, far = _within(x, 3.2)
     s, c = angles.sin_cos(angles.product(num.finite(x)))
     ratio = s.value() / far
     beyond = -ratio - 2 * ((c.value() - ratio) / far) / far
-    return jnp.where(far == 1, num.polynomial(poly.SINC_DX2, square), beyond)
+    return jnp.where(near, num.polynomial(poly.SINC_DX2, square), beyond)
