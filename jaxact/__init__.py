@@ -6,19 +6,14 @@ from ._core import definition_of as definition_of
 from ._core import derivative_of as derivative_of
 from ._core import pushforward_of as pushforward_of
 from ._functions.bells import exponential as exponential
-from ._functions.bells import gabor as gabor
-from ._functions.bells import gabor_complex as gabor_complex
-from ._functions.bells import gabor_sine as gabor_sine
 from ._functions.bells import gaussian as gaussian
-from ._functions.distribution_functions import arctan as arctan
-from ._functions.distribution_functions import asinh as asinh
-from ._functions.distribution_functions import (
-    complementary_log_log as complementary_log_log,
-)
-from ._functions.distribution_functions import erf as erf
-from ._functions.distribution_functions import laplace as laplace
-from ._functions.distribution_functions import normal_cdf as normal_cdf
-from ._functions.distribution_functions import symlog as symlog
+from ._functions.distributions import arctan as arctan
+from ._functions.distributions import asinh as asinh
+from ._functions.distributions import complementary_log_log as complementary_log_log
+from ._functions.distributions import erf as erf
+from ._functions.distributions import laplace as laplace
+from ._functions.distributions import normal_cdf as normal_cdf
+from ._functions.distributions import symlog as symlog
 from ._functions.exponential import celu as celu
 from ._functions.exponential import elu as elu
 from ._functions.exponential import selu as selu
@@ -27,7 +22,6 @@ from ._functions.log_probabilities import log_sigmoid as log_sigmoid
 from ._functions.periodic import cosine as cosine
 from ._functions.periodic import finer as finer
 from ._functions.periodic import gcu as gcu
-from ._functions.periodic import sinc as sinc
 from ._functions.periodic import sine as sine
 from ._functions.periodic import snake as snake
 from ._functions.periodic import snake_beta as snake_beta
@@ -52,5 +46,9 @@ from ._functions.sigmoids import tanh as tanh
 from ._functions.smooth_rectifiers import softplus as softplus
 from ._functions.smooth_rectifiers import sparse_plus as sparse_plus
 from ._functions.smooth_rectifiers import squareplus as squareplus
+from ._functions.wavelets import gabor as gabor
+from ._functions.wavelets import gabor_complex as gabor_complex
+from ._functions.wavelets import gabor_sine as gabor_sine
+from ._functions.wavelets import sinc as sinc
 from .transforms import derivative as derivative
 from .transforms import value_and_derivative as value_and_derivative
