@@ -13,7 +13,6 @@ from ._functions.algebraic import isrlu as isrlu
 from ._functions.algebraic import isru as isru
 from ._functions.attention import softmax_with_sink as softmax_with_sink
 from ._functions.bells import exponential as exponential
-from ._functions.bells import gabor as gabor
 from ._functions.bells import gaussian as gaussian
 from ._functions.clamped_gates import fatreglu as fatreglu
 from ._functions.clamped_gates import reglu as reglu
@@ -40,6 +39,13 @@ from ._functions.distribution_functions import erf as erf
 from ._functions.distribution_functions import laplace as laplace
 from ._functions.distribution_functions import normal_cdf as normal_cdf
 from ._functions.distribution_functions import symlog as symlog
+from ._functions.distributions import arctan as arctan
+from ._functions.distributions import asinh as asinh
+from ._functions.distributions import complementary_log_log as complementary_log_log
+from ._functions.distributions import erf as erf
+from ._functions.distributions import laplace as laplace
+from ._functions.distributions import normal_cdf as normal_cdf
+from ._functions.distributions import symlog as symlog
 from ._functions.exponential import celu as celu
 from ._functions.exponential import elu as elu
 from ._functions.exponential import pelu as pelu
@@ -77,7 +83,6 @@ from ._functions.normalizers import softmin as softmin
 from ._functions.periodic import cosine as cosine
 from ._functions.periodic import finer as finer
 from ._functions.periodic import gcu as gcu
-from ._functions.periodic import sinc as sinc
 from ._functions.periodic import sine as sine
 from ._functions.periodic import snake as snake
 from ._functions.periodic import snake_beta as snake_beta
@@ -146,6 +151,10 @@ from ._functions.two_sided import delu as delu
 from ._functions.two_sided import elish as elish
 from ._functions.two_sided import hard_elish as hard_elish
 from ._functions.two_sided import nelu as nelu
+from ._functions.wavelets import gabor as gabor
+from ._functions.wavelets import gabor_complex as gabor_complex
+from ._functions.wavelets import gabor_sine as gabor_sine
+from ._functions.wavelets import sinc as sinc
 from ._named import get as get
 from ._named import names as names
 from ._packed import packed as packed

@@ -9,7 +9,8 @@ and no branch.
 import functools
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -17,13 +18,14 @@ from jax import Array, lax
 
 from . import _numerics as num
 from . import _polynomials as poly
-from ._pairs import Pair, constant, integer_like, pair, upper_half, where
+from ._pairs import Pair, constant, integer_like, upper_half, where
 from ._precision import in_half
 
 _SMALL = 0.75  # below it the product itself is the angle: less than pi / 4
 
 
-class Angle(NamedTuple):
+@dataclass(frozen=True)
+class Angle:
     """A non-negative angle, and whether it stands for its negative."""
 
     low: Array  # in quarter turns modulo 4, as an integer of two words
@@ -39,8 +41,8 @@ class Angle(NamedTuple):
         large = jnp.maximum(self.small.head, other.small.head)
         less = jnp.minimum(self.small.head, other.small.head)
         head, rest = large + less, None
-        if self.small.rest is not None:
-            rest = ((large - head) + less) + (self.small.rest + other.small.tail())
+        if not in_half():
+            rest = ((large - head) + less) + (self.small.tail() + other.small.tail())
         return Angle(low, high, Pair(head, rest), self.negative, moved)
 
 
@@ -56,29 +58,15 @@ def product(a: Array, *factors: Array | float) -> Angle:
         moved = moved + term
     negative = functools.reduce(jnp.not_equal, map(jnp.signbit, fixed))
     low, high = _quarter_turns(fixed)
-    small = functools.reduce(_exact_product, map(jnp.abs, fixed), _one(a))
+    small = Pair(jnp.abs(fixed[0]), None)
+    for b in fixed[1:]:
+        small = _times_exactly(small, jnp.abs(b))
     return Angle(low, high, small, negative, jnp.where(negative, -moved, moved))
 
 
-def _one(like: Array) -> Pair:
-    one = jnp.asarray(1, like.dtype)
-    return Pair(one, None if in_half() else jnp.zeros_like(one))
-
-
-def _exact_product(a: Pair, b: Array) -> Pair:
-    """a * b as a whole float, and what its rounding leaves where that is normal."""
-    head = a.head * b
-    if a.rest is None:
-        return Pair(head, None)
-    p, q = pair(a.head), pair(b)
-    rest = (p.head * q.head - head) + p.head * q.tail() + (p.tail() + a.rest) * b
-    return Pair(head, jnp.where(head > _tiny(b), rest, 0))
-
-
-def _tiny(x: Array) -> float:
-    """Below it the rests of floats may underflow."""
-    info = jnp.finfo(x.dtype)
-    return float(info.smallest_normal) * 2.0 ** (info.nmant + 2)
+def _times_exactly(a: Pair, b: Array) -> Pair:
+    p = num.exact_product(a.head, b)
+    return Pair(p.head, None if p.rest is None else p.rest + a.tail() * b)
 
 
 def sin(angle: Angle, eighths: int = 0) -> Pair:
@@ -86,9 +74,9 @@ def sin(angle: Angle, eighths: int = 0) -> Pair:
     return sin_cos(angle, eighths)[0]
 
 
-def cos(angle: Angle) -> Pair:
-    """The cosine of an angle; NaN of infinite factors."""
-    return sin_cos(angle)[1]
+def cos(angle: Angle, eighths: int = 0) -> Pair:
+    """The cosine, likewise."""
+    return sin_cos(angle, eighths)[1]
 
 
 def sin_cos(angle: Angle, eighths: int = 0) -> tuple[Pair, Pair]:
@@ -153,7 +141,11 @@ def _reduced(angle: Angle, eighths: int) -> tuple[Array, Pair]:
         r = Pair(half, (head - half) + rest) * quarter
     if eighths % 2:
         return quarters, r
-    return quarters, where(angle.small.value() < _SMALL, angle.small, r)
+    small = angle.small.head < _SMALL
+    if r.rest is None:
+        return quarters, Pair(jnp.where(small, angle.small.head, r.head), None)
+    head = jnp.where(small, angle.small.head, r.head)
+    return quarters, Pair(head, jnp.where(small, angle.small.tail(), r.rest))
 
 
 def _quarter_turns(factors: Sequence[Array]) -> tuple[Array, Array]:
@@ -185,7 +177,7 @@ def _quarter_turns(factors: Sequence[Array]) -> tuple[Array, Array]:
     return low, high
 
 
-def _chosen(words: Sequence[Any], start: Array, count: int) -> Sequence[Any]:
+def _chosen(words: list[Any], start: Array, count: int) -> list[Any]:
     """So many of the words, from `start` on."""
     # a table to look them up in would be an array to keep for the backward pass
     for bit in reversed(range((len(words) - count).bit_length())):
@@ -232,7 +224,7 @@ def _carry(total: Array, part: Array) -> Array:
 
 
 @functools.cache
-def _two_over_pi(size: int, zeros: int) -> Sequence[Any]:
+def _two_over_pi(size: int, zeros: int) -> list[Any]:
     """2 / pi in words, after some of zeros."""
     bits = {32: 16, 64: 52}[size] * size
     digits = (2 << (2 * bits)) // _pi(bits)

@@ -209,14 +209,17 @@ def ratio(
     return z, jnp.where(jnp.abs(z) < limit, rest, 0)
 
 
-def scaled(x: Array, a: Array, limit: float) -> tuple[Array, Array | float]:
-    """a * x up to a limit to both sides, and what its rounding leaves."""
-    z = jnp.clip(x * a, -limit, limit)
+def exact_product(a: Array, b: Array) -> Pair:
+    """a * b, its head a whole float, with a rest unless that may underflow."""
+    head = a * b
     if in_half():
-        return z, 0.0
-    x_high, a_high = upper_half(x), upper_half(a)
-    rest = (x_high * a_high - z) + x_high * (a - a_high) + (x - x_high) * a
-    return z, jnp.where(jnp.abs(z) < limit, rest, 0)
+        return Pair(head, None)
+    high, b_high = upper_half(a), upper_half(b)
+    rest = (high * b_high - head) + high * (b - b_high) + (a - high) * b
+    least = jnp.minimum(jnp.abs(head), jnp.minimum(jnp.abs(a), jnp.abs(b)))
+    info = jnp.finfo(a.dtype)
+    usual = least > float(info.smallest_normal) * 2.0 ** (info.nmant + 2)
+    return Pair(head, jnp.where(usual, rest, 0))
 
 
 class Exp(NamedTuple):

@@ -10,7 +10,6 @@ from jax import Array
 
 from .. import _angles as angles
 from .. import _numerics as num
-from .. import _polynomials as poly
 from .._core import activation, derivative_of
 from .._pairs import Pair, constant, pair
 from .._precision import cancelling
@@ -292,49 +291,3 @@ def _gcu_dx(x: Array) -> Array:
 def _gcu_dx2(x: Array) -> Array:
     s, c = angles.sin_cos(angles.product(x))
     return -2 * s.value() - x * c.value()
-
-
-@activation
-def sinc(x: Array) -> Array:
-    """Cardinal sine, without a factor pi: the ideal low-pass filter.
-
-    sinc(x) = sin(x) / x if abs(x) > 1e-30 else 1 - x**2 / 6
-
-    1 at 0 and 0 at infinity; `jnp.sinc(x)` is sinc(pi * x).  Derivative:
-    (cos(x) - sinc(x)) / x; second: -sinc(x) - 2 * sinc'(x) / x.
-
-    Args:
-        x: an array or number of real dtype; integers count as float32.
-
-    Raises:
-        TypeError: `x` is no array or number of real dtype.
-    """
-    square, far = _within(x, 0.6)
-    near = 1 + square * num.polynomial(poly.SIN_TAIL, square)
-    s = angles.sin(angles.product(num.finite(x))).value()
-    return jnp.where(far == 1, near, s / far)
-
-
-def _within(x: Array, limit: float) -> tuple[Array, Array]:
-    """x * x up to a limit and, beyond it, x; 1 where that counts."""
-    square = x * x
-    return jnp.minimum(square, limit), jnp.where(square > limit, x, 1)
-
-
-@derivative_of(sinc)
-@cancelling()
-def _sinc_dx(x: Array) -> Array:
-    square, far = _within(x, 2.0)
-    s, c = angles.sin_cos(angles.product(num.finite(x)))
-    beyond = (c.value() - s.value() / far) / far
-    return jnp.where(far == 1, x * num.polynomial(poly.SINC_DX, square), beyond)
-
-
-@derivative_of(sinc, order=2)
-@cancelling()
-def _sinc_dx2(x: Array) -> Array:
-    square, far = _within(x, 3.2)
-    s, c = angles.sin_cos(angles.product(num.finite(x)))
-    ratio = s.value() / far
-    beyond = -ratio - 2 * ((c.value() - ratio) / far) / far
-    return jnp.where(far == 1, num.polynomial(poly.SINC_DX2, square), beyond)

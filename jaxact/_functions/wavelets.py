@@ -1,0 +1,247 @@
+"""Waves that fade: near 0 a sine or cosine, far from it nothing.
+
+A wave needs its angle without rounding, and a bell its exponent; where the bell is 0
+the wave has no say, so that the limit at infinity is 0.
+"""
+
+import math
+
+import jax.numpy as jnp
+from jax import Array, lax
+
+from .. import _angles as angles
+from .. import _numerics as num
+from .. import _polynomials as poly
+from .._core import activation, derivative_of
+from .._pairs import Pair, pair
+from .._precision import cancelling
+
+
+@activation
+def sinc(x: Array) -> Array:
+    """Cardinal sine, without a factor pi: the ideal low-pass filter.
+
+    sinc(x) = sin(x) / x if abs(x) > 1e-30 else 1 - x**2 / 6
+
+    1 at 0 and 0 at infinity; `jnp.sinc(x)` is sinc(pi * x).  Derivative:
+    (cos(x) - sinc(x)) / x; second: -sinc(x) - 2 * sinc'(x) / x.
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+
+    Raises:
+        TypeError: `x` is no array or number of real dtype.
+    """
+    square, near, far = _within(x, 0.6)
+    s = angles.sin(angles.product(num.finite(x))).value()
+    return jnp.where(near, 1 + square * num.polynomial(poly.SIN_TAIL, square), s / far)
+
+
+def _within(x: Array, limit: float) -> tuple[Array, Array, Array]:
+    """x * x up to a limit; whether that is all; x where it is not, else 1."""
+    square = x * x
+    near = square < limit
+    return jnp.minimum(square, limit), near, jnp.where(near, 1, x)
+
+
+@derivative_of(sinc)
+@cancelling()
+def _sinc_dx(x: Array) -> Array:
+    square, near, far = _within(x, 2.0)
+    s, c = angles.sin_cos(angles.product(num.finite(x)))
+    beyond = (c.value() - s.value() / far) / far
+    # no shorter one in half: a third of the smallest must not be less than it is
+    slope = num.horner(poly.SINC_DX[x.dtype.name], square)
+    return jnp.where(near, x * slope, beyond)
+
+
+@derivative_of(sinc, order=2)
+@cancelling()
+def _sinc_dx2(x: Array) -> Array:
+    square, near, far = _within(x, 3.2)
+    s, c = angles.sin_cos(angles.product(num.finite(x)))
+    ratio = s.value() / far
+    beyond = -ratio - 2 * ((c.value() - ratio) / far) / far
+    return jnp.where(near, num.polynomial(poly.SINC_DX2, square), beyond)
+
+
+@activation
+def gabor(x: Array, w0: float | Array = 10.0, s0: float | Array = 10.0) -> Array:
+    """Gabor wavelet, a cosine under a bell: the real part of WIRE's activation.
+
+    gabor(x, w0, s0) = cos(w0 * x) * exp(-(s0 * x)**2)
+
+    Derivative: -(w0 * sin(w0 * x) + 2 * s0**2 * x * cos(w0 * x)) times the bell; by w0:
+    -x * sin(w0 * x) times the bell; by s0: -2 * s0 * x**2 times the value.
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+        w0: the angular frequency, a number or an array that broadcasts with x.
+        s0: the inverse width, likewise.
+
+    Raises:
+        TypeError: an argument is no array or number of real dtype.
+
+    Reference:
+        Saragadam et al. (2023), WIRE, arXiv:2301.05187
+    """
+    return _wave(x, w0, s0, 2)
+
+
+def _wave(x: Array, w0: float | Array, s0: float | Array, eighths: int) -> Array:
+    """The sine of w0 * x and so many eighths of a turn, times exp(-(s0 * x)**2)."""
+    wave = angles.sin(_angle(x, w0), eighths)
+    return _bell(x, s0)[0].times(wave.value())
+
+
+def _angle(x: Array, w0: float | Array) -> angles.Angle:
+    return angles.product(num.finite(x), w0)  # where the bell is 0
+
+
+def _bell(x: Array, s0: float | Array) -> tuple[num.Exp, Pair, Array]:
+    """exp(-z * z); z = s0 * x up to where that is 0; and x where it is not, else 0."""
+    limit = num.gauss_limit(x) / math.sqrt(2)
+    product = num.exact_product(x, jnp.asarray(s0, x.dtype))
+    inside = jnp.abs(product.head) < limit
+    z, rest = jnp.clip(product.head, -limit, limit), product.rest
+    if rest is not None:
+        rest = jnp.where(inside, rest, 0)
+    toward = jnp.where(z < 0, -product.tail(), product.tail())
+    bell = num.gauss(num.magnitude(z), jnp.where(inside, toward, 0), times=2.0)
+    return bell, Pair(z, rest), jnp.where(inside, x, 0)
+
+
+def _wave_dx(x: Array, w0: Array, s0: Array, eighths: int) -> Array:
+    bell, z, _ = _bell(x, s0)
+    s, c = angles.sin_cos(_angle(x, w0), eighths)
+    steep = pair(jnp.asarray(2 * s0)) * z.halved()
+    near = c.halved() * pair(jnp.asarray(w0)) - s.halved() * steep
+    plain = w0 * c.value() - 2 * s0 * z.value() * s.value()
+    return bell.times(_unless_tiny(near, plain, z))
+
+
+def _unless_tiny(p: Pair, plain: Array, z: Pair) -> Array:
+    """The value of a pair, or where its rests underflow, and nothing cancels, plain."""
+    return jnp.where(jnp.abs(z.head) < 2.0**-40, plain, p.value())
+
+
+def _wave_dx2(x: Array, w0: Array, s0: Array, eighths: int) -> Array:
+    bell, z, _ = _bell(x, s0)
+    s, c = angles.sin_cos(_angle(x, w0), eighths)
+    width, speed = pair(jnp.asarray(s0)), pair(jnp.asarray(w0))
+    steep = (width * z.halved()).times(2)
+    straight = steep * steep - (width * width).times(2) - speed * speed
+    near = straight * s.halved() - (speed * steep).times(2) * c.halved()
+    plain = -(2 * s0 * s0 + w0 * w0) * s.value() - 4 * w0 * s0 * z.value() * c.value()
+    return bell.times(_unless_tiny(near, plain, z))
+
+
+def _wave_dw0(x: Array, w0: Array, s0: Array, eighths: int) -> Array:
+    bell, _, inside = _bell(x, s0)
+    return bell.times(inside * angles.cos(_angle(x, w0), eighths).value())
+
+
+def _wave_ds0(x: Array, w0: Array, s0: Array, eighths: int) -> Array:
+    bell, z, inside = _bell(x, s0)
+    wave = angles.sin(_angle(x, w0), eighths)
+    return bell.times(-2 * z.value() * (inside * wave.value()))
+
+
+@derivative_of(gabor)
+@cancelling()
+def _gabor_dx(x: Array, w0: Array, s0: Array) -> Array:
+    return _wave_dx(x, w0, s0, 2)
+
+
+@derivative_of(gabor, order=2)
+@cancelling()
+def _gabor_dx2(x: Array, w0: Array, s0: Array) -> Array:
+    return _wave_dx2(x, w0, s0, 2)
+
+
+@derivative_of(gabor, wrt="w0")
+def _gabor_dw0(x: Array, w0: Array, s0: Array) -> Array:
+    return _wave_dw0(x, w0, s0, 2)
+
+
+@derivative_of(gabor, wrt="s0")
+def _gabor_ds0(x: Array, w0: Array, s0: Array) -> Array:
+    return _wave_ds0(x, w0, s0, 2)
+
+
+@activation
+def gabor_sine(x: Array, w0: float | Array = 10.0, s0: float | Array = 10.0) -> Array:
+    """Gabor wavelet, a sine under a bell: the imaginary part of WIRE's activation.
+
+    gabor_sine(x, w0, s0) = sin(w0 * x) * exp(-(s0 * x)**2)
+
+    Derivative: (w0 * cos(w0 * x) - 2 * s0**2 * x * sin(w0 * x)) times the bell; by w0:
+    x * cos(w0 * x) times the bell; by s0: -2 * s0 * x**2 times the value.
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+        w0: the angular frequency, a number or an array that broadcasts with x.
+        s0: the inverse width, likewise.
+
+    Raises:
+        TypeError: an argument is no array or number of real dtype.
+
+    Reference:
+        Saragadam et al. (2023), WIRE, arXiv:2301.05187
+    """
+    return _wave(x, w0, s0, 0)
+
+
+@derivative_of(gabor_sine)
+@cancelling()
+def _gabor_sine_dx(x: Array, w0: Array, s0: Array) -> Array:
+    return _wave_dx(x, w0, s0, 0)
+
+
+@derivative_of(gabor_sine, order=2)
+@cancelling()
+def _gabor_sine_dx2(x: Array, w0: Array, s0: Array) -> Array:
+    return _wave_dx2(x, w0, s0, 0)
+
+
+@derivative_of(gabor_sine, wrt="w0")
+def _gabor_sine_dw0(x: Array, w0: Array, s0: Array) -> Array:
+    return _wave_dw0(x, w0, s0, 0)
+
+
+@derivative_of(gabor_sine, wrt="s0")
+def _gabor_sine_ds0(x: Array, w0: Array, s0: Array) -> Array:
+    return _wave_ds0(x, w0, s0, 0)
+
+
+def gabor_complex(
+    x: Array, w0: float | Array = 10.0, s0: float | Array = 10.0
+) -> Array:
+    """Complex Gabor wavelet, the activation of WIRE: exp(i * w0 * x - |s0 * x|**2).
+
+    `gabor` and `gabor_sine` are its parts on the real line, and carry its derivatives;
+    off it both are multiplied by exp(-w0 * Im x - (s0 * Im x)**2).
+
+    Args:
+        x: an array or number of real or complex dtype; half precisions and integers
+            count as float32.
+        w0: the angular frequency, a number or an array that broadcasts with x.
+        s0: the inverse width, likewise.
+
+    Returns:
+        complex64, or complex128 for what has 64 bits in a part.
+
+    Raises:
+        TypeError: an argument is no array or number of real, `x` or complex, dtype.
+
+    Reference:
+        Saragadam et al. (2023), WIRE, arXiv:2301.05187
+    """
+    x = jnp.asarray(x)
+    real = jnp.promote_types(jnp.real(x).dtype, jnp.float32)
+    along = jnp.real(x).astype(real)
+    y = lax.complex(gabor(along, w0, s0), gabor_sine(along, w0, s0))
+    if not jnp.iscomplexobj(x):
+        return y
+    across = jnp.imag(x)
+    return y * jnp.exp(-w0 * across - (s0 * across) ** 2)
