@@ -30,15 +30,6 @@ from ._functions.composed_gates import serf as serf
 from ._functions.composed_gates import smish as smish
 from ._functions.composed_gates import tanhexp as tanhexp
 from ._functions.composed_gates import telu as telu
-from ._functions.distribution_functions import arctan as arctan
-from ._functions.distribution_functions import asinh as asinh
-from ._functions.distribution_functions import (
-    complementary_log_log as complementary_log_log,
-)
-from ._functions.distribution_functions import erf as erf
-from ._functions.distribution_functions import laplace as laplace
-from ._functions.distribution_functions import normal_cdf as normal_cdf
-from ._functions.distribution_functions import symlog as symlog
 from ._functions.distributions import arctan as arctan
 from ._functions.distributions import asinh as asinh
 from ._functions.distributions import complementary_log_log as complementary_log_log

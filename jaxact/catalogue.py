@@ -48,6 +48,7 @@ def choosers() -> dict[str, Callable[..., Any]]:
         n: f
         for n, f in vars(jaxact).items()
         if inspect.isfunction(f) and f.__module__.startswith(_HOME) and not lookup(f)
+        if next(iter(inspect.signature(f).parameters), "") == "x"
     }
 
 

@@ -181,6 +181,11 @@ def test_imports_run_one_way():
         "jaxact._polynomials": set(),
         "jaxact._numerics": {
             "jaxact._pairs", "jaxact._polynomials", "jaxact._precision"},
+        "jaxact._angles": {"jaxact._numerics", "jaxact._pairs", "jaxact._polynomials",
+                           "jaxact._precision"},
+        "jaxact._gates": {"jaxact._numerics", "jaxact._pairs", "jaxact._polynomials",
+                          "jaxact._precision"},
+        "jaxact._packed": {"jaxact._core"},
         "jaxact._taylor": {"jaxact._numerics", "jaxact._pairs", "jaxact._polynomials"},
         "jaxact._computed": {
             "jaxact._core", "jaxact._formula", "jaxact._precision", "jaxact._taylor"},
