@@ -5,16 +5,12 @@ from ._core import activation as activation
 from ._core import definition_of as definition_of
 from ._core import derivative_of as derivative_of
 from ._core import pushforward_of as pushforward_of
-from ._functions.clamped_gates import fatreglu as fatreglu
-from ._functions.clamped_gates import reglu as reglu
-from ._functions.clamped_gates import sreglu as sreglu
 from ._functions.clamped_gates import swiglu_clamped as swiglu_clamped
 from ._functions.clamped_gates import swiglu_clamped_after as swiglu_clamped_after
 from ._functions.clamped_gates import swiglu_oai as swiglu_oai
 from ._functions.exponential import celu as celu
 from ._functions.exponential import elu as elu
 from ._functions.exponential import selu as selu
-from ._functions.gated import bilinear as bilinear
 from ._functions.gated import geglu as geglu
 from ._functions.gated import geglu_exact as geglu_exact
 from ._functions.gated import geglu_tanh as geglu_tanh
@@ -24,6 +20,10 @@ from ._functions.gated import sigmoid_glu as sigmoid_glu
 from ._functions.gated import swiglu as swiglu
 from ._functions.log_probabilities import log1mexp as log1mexp
 from ._functions.log_probabilities import log_sigmoid as log_sigmoid
+from ._functions.rectified_gates import bilinear as bilinear
+from ._functions.rectified_gates import fatreglu as fatreglu
+from ._functions.rectified_gates import reglu as reglu
+from ._functions.rectified_gates import sreglu as sreglu
 from ._functions.rectifiers import identity as identity
 from ._functions.rectifiers import leaky_relu as leaky_relu
 from ._functions.rectifiers import relu as relu
