@@ -14,9 +14,6 @@ from ._functions.algebraic import isru as isru
 from ._functions.attention import softmax_with_sink as softmax_with_sink
 from ._functions.bells import exponential as exponential
 from ._functions.bells import gaussian as gaussian
-from ._functions.clamped_gates import fatreglu as fatreglu
-from ._functions.clamped_gates import reglu as reglu
-from ._functions.clamped_gates import sreglu as sreglu
 from ._functions.clamped_gates import swiglu_clamped as swiglu_clamped
 from ._functions.clamped_gates import swiglu_clamped_after as swiglu_clamped_after
 from ._functions.clamped_gates import swiglu_oai as swiglu_oai
@@ -42,7 +39,6 @@ from ._functions.exponential import elu as elu
 from ._functions.exponential import pelu as pelu
 from ._functions.exponential import selu as selu
 from ._functions.exponential import xielu as xielu
-from ._functions.gated import bilinear as bilinear
 from ._functions.gated import geglu as geglu
 from ._functions.gated import geglu_exact as geglu_exact
 from ._functions.gated import geglu_tanh as geglu_tanh
@@ -87,6 +83,10 @@ from ._functions.piecewise import srelu as srelu
 from ._functions.piecewise import star_relu as star_relu
 from ._functions.rationals import rational as rational
 from ._functions.rationals import rational_coefficients as rational_coefficients
+from ._functions.rectified_gates import bilinear as bilinear
+from ._functions.rectified_gates import fatreglu as fatreglu
+from ._functions.rectified_gates import reglu as reglu
+from ._functions.rectified_gates import sreglu as sreglu
 from ._functions.rectifiers import general_relu as general_relu
 from ._functions.rectifiers import identity as identity
 from ._functions.rectifiers import leaky_relu as leaky_relu

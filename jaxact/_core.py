@@ -221,7 +221,7 @@ def activation(
 
 
 def derivative_of(
-    function: Callable[..., Any], /, wrt: str = "x", order: int = 1
+    function: Callable[..., Any], /, wrt: str | Path = "x", order: int = 1
 ) -> Callable[[F], F]:
     """Declare the kernel of a derivative of an activation.
 
@@ -232,7 +232,8 @@ def derivative_of(
 
     Args:
         function: the activation.
-        wrt: the variable, `"x"` or a parameter.
+        wrt: the variable, `"x"` or a parameter; or the variables of a mixed derivative
+            in turn, such as `("value", "x")` for the derivative by x of that by value.
         order: the order; order n needs order n - 1 declared before.
 
     Raises:
@@ -243,15 +244,16 @@ def derivative_of(
     definition = _require(function, "derivative_of")
     name = definition.name
     known = ("x", *definition.parameters)
-    if wrt not in known:
+    if isinstance(order, bool) or not isinstance(order, int) or order < 1:
+        raise ValueError(f"derivative_of({name}): order={order!r} must be 1, 2, ...")
+    path = ((wrt,) if isinstance(wrt, str) else wrt) * order
+    if not path or not set(path) <= set(known):
         raise ValueError(
             f"derivative_of({name}): wrt={wrt!r} is no variable of {name}; "
             f"it has {', '.join(known)}"
         )
-    if isinstance(order, bool) or not isinstance(order, int) or order < 1:
-        raise ValueError(f"derivative_of({name}): order={order!r} must be 1, 2, ...")
-    path = (wrt,) * order
-    if path[1:] not in definition.kernels:
+    order, before = len(path), path[:-1]
+    if before not in definition.kernels:
         raise ValueError(
             f"derivative_of({name}): order {order} needs order {order - 1} first"
         )
@@ -260,9 +262,9 @@ def derivative_of(
             f"derivative_of({name}): order {order} by {wrt} is declared already, by "
             f"{definition.kernels[path].__name__}"
         )
-    if wrt == "x" and definition.pushforward is not None:
+    if path[0] == "x" and definition.pushforward is not None:
         raise ValueError(f"derivative_of({name}): it has a pushforward already")
-    if "y" in _reads(definition.kernels[path[1:]]):
+    if "y" in _reads(definition.kernels[before]):
         raise ValueError(
             f"derivative_of({name}): order {order - 1} by {wrt} reads y, so JAX "
             "differentiates it through y; there is nothing to declare"

@@ -201,21 +201,3 @@ def gelu_exact_dx2(x: Array, factor: Factor = None) -> Array:
     start = float(np.asarray(2 * _DENSITY, a.dtype))
     w = (1 - head) - rest
     return num.gauss(a, factor=factor).times(w * start + w * (2 * _DENSITY - start))
-
-
-def gelu_reaches(y: float) -> list[float]:
-    """Where x * Phi(x) is y, on either side of its least value; for Python floats."""
-
-    def gelu(x: float) -> float:
-        return x * math.erfc(-x / math.sqrt(2)) / 2
-
-    found = []
-    for far in (-40.0, abs(y) + 1):
-        low, high = -_GELU_ROOT[0], far
-        if (gelu(low) > y) or (gelu(high) < y):
-            continue
-        for _ in range(80):
-            middle = (low + high) / 2
-            low, high = (middle, high) if gelu(middle) < y else (low, middle)
-        found.append(high)
-    return found

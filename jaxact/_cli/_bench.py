@@ -162,7 +162,7 @@ def bench(
     if mlp:
         layers = chosen if names else functions(["gelu_tanh"])
         kinds = [("MLP", *item) for item in layers.items()]
-        kinds += [("SwiGLU", *item) for item in functions(["silu"]).items()]
+        kinds += [("SwiGLU", *item) for item in functions(["swiglu"]).items()]
         work = [(*kind, d) for d in dtypes for kind in kinds]
         models += _rows(partial(_model, rounds=rounds_of_mlp), work)
 
@@ -325,11 +325,11 @@ def _compiled(f: Function, x: Any) -> tuple[int, int]:
 def _model(kind: str, name: str, f: Function, dtype: str, *, rounds: int) -> Model:
     """A training step with ours and with jax.nn's activation: time and memory."""
     row = Model(kind if kind == "SwiGLU" else f"{kind} {name}", dtype)
-    step, matrices = {
-        "MLP": (workloads.mlp_step, 2),
-        "SwiGLU": (workloads.glu_step, 3),
+    step, matrices, other = {
+        "MLP": (workloads.mlp_step, 2, counterpart(name, "jax.nn")),
+        "SwiGLU": (workloads.glu_step, 3, workloads.plain_swiglu),
     }[kind]
-    both = {"ours": f, "jax.nn": counterpart(name, "jax.nn")}
+    both = {"ours": f, "jax.nn": other}
     arrays = workloads.inputs(dtype, matrices)
     steps: dict[str, Any] = {}
     for who, act in both.items():

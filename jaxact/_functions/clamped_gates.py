@@ -1,4 +1,4 @@
-"""Gated linear units with a rectifier for a gate, or with clamped operands.
+"""Gated linear units whose operands are clamped, gate and value alike.
 
 A clamp keeps outliers out of low precision.  Beyond it the slope is 0; at the limit
 itself it is that from inside, as of `torch.clamp` (`jnp.clip` has half of it).
@@ -18,123 +18,6 @@ from .._pairs import pair
 def _over(value: Array, limit: Array) -> Array:
     """The slope of the clamped value by its limit."""
     return jnp.where(jnp.abs(value) > limit, jnp.sign(value), 0)
-
-
-@activation(kinks=(0.0,))
-def reglu(x: Array, value: Array) -> Array:
-    """Gated linear unit with `relu`.
-
-    reglu(x, value) = value * x if x > 0 else 0 * value
-
-    Derivative: value for x > 0, 0 for x <= 0; by `value`: relu(x).
-
-    Args:
-        x: an array or number of real dtype, the gate; integers count as float32.
-        value: what it lets through, an array that broadcasts with x.
-
-    Raises:
-        TypeError: an argument is no array or number of real dtype.
-
-    Reference:
-        Shazeer (2020), GLU variants improve transformer, arXiv:2002.05202
-    """
-    return jnp.maximum(x, 0) * value
-
-
-@derivative_of(reglu)
-def _reglu_dx(x: Array, value: Array) -> Array:
-    return jnp.sign(jnp.maximum(x, 0)) * value
-
-
-@derivative_of(reglu, order=2)
-def _reglu_dx2() -> float:
-    return 0.0
-
-
-@derivative_of(reglu, wrt="value")
-def _reglu_dvalue(x: Array) -> Array:
-    return jnp.maximum(x, 0)
-
-
-@activation(kinks=(0.0,))
-def sreglu(x: Array, value: Array) -> Array:
-    """Gated linear unit with the square of `relu`.
-
-    sreglu(x, value) = value * x**2 if x > 0 else 0 * value
-
-    Derivative: 2 value max(x, 0); second: 2 value for x > 0, 0 for x <= 0; by `value`:
-    max(x, 0)**2.
-
-    Args:
-        x: an array or number of real dtype, the gate; integers count as float32.
-        value: what it lets through, an array that broadcasts with x.
-
-    Raises:
-        TypeError: an argument is no array or number of real dtype.
-
-    Reference:
-        Shazeer (2020), arXiv:2002.05202; So et al. (2021), Primer, arXiv:2109.08668
-    """
-    gate = jnp.maximum(x, 0)
-    return gate * value * gate
-
-
-@derivative_of(sreglu)
-def _sreglu_dx(x: Array, value: Array) -> Array:
-    return jnp.maximum(x, 0) * value * 2
-
-
-@derivative_of(sreglu, order=2)
-def _sreglu_dx2(x: Array, value: Array) -> Array:
-    return jnp.sign(jnp.maximum(x, 0)) * value * 2
-
-
-@derivative_of(sreglu, wrt="value")
-def _sreglu_dvalue(x: Array) -> Array:
-    return jnp.square(jnp.maximum(x, 0))
-
-
-@activation(kinks=lambda threshold: (threshold,))
-def fatreglu(x: Array, value: Array, threshold: float | Array = 0.0) -> Array:
-    """Gated linear unit with a rectifier that jumps: FATReLU, for sparse activity.
-
-    fatreglu(x, value, threshold) = value * x if x > threshold else 0 * value
-
-    Derivative: value for x > threshold, else 0; by `threshold`: 0; by `value`: x or 0.
-
-    Args:
-        x: an array or number of real dtype, the gate; integers count as float32.
-        value: what it lets through, an array that broadcasts with x.
-        threshold: where the gate opens, a number or an array that broadcasts with x.
-
-    Raises:
-        TypeError: an argument is no array or number of real dtype.
-
-    Reference:
-        Kurtz et al. (2020), Inducing and exploiting activation sparsity for fast neural
-        network inference, ICML
-    """
-    return jnp.where(x <= threshold, 0, x) * value
-
-
-@derivative_of(fatreglu)
-def _fatreglu_dx(x: Array, value: Array, threshold: Array) -> Array:
-    return jnp.where(x <= threshold, 0, jnp.where(x > threshold, 1, x)) * value
-
-
-@derivative_of(fatreglu, order=2)
-def _fatreglu_dx2() -> float:
-    return 0.0
-
-
-@derivative_of(fatreglu, wrt="value")
-def _fatreglu_dvalue(x: Array, threshold: Array) -> Array:
-    return jnp.where(x <= threshold, 0, x)
-
-
-@derivative_of(fatreglu, wrt="threshold")
-def _fatreglu_dthreshold() -> float:
-    return 0.0
 
 
 _POSITIVE = {"limit": (0.0, math.inf)}
@@ -190,6 +73,12 @@ def _swiglu_oai_dx2(x: Array, value: Array, alpha: Array, limit: Array) -> Array
 def _swiglu_oai_dvalue(x: Array, value: Array, alpha: Array, limit: Array) -> Array:
     gate = gates.silu(jnp.minimum(x, limit), alpha)
     return jnp.where(jnp.abs(value) > limit, 0, gate)
+
+
+@derivative_of(swiglu_oai, wrt=("value", "x"))
+def _swiglu_oai_dvalue_dx(x: Array, value: Array, alpha: Array, limit: Array) -> Array:
+    slope = gates.silu_dx(x, alpha)
+    return jnp.where((x > limit) | (jnp.abs(value) > limit), 0, slope)
 
 
 @derivative_of(swiglu_oai, wrt="alpha")
@@ -250,6 +139,12 @@ def _swiglu_clamped_dx2(x: Array, value: Array, limit: Array) -> Array:
 def _swiglu_clamped_dvalue(x: Array, value: Array, limit: Array) -> Array:
     gate = gates.silu(jnp.minimum(x, limit), gates.ONE)
     return jnp.where(jnp.abs(value) > limit, 0, gate)
+
+
+@derivative_of(swiglu_clamped, wrt=("value", "x"))
+def _swiglu_clamped_dvalue_dx(x: Array, value: Array, limit: Array) -> Array:
+    slope = gates.silu_dx(x, gates.ONE)
+    return jnp.where((x > limit) | (jnp.abs(value) > limit), 0, slope)
 
 
 @derivative_of(swiglu_clamped, wrt="limit")
@@ -321,6 +216,12 @@ def _swiglu_clamped_after_dx2(x: Array, value: Array, limit: Array) -> Array:
 def _swiglu_clamped_after_dvalue(x: Array, value: Array, limit: Array) -> Array:
     gate = jnp.where(_above(x, limit), limit, gates.silu(x, gates.ONE))
     return jnp.where(jnp.abs(value) > limit, 0, gate)
+
+
+@derivative_of(swiglu_clamped_after, wrt=("value", "x"))
+def _swiglu_clamped_after_dvalue_dx(x: Array, value: Array, limit: Array) -> Array:
+    slope = gates.silu_dx(x, gates.ONE)
+    return jnp.where(_above(x, limit) | (jnp.abs(value) > limit), 0, slope)
 
 
 @derivative_of(swiglu_clamped_after, wrt="limit")

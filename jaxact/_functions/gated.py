@@ -18,42 +18,6 @@ from .._core import activation, derivative_of
 from .._packed import packed
 
 
-@activation
-def bilinear(x: Array, value: Array) -> Array:
-    """Bilinear unit: a gate without activation.
-
-    bilinear(x, value) = x * value
-
-    Derivative: value; by `value`: x.
-
-    Args:
-        x: an array or number of real dtype, the gate; integers count as float32.
-        value: what it lets through, an array that broadcasts with x.
-
-    Raises:
-        TypeError: an argument is no array or number of real dtype.
-
-    Reference:
-        Shazeer (2020), GLU variants improve transformer, arXiv:2002.05202
-    """
-    return x * value
-
-
-@derivative_of(bilinear)
-def _bilinear_dx(value: Array) -> Array:
-    return value
-
-
-@derivative_of(bilinear, order=2)
-def _bilinear_dx2() -> float:
-    return 0.0
-
-
-@derivative_of(bilinear, wrt="value")
-def _bilinear_dvalue(x: Array) -> Array:
-    return x
-
-
 @activation(holomorphic=True)
 def sigmoid_glu(x: Array, value: Array) -> Array:
     """Gated linear unit, of two operands: `sigmoid` times the value.
@@ -93,6 +57,11 @@ def _sigmoid_glu_dx2(x: Array, value: Array) -> Array:
 @derivative_of(sigmoid_glu, wrt="value")
 def _sigmoid_glu_dvalue(x: Array) -> Array:
     return num.logistic(x)
+
+
+@derivative_of(sigmoid_glu, wrt=("value", "x"))
+def _sigmoid_glu_dvalue_dx(x: Array) -> Array:
+    return num.logistic_dx(x)
 
 
 def glu(x: Array, axis: int = -1) -> Array:
@@ -159,6 +128,11 @@ def _swiglu_dvalue(x: Array, beta: Array) -> Array:
     return gates.silu(x, beta)
 
 
+@derivative_of(swiglu, wrt=("value", "x"))
+def _swiglu_dvalue_dx(x: Array, beta: Array) -> Array:
+    return gates.silu_dx(x, beta)
+
+
 @derivative_of(swiglu, wrt="beta")
 def _swiglu_dbeta(x: Array, value: Array, beta: Array) -> Array:
     return gates.silu_dbeta(x, beta, value)
@@ -201,6 +175,11 @@ def _geglu_tanh_dvalue(x: Array) -> Array:
     return gates.gelu_tanh(x)
 
 
+@derivative_of(geglu_tanh, wrt=("value", "x"))
+def _geglu_tanh_dvalue_dx(x: Array) -> Array:
+    return gates.gelu_tanh_dx(x)
+
+
 @activation
 def geglu_exact(x: Array, value: Array) -> Array:
     """Gated linear unit with `gelu_exact`.
@@ -235,6 +214,11 @@ def _geglu_exact_dx2(x: Array, value: Array) -> Array:
 @derivative_of(geglu_exact, wrt="value")
 def _geglu_exact_dvalue(x: Array) -> Array:
     return gates.gelu_exact(x)
+
+
+@derivative_of(geglu_exact, wrt=("value", "x"))
+def _geglu_exact_dvalue_dx(x: Array) -> Array:
+    return gates.gelu_exact_dx(x)
 
 
 def geglu(x: Array, value: Array, approximate: bool = True) -> Array:
@@ -288,3 +272,8 @@ def _qgeglu_dx2(x: Array, value: Array) -> Array:
 @derivative_of(qgeglu, wrt="value")
 def _qgeglu_dvalue(x: Array) -> Array:
     return gates.silu(x, gates.QUICK)
+
+
+@derivative_of(qgeglu, wrt=("value", "x"))
+def _qgeglu_dvalue_dx(x: Array) -> Array:
+    return gates.silu_dx(x, gates.QUICK)

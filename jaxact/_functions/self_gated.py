@@ -175,29 +175,23 @@ def gelu(x: Array, approximate: bool = True) -> Array:
     return gelu_tanh(x) if approximate else gelu_exact(x)
 
 
-def _clips(low: float, high: float) -> list[float]:
-    return [*gates.gelu_reaches(low), *gates.gelu_reaches(high)]
-
-
-@activation(kinks=_clips)
-def gelu_clipped(
-    x: Array, low: float | Array = -10.0, high: float | Array = 10.0
-) -> Array:
+@activation(kinks=(10.0,))
+def gelu_clipped(x: Array, low: int = -10, high: int = 10) -> Array:
     """The exact gelu between two limits, for low precision.
 
-    gelu_clipped(x, low, high) = high if x * erfc(-x / sqrt(2)) / 2 > high
-        else low if x * erfc(-x / sqrt(2)) / 2 < low else x * erfc(-x / sqrt(2)) / 2
+    gelu_clipped(x) = 10 if x * erfc(-x / sqrt(2)) / 2 > 10
+        else x * erfc(-x / sqrt(2)) / 2
 
-    Derivative: that of `gelu_exact` between the limits and at them, 0 beyond, as of
-    `torch.clip`; by a limit: 1 beyond it, else 0.
+    A lower limit of -10 is never reached.  Derivative: that of `gelu_exact` between
+    the limits and at them, 0 beyond, as of `torch.clip`.
 
     Args:
         x: an array or number of real dtype; integers count as float32.
-        low: the least value, a number or an array that broadcasts with x.
-        high: the largest, larger than `low`.
+        low: the least value, fixed when compiled.
+        high: the largest.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: `x` is no array or number of real dtype.
 
     Reference:
         Wu et al. (2020), Integer quantization for deep learning inference,
@@ -207,27 +201,15 @@ def gelu_clipped(
 
 
 @derivative_of(gelu_clipped)
-def _gelu_clipped_dx(x: Array, low: Array, high: Array) -> Array:
+def _gelu_clipped_dx(x: Array, low: int, high: int) -> Array:
     y = gates.gelu_exact(x)
     return jnp.where((y < low) | (y > high), 0, gates.gelu_exact_dx(x))
 
 
 @derivative_of(gelu_clipped, order=2)
-def _gelu_clipped_dx2(x: Array, low: Array, high: Array) -> Array:
+def _gelu_clipped_dx2(x: Array, low: int, high: int) -> Array:
     y = gates.gelu_exact(x)
     return jnp.where((y < low) | (y > high), 0, gates.gelu_exact_dx2(x))
-
-
-@derivative_of(gelu_clipped, wrt="low")
-def _gelu_clipped_dlow(x: Array, low: Array, high: Array) -> Array:
-    y = gates.gelu_exact(x)
-    return jnp.where((y < low) & (y <= high), 1, 0 * jnp.sign(y))
-
-
-@derivative_of(gelu_clipped, wrt="high")
-def _gelu_clipped_dhigh(x: Array, high: Array) -> Array:
-    y = gates.gelu_exact(x)
-    return jnp.where(y > high, 1, 0 * jnp.sign(y))
 
 
 @activation(holomorphic=True)

@@ -23,9 +23,14 @@ def mlp_step(act: Activation) -> Any:
     return _step(_scan(_layer(act)))
 
 
-def glu_step(act: Activation) -> Any:
-    """The same of gated layers; with silu the gated layer is called SwiGLU."""
-    return _step(_scan(lambda h, gate, up, down: (act(h @ gate) * (h @ up)) @ down))
+def glu_step(unit: Callable[[Array, Array], Array]) -> Any:
+    """The same of gated layers, the unit a function of gate and value."""
+    return _step(_scan(lambda h, gate, up, down: unit(h @ gate, h @ up) @ down))
+
+
+def plain_swiglu(gate: Array, up: Array) -> Array:
+    """The gated unit as it is written with jax.nn."""
+    return jax.nn.silu(gate) * up
 
 
 def unrolled_step(act: Activation) -> Any:
@@ -68,6 +73,13 @@ def temp_bytes(compiled: Any) -> int | None:
 def mlp_temp_bytes(act: Activation, dtype: Any = "float32") -> int | None:
     """Compile the scanned MLP with an activation: the memory its step needs."""
     return temp_bytes(mlp_step(act).lower(*shapes(dtype)).compile())
+
+
+def glu_temp_bytes(
+    unit: Callable[[Array, Array], Array], dtype: Any = "float32"
+) -> int | None:
+    """The same of the scanned gated layers."""
+    return temp_bytes(glu_step(unit).lower(*shapes(dtype, 3)).compile())
 
 
 def _layer(act: Activation) -> Callable[..., Array]:
