@@ -457,8 +457,9 @@ def _judge(row: Row, job: Job, found: Measurement) -> None:
     """Fill in what was found, and whether it is good enough."""
     order, definition = row.order, lookup(job.f)
     in_rows = definition is not None and not definition.elementwise
-    limit = partial(bound, definition) if in_rows else partial(allowed_ulp, job.f)
-    row.bound = limit(job.dtype, order)
+    row.bound = allowed_ulp(job.f, job.dtype, order)
+    if definition is not None and in_rows:
+        row.bound = bound(definition, job.dtype, order)
     row.max_ulp, row.wrong = found.max_ulp, found.wrong
     row.at, row.got, row.wanted = found.worst_at, found.got, found.wanted
     row.within_051, row.within_1 = found.share_051, found.share_1

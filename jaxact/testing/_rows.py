@@ -8,7 +8,7 @@ for a derivative; for a value of slope times x, as far as float32 tells them apa
 import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial, reduce
+from functools import cache, partial, reduce
 from typing import Any, NamedTuple
 
 import jax
@@ -154,39 +154,45 @@ def _exactly(
     definition: Definition, x: np.ndarray, parameters: dict[str, np.ndarray], wrt: str
 ) -> _Exact:
     """Values, slopes, and how large the terms are that they are made of."""
-    assert definition.reference is not None
     with jax.enable_x64(True):
-        wide = {n: jnp.asarray(as_float64(v)) for n, v in parameters.items()}
-        f = _call(definition.reference, wide, wrt)
-        by = (0, ()) if wrt == "x" else (1, (wide[wrt],))
-
-        def slope(x: Any) -> Any:
-            s = jax.jacfwd(f, by[0])(x, *by[1])
-            return s.reshape(s.shape[0], -1)
-
-        def everything(x: Any) -> Any:
-            s = slope(x)
-            terms = jnp.abs(s)
-            if wrt != "x":  # one term, in which others may have cancelled
-                terms = jnp.maximum(terms, _conditioned(slope, x))
-            return f(x, *by[1]), s, _conditioned(lambda x: f(x, *by[1]), x), terms
-
-        found = jax.jit(jax.vmap(everything))(as_float64(x))
-        y, s, size, terms = (np.asarray(part) for part in found)
-        shift = (
-            2.0**-40 * np.where(np.arange(x.shape[1]) % 2, 1, -0.7) * np.abs(x).max()
-        )
-        sides = [
-            np.asarray(jax.jit(jax.vmap(slope))(jnp.asarray(as_float64(x) + d)))
-            for d in (shift, -shift)
-        ]
-    jump = np.abs(sides[0] - sides[1]).max((1, 2)) > 1e-6 * np.abs(s).max((1, 2))
+        wide = {n: as_float64(v) for n, v in parameters.items()}
+        found = _reference(definition, wrt)(as_float64(x), wide)
+    y, slope, size, terms, smooth = (np.array(part) for part in found)
     if wrt == "x" and _by_output(definition) and y.shape == x.shape:
         # rounding of an output far from 0 moves more than that of the slope
         terms = terms * np.maximum(1, np.abs(y))[:, None, :]
         i = np.arange(y.shape[1])
         terms[:, i, i] = np.maximum(terms[:, i, i], np.abs(y))
-    return _Exact(y, s, size, terms, ~jump)
+    return _Exact(y, slope, size, terms, smooth)
+
+
+@cache
+def _reference(definition: Definition, wrt: str) -> Callable[..., Any]:
+    """The definition over rows, with slopes and sizes: `_Exact` but for the output."""
+    assert definition.reference is not None
+    reference = definition.reference
+
+    def row(x: Any, parameters: dict[str, Any]) -> tuple[Any, ...]:
+        f = _call(reference, parameters, wrt)
+        p = () if wrt == "x" else (parameters[wrt],)
+
+        def value(x: Any) -> Any:
+            return f(x, *p)
+
+        def slope(x: Any) -> Any:
+            found = jax.jacfwd(f, len(p))(x, *p)
+            return found.reshape(found.shape[0], -1)
+
+        here = slope(x)
+        terms = jnp.abs(here)
+        if p:  # one term, in which others may have cancelled
+            terms = jnp.maximum(terms, _conditioned(slope, x))
+        aside = 2.0**-40 * jnp.where(jnp.arange(x.size) % 2, 1, -0.7)
+        jump = jnp.abs(slope(x * (1 + aside)) - slope(x * (1 - aside)))
+        smooth = jnp.max(jump) <= 1e-6 * jnp.max(terms)
+        return value(x), here, _conditioned(value, x), terms, smooth
+
+    return jax.jit(jax.vmap(row, (0, None)))
 
 
 def _conditioned(f: Callable[..., Any], x: Any) -> Any:
