@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Any
@@ -41,6 +42,7 @@ from ..testing._measure import (
 )
 from ..testing._oracle import answer, question
 from ..testing._points import points
+from ..testing._rows import Unmeasurable, bound, measure_rows, variables
 from ._functions import counterpart, dtype_name, functions, refuse
 from ._report import console, provenance
 
@@ -93,6 +95,7 @@ class Job:
     points: np.ndarray
     asked: Question | None
     note: str = ""
+    in_rows: bool = False  # not elementwise: there is a definition to compare with
     found: dict[int, Measurement | Exception] = field(default_factory=dict)
     theirs: dict[int, Measurement | None] = field(default_factory=dict)
 
@@ -213,7 +216,9 @@ def check(
         task = progress.add_task("", total=len(pieces))
         for (job, piece), exact in zip(pieces, _answers(pieces), strict=True):
             progress.update(task, description=f"{job.function} {job.dtype}")
-            if isinstance(exact, str) or job.asked is None:
+            if job.in_rows:
+                _measure_rows(job, against)
+            elif isinstance(exact, str) or job.asked is None:
                 job.note = job.note or str(exact)
             else:
                 _measure(job, piece, exact, against)
@@ -330,11 +335,13 @@ def _jobs(
     around: Iterable[float],
 ) -> Iterator[Job]:
     """What to ask the oracle about one function in one dtype."""
-    definition, parameters = lookup(f), given(f, parameters)
+    definition, chosen, parameters = lookup(f), parameters, given(f, parameters)
     none = np.zeros(1, jnp.dtype(dtype))
     if definition is not None and definition.pushforward is not None:
-        note = "not elementwise: nothing measured"
-        yield Job(name, f, parameters, dtype, "x", orders, none, None, note)
+        for wrt in variables(definition):
+            mine = tuple(n for n in (0, 1) if n in orders and (n or wrt == "x"))
+            if mine:
+                yield Job(name, f, chosen, dtype, wrt, mine, none, None, in_rows=True)
         return
     try:
         asked = question(f, parameters=parameters, dtype=dtype)
@@ -400,6 +407,24 @@ def _measure(
         job.theirs[order] = theirs if known else None
 
 
+def _measure_rows(job: Job, against: str | None) -> None:
+    """Measure what is not elementwise."""
+    definition = lookup(job.f)
+    assert definition is not None
+    other = counterpart(job.function, against) if against else None
+    for order in job.orders:
+        where = (job.dtype, order, job.wrt, job.parameters)
+        try:
+            job.found[order] = measure_rows(definition, *where)
+        except Unmeasurable as problem:
+            job.note = str(problem)
+            return
+        except Exception as error:  # whatever a function raises is the finding
+            job.found[order] = error
+        theirs = partial(measure_rows, definition, *where)
+        job.theirs[order] = _attempt(lambda f, theirs=theirs: theirs(f=f), other)
+
+
 def _rows(job: Job, against: str | None) -> list[Row]:
     """The lines of the table for one job."""
     other = counterpart(job.function, against) if against else None
@@ -408,10 +433,11 @@ def _rows(job: Job, against: str | None) -> list[Row]:
         row = Row(job.function, job.dtype, order, job.wrt, job.parameters)
         row.note = job.note
         rows.append(row)
-        if order == 0 or job.asked is None:
+        proven = job.asked is not None or (job.in_rows and not job.note)
+        if order == 0 or not proven:
             row.residual_bytes = _attempt(residual_bytes, job.f, job.dtype)
             row.against_bytes = _attempt(residual_bytes, other, job.dtype)
-        if job.asked is None:
+        if not proven:
             row.verdict = "not proven"
             return rows
         if job.note:
@@ -429,8 +455,11 @@ def _rows(job: Job, against: str | None) -> list[Row]:
 
 def _judge(row: Row, job: Job, found: Measurement) -> None:
     """Fill in what was found, and whether it is good enough."""
-    order = row.order
+    order, definition = row.order, lookup(job.f)
+    in_rows = definition is not None and not definition.elementwise
     row.bound = allowed_ulp(job.f, job.dtype, order)
+    if definition is not None and in_rows:
+        row.bound = bound(definition, job.dtype, order)
     row.max_ulp, row.wrong = found.max_ulp, found.wrong
     row.at, row.got, row.wanted = found.worst_at, found.got, found.wanted
     row.within_051, row.within_1 = found.share_051, found.share_1
@@ -440,7 +469,7 @@ def _judge(row: Row, job: Job, found: Measurement) -> None:
         notes.append(f"over {row.bound:g} ULP at {_place(row)}")
     if found.wrong:
         notes.append(f"NaN or limit wrong at x = {_short(found.wrong_at, row.dtype)}")
-    if order > 0:
+    if order > 0 and not in_rows:
         problem = disagreement(
             job.f, job.dtype, order, job.wrt, parameters=job.parameters
         )
@@ -448,8 +477,8 @@ def _judge(row: Row, job: Job, found: Measurement) -> None:
         if problem and not notes:
             notes.append(" ".join(problem.split()))
     row.verdict = "FAIL" if notes else "ok"
-    definition = lookup(job.f)
-    if definition is None or (job.wrt,) * order not in definition.kernels:
+    ruled = definition is not None and (job.wrt,) * order in definition.kernels
+    if not (ruled or (in_rows and job.wrt == "x")):
         notes.append("derivative by JAX")
     row.note = "; ".join(notes)
 

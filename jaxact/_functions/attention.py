@@ -6,17 +6,18 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from .._core import activation, definition_of, derivative_of, pushforward_of
-from .log_sums import logsumexp
 from .normalizers import (
     Axis,
     Temperature,
     base_of,
+    by_rows,
     constant_along,
     exponentials,
     masked,
+    softmax_dtemperature,
     total,
+    weights,
 )
-from .sigmoids import sigmoid
 
 
 @activation
@@ -86,25 +87,31 @@ def _softmax_with_sink_push(
 
 @derivative_of(softmax_with_sink, wrt="sink")
 def _softmax_with_sink_dsink(
-    x: Array,
-    y: Array,
-    sink: Array,
-    axis: Axis,
-    where: Any,
-    temperature: Temperature,
+    x: Array, sink: Array, axis: Axis, where: Any, temperature: Temperature
 ) -> Array:
-    others = logsumexp((x - sink) / temperature, axis, where, keepdims=True)
-    return -y * sigmoid(-others) / temperature  # 1 less the sum of y, or 0
+    def rows(x: Array, sink: Array) -> Array:
+        y = weights(jnp.append(x, sink, -1), -1, None, temperature)
+        return -y[..., :-1] * y[..., -1:]
+
+    return _beside(rows, x, sink, axis, where) / temperature
 
 
 @derivative_of(softmax_with_sink, wrt="temperature")
 def _softmax_with_sink_dtemperature(
-    x: Array,
-    y: Array,
-    sink: Array,
-    axis: Axis,
-    where: Any,
-    temperature: Temperature,
+    x: Array, sink: Array, axis: Axis, where: Any, temperature: Temperature
 ) -> Array:
-    t = jnp.where(jnp.isfinite(masked(x, where)), (sink - x) / temperature, 0)
-    return _softmax_with_sink_push(t, y, axis, temperature)
+    def rows(x: Array, sink: Array) -> Array:
+        whole = jnp.append(x, sink, -1)
+        return softmax_dtemperature(whole, -1, None, temperature)[..., :-1]
+
+    return _beside(rows, x, sink, axis, where)
+
+
+def _beside(f: Any, x: Array, sink: Array, axis: Axis, where: Any) -> Array:
+    """A function of rows and their sinks, of what is derived from the weights of both.
+
+    1 less the sum of the output would be the sink's, without its digits near 0.
+    """
+    x = masked(x, where)
+    shape = jnp.max(x, axis, keepdims=True, initial=0).shape
+    return by_rows(f, x, axis, jnp.broadcast_to(sink, shape))

@@ -91,6 +91,19 @@ def constant_along(axis: Axis, x: Array, **parameters: Any) -> None:
             )
 
 
+def by_rows(f: Any, x: Array, axis: Axis, *beside: Array) -> Array:
+    """f of rows, the axes of `axis` being moved to the end of all arrays as one.
+
+    What stands beside x has one entry in a row.
+    """
+    axes = tuple(range(x.ndim)) if axis is None else np.atleast_1d(axis)
+    axes = tuple(int(a) % x.ndim for a in axes)
+    last = tuple(range(x.ndim - len(axes), x.ndim))
+    moved = [jnp.moveaxis(v, axes, last) for v in (x, *beside)]
+    rows = (v.reshape(*v.shape[: x.ndim - len(axes)], -1) for v in moved)
+    return jnp.moveaxis(f(*rows).reshape(moved[0].shape), last, axes)
+
+
 def _softmax(x: Array, axis: Axis, where: Any, temperature: Temperature) -> Array:
     """The kernel of `softmax`."""
     constant_along(axis, x, temperature=temperature)
@@ -148,10 +161,14 @@ def _softmax_plain(
 @pushforward_of(softmax)
 def softmax_push(t: Array, y: Array, axis: Axis, temperature: Temperature) -> Array:
     left_out = y == 0  # or without weight, which is the same here
+    return jnp.where(left_out, 0, y * _less_mean(t, y, left_out, axis)) / temperature
+
+
+def _less_mean(t: Array, p: Array, left_out: Array, axis: Axis) -> Array:
+    """t less its mean weighed by p, where it is not left out."""
     t = jnp.where(left_out, 0, t)
-    t = t - _leading(t, y, axis)
-    t = t - jnp.sum(y * t, axis, keepdims=True)
-    return jnp.where(left_out, 0, y * t) / temperature
+    t = t - _leading(t, p, axis)
+    return jnp.where(left_out, 0, t - jnp.sum(p * t, axis, keepdims=True))
 
 
 def _leading(t: Array, y: Array, axis: Axis) -> Array:
@@ -160,21 +177,26 @@ def _leading(t: Array, y: Array, axis: Axis) -> Array:
 
 
 @derivative_of(softmax, wrt="temperature")
-def _softmax_dtemperature(
-    x: Array, y: Array, axis: Axis, where: Any, temperature: Temperature
-) -> Array:
-    t = _by_temperature(x, axis, where, temperature)
-    return softmax_push(t, y, axis, temperature)
-
-
-def _by_temperature(
+def softmax_dtemperature(
     x: Array, axis: Axis, where: Any, temperature: Temperature
 ) -> Array:
-    """The direction that x moves in when the temperature grows."""
-    x = masked(x, where)
-    top = lax.stop_gradient(base_of(x, axis))
-    finite = jnp.isfinite(x) & jnp.isfinite(top)
-    return (jnp.where(finite, top, 0) - jnp.where(finite, x, 0)) / temperature
+    y = weights(x, axis, where, temperature)
+    return softmax_push(_by_temperature(x, y, axis, temperature), y, axis, temperature)
+
+
+def _by_temperature(x: Array, y: Array, axis: Axis, temperature: Temperature) -> Array:
+    """The direction that x moves in when the temperature grows, less its mean."""
+    x = jnp.where((y == 0) | jnp.isinf(x), 0, x)
+    mean = lax.stop_gradient(jnp.sum(y * x, axis, keepdims=True))
+    return (mean - x) / temperature
+
+
+def weights(x: Array, axis: Axis, where: Any, temperature: Temperature = 1) -> Array:
+    """The softmax in a kernel that is differentiated further."""
+    if in_half():  # the kernel is short, and JAX may differentiate it
+        return _softmax(x, axis, where, temperature)
+    given = {"temperature": temperature} if isinstance(temperature, Array) else {}
+    return softmax(x, axis, where, **given)
 
 
 @activation
@@ -218,9 +240,9 @@ def _softmin_push(t: Array, y: Array, axis: Axis, temperature: Temperature) -> A
 
 @derivative_of(softmin, wrt="temperature")
 def _softmin_dtemperature(
-    x: Array, y: Array, axis: Axis, where: Any, temperature: Temperature
+    x: Array, axis: Axis, where: Any, temperature: Temperature
 ) -> Array:
-    return _softmax_dtemperature(-x, y, axis, where, temperature)
+    return softmax_dtemperature(-x, axis, where, temperature)
 
 
 @activation
@@ -272,23 +294,16 @@ def _log_softmax_plain(
 def _log_softmax_push(
     t: Array, y: Array, axis: Axis, temperature: Temperature
 ) -> Array:
-    left_out = y == -jnp.inf
-    p = jnp.exp(y)
-    t = jnp.where(left_out, 0, t)
-    t = t - _leading(t, p, axis)
-    t = t - jnp.sum(p * t, axis, keepdims=True)
-    return jnp.where(left_out, 0, t) / temperature
+    return _less_mean(t, jnp.exp(y), y == -jnp.inf, axis) / temperature
 
 
 @derivative_of(log_softmax, wrt="temperature")
 def _log_softmax_dtemperature(
-    x: Array, y: Array, axis: Axis, where: Any, temperature: Temperature
+    x: Array, axis: Axis, where: Any, temperature: Temperature
 ) -> Array:
-    t = _by_temperature(x, axis, where, temperature)
-    return _log_softmax_push(t, y, axis, temperature)
-
-
-def weights(x: Array, axis: Axis, where: Any) -> Array:
-    """The softmax in a kernel that is differentiated further."""
-    # in a half precision its kernel is short and JAX may differentiate it
-    return _softmax(x, axis, where, 1) if in_half() else softmax(x, axis, where)
+    p = weights(x, axis, where, temperature)
+    x = masked(x, where)
+    left_out = jnp.isinf(x)
+    x = jnp.where(left_out, 0, x)
+    x = x - lax.stop_gradient(jnp.sum(p * x, axis, keepdims=True))
+    return -_less_mean(x, p, left_out, axis) / (temperature * temperature)

@@ -7,21 +7,19 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array, lax
 
 from .._core import activation, definition_of, pushforward_of
-from .normalizers import Axis, base_of, below, masked, softmax, softmax_push, weights
-
-
-def _by_rows(f: Any, x: Array, axis: Axis) -> Array:
-    """f along the last axis of x with the axes of `axis` as its last one."""
-    axes = tuple(range(x.ndim)) if axis is None else np.atleast_1d(axis)
-    axes = tuple(int(a) % x.ndim for a in axes)
-    last = tuple(range(x.ndim - len(axes), x.ndim))
-    moved = jnp.moveaxis(x, axes, last)
-    rows = moved.reshape(*moved.shape[: last[0]], -1)
-    return jnp.moveaxis(f(rows).reshape(moved.shape), last, axes)
+from .normalizers import (
+    Axis,
+    base_of,
+    below,
+    by_rows,
+    masked,
+    softmax,
+    softmax_push,
+    weights,
+)
 
 
 def _less_largest(x: Array, axis: Axis, where: Any) -> Array:
@@ -57,7 +55,7 @@ def sparsemax(
     Reference:
         Martins, Astudillo (2016), From softmax to sparsemax, arXiv:1602.02068
     """
-    return _by_rows(_sparsemax, _less_largest(x, axis, where), axis)
+    return by_rows(_sparsemax, _less_largest(x, axis, where), axis)
 
 
 def _sparsemax(z: Array) -> Array:
@@ -87,7 +85,7 @@ def _sparsemax_plain(x: Any, axis: Axis = -1, where: Any = None) -> Array:
         size = jnp.sum(order > taus, -1, keepdims=True)
         return jnp.maximum(z - jnp.take_along_axis(taus, size - 1, -1), 0)
 
-    return _by_rows(rows, x - lax.stop_gradient(jnp.max(x, axis, keepdims=True)), axis)
+    return by_rows(rows, x - lax.stop_gradient(jnp.max(x, axis, keepdims=True)), axis)
 
 
 @pushforward_of(sparsemax)
@@ -129,7 +127,7 @@ def entmax15(
         Peters, Niculae, Martins (2019), Sparse sequence-to-sequence models,
         arXiv:1905.05702
     """
-    return _by_rows(_entmax15, _less_largest(x, axis, where) / 2, axis)
+    return by_rows(_entmax15, _less_largest(x, axis, where) / 2, axis)
 
 
 def _entmax15(z: Array) -> Array:
@@ -168,7 +166,7 @@ def _entmax15_plain(x: Any, axis: Axis = -1, where: Any = None) -> Array:
         return jnp.maximum(z - jnp.take_along_axis(taus, size - 1, -1), 0) ** 2
 
     top = lax.stop_gradient(jnp.max(x, axis, keepdims=True))
-    return _by_rows(rows, (x - top) / 2, axis)
+    return by_rows(rows, (x - top) / 2, axis)
 
 
 @pushforward_of(entmax15)
@@ -206,7 +204,7 @@ def hardmax(
         return jnp.where(jnp.any(jnp.isnan(z), -1, keepdims=True), jnp.nan, first)
 
     x = masked(x, where)
-    return jnp.where(x == -jnp.inf, 0, _by_rows(rows, x, axis))
+    return jnp.where(x == -jnp.inf, 0, by_rows(rows, x, axis))
 
 
 @definition_of(hardmax)
@@ -219,7 +217,7 @@ def _hardmax_plain(
         ranks = jnp.arange(z.shape[-1])
         return (ranks == jnp.argmax(z, -1, keepdims=True)).astype(z.dtype)
 
-    hard = _by_rows(rows, x, axis)
+    hard = by_rows(rows, x, axis)
     if not straight_through:
         return hard
     soft = jax.nn.softmax(x, axis)

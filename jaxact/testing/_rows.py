@@ -1,0 +1,260 @@
+"""How far an activation that is not elementwise is from its definition in float64.
+
+It is measured over rows of random numbers of several lengths and scales, a row a call.
+Where terms cancel, the unit is that of the sum of their sizes: of slope times tangent
+for a derivative; for a value of slope times x, as far as float32 tells them apart.
+"""
+
+import inspect
+import math
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, partial, reduce
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .._core import Definition
+from ._measure import Measurement, merge
+from ._ulp import as_float64, format_of, ulp
+
+ROWS, LENGTHS, SCALES = 32, (2, 3, 16, 130), (1 / 64, 1.0, 8.0)
+
+# what to call functions with that need more than a row, by their names
+ARGUMENTS: dict[str, dict[str, Any]] = {}
+
+
+class Unmeasurable(Exception):
+    """There is nothing to compare with, or nothing to call the function with."""
+
+
+class _Exact(NamedTuple):
+    """What the definition gives for rows, in float64."""
+
+    y: np.ndarray  # by row and output
+    slope: np.ndarray  # by row, output and variable
+    size: np.ndarray  # of the terms of y
+    terms: np.ndarray  # the size of those of the slope
+    smooth: np.ndarray  # by row, whether the slope does not jump there
+
+
+def measure_rows(
+    definition: Definition,
+    dtype: Any,
+    order: int,
+    wrt: str = "x",
+    given: Mapping[str, float] | None = None,
+    f: Callable[..., Any] | None = None,
+) -> Measurement:
+    """Measure the value, or the derivative along random tangents, in both modes.
+
+    Args:
+        definition: of the activation.
+        dtype: the dtype to compute in, of less than 64 bits.
+        order: 0 or 1.
+        wrt: the variable of the derivative.
+        given: values of parameters; defaults and `ARGUMENTS` for the others.
+        f: what to measure; the activation itself by default.
+
+    Raises:
+        Unmeasurable: there is no definition, or the function takes no row.
+    """
+    if definition.reference is None:
+        raise Unmeasurable("no definition: nothing proven")
+    if jnp.dtype(dtype).itemsize > 4:
+        raise Unmeasurable("the definition is evaluated in float64 itself")
+    parameters = _arguments(definition, dtype, wrt, given or {})
+    call = _call(f or definition.function, parameters, wrt)
+    parts: list[Measurement] = []
+    for x in _rows(definition, dtype, parameters):
+        exact = _exactly(definition, x, parameters, wrt)
+        if order == 0:
+            parts.append(_value(call, x, exact))
+        else:
+            parts += _derivatives(
+                call, x, None if wrt == "x" else parameters[wrt], exact
+            )
+    return reduce(merge, parts)
+
+
+def variables(definition: Definition) -> tuple[str, ...]:
+    """What an activation may be differentiated by: a mask is given, if at all."""
+    given = (n for n in definition.parameters if definition.default(n) is not None)
+    return ("x", *given)
+
+
+def _arguments(
+    definition: Definition, dtype: Any, wrt: str, given: Mapping[str, float]
+) -> dict[str, np.ndarray]:
+    """The parameters to give, in the dtype; what has no default counts as 3/4."""
+    samples = {**ARGUMENTS.get(definition.name, {}), **given}
+    chosen: dict[str, np.ndarray] = {}
+    for name in definition.parameters:
+        required = name in definition.required
+        if required or name in samples or name == wrt:
+            default = 0.75 if required else definition.default(name)
+            value = samples.get(name, default)
+            chosen[name] = np.asarray(value).astype(jnp.dtype(dtype))
+    return chosen
+
+
+def bound(definition: Definition, dtype: Any, order: int) -> float:
+    """The error that an activation that is not elementwise may have."""
+    half = jnp.dtype(dtype).itemsize < 4
+    if order and _by_output(definition):  # which is rounded, and has its own error
+        return 2.0 if half else 8.0
+    return 0.51 if half else 4.0
+
+
+def _by_output(definition: Definition) -> bool:
+    """Whether the rule by x, or by a parameter, reads the output."""
+    rules = [k for path, k in definition.kernels.items() if path]
+    rules += [definition.pushforward] if definition.pushforward else []
+    return any("y" in inspect.signature(rule).parameters for rule in rules)
+
+
+def _rows(
+    definition: Definition, dtype: Any, parameters: dict[str, np.ndarray]
+) -> Iterator[np.ndarray]:
+    """Random rows, of the lengths that the function takes."""
+    random, dtype = np.random.default_rng(0), jnp.dtype(dtype)
+    problem = None
+    for length in LENGTHS:
+        row = jax.ShapeDtypeStruct((length,), dtype)
+        try:
+            jax.eval_shape(_call(definition.function, parameters), row)
+        except (TypeError, ValueError, IndexError) as error:
+            problem = (
+                error if problem is None else problem
+            )  # some split a row in parts of one length
+            continue
+        problem = False
+        x = random.uniform(-1, 1, (len(SCALES), ROWS, length))
+        x = np.asarray(SCALES)[:, None, None] * x
+        yield x.reshape(-1, length).astype(dtype)
+    if problem:
+        line = str(problem).splitlines()[0]
+        raise Unmeasurable(f"needs arguments, see jaxact.testing._rows: {line}")
+
+
+def _call(
+    f: Callable[..., Any], parameters: Mapping[str, Any], wrt: str = "x"
+) -> Callable[..., Any]:
+    """f of x, or of x and the parameter `wrt`, with a flat result."""
+
+    def call(x: Any, *p: Any) -> Any:
+        moved = dict(zip([wrt], p, strict=False))
+        return jnp.ravel(f(x, **{**parameters, **moved}))
+
+    return call
+
+
+def _exactly(
+    definition: Definition, x: np.ndarray, parameters: dict[str, np.ndarray], wrt: str
+) -> _Exact:
+    """Values, slopes, and how large the terms are that they are made of."""
+    with jax.enable_x64(True):
+        wide = {n: as_float64(v) for n, v in parameters.items()}
+        found = _reference(definition, wrt)(as_float64(x), wide)
+    y, slope, size, terms, smooth = (np.array(part) for part in found)
+    if wrt == "x" and _by_output(definition) and y.shape == x.shape:
+        # rounding of an output far from 0 moves more than that of the slope
+        terms = terms * np.maximum(1, np.abs(y))[:, None, :]
+        i = np.arange(y.shape[1])
+        terms[:, i, i] = np.maximum(terms[:, i, i], np.abs(y))
+    return _Exact(y, slope, size, terms, smooth)
+
+
+@cache
+def _reference(definition: Definition, wrt: str) -> Callable[..., Any]:
+    """The definition over rows, with slopes and sizes: `_Exact` but for the output."""
+    assert definition.reference is not None
+    reference = definition.reference
+
+    def row(x: Any, parameters: dict[str, Any]) -> tuple[Any, ...]:
+        f = _call(reference, parameters, wrt)
+        p = () if wrt == "x" else (parameters[wrt],)
+
+        def value(x: Any) -> Any:
+            return f(x, *p)
+
+        def slope(x: Any) -> Any:
+            found = jax.jacfwd(f, len(p))(x, *p)
+            return found.reshape(found.shape[0], -1)
+
+        here = slope(x)
+        terms = jnp.abs(here)
+        if p:  # one term, in which others may have cancelled
+            terms = jnp.maximum(terms, _conditioned(slope, x))
+        aside = 2.0**-40 * jnp.where(jnp.arange(x.size) % 2, 1, -0.7)
+        jump = jnp.abs(slope(x * (1 + aside)) - slope(x * (1 - aside)))
+        smooth = jnp.max(jump) <= 1e-6 * jnp.max(terms)
+        return value(x), here, _conditioned(value, x), terms, smooth
+
+    return jax.jit(jax.vmap(row, (0, None)))
+
+
+def _conditioned(f: Callable[..., Any], x: Any) -> Any:
+    """How large the terms of f are, entry of x by entry: slope times entry."""
+    return jnp.sum(jnp.abs(jax.jacfwd(f)(x) * x), -1)
+
+
+def _value(call: Callable[..., Any], x: np.ndarray, exact: _Exact) -> Measurement:
+    got = jax.jit(jax.vmap(call))(x)
+    wide = float(jnp.finfo(format_of(x.dtype).wide).eps)
+    # 0.51 or 4 units make up for 4 roundings of the terms in float32
+    share = 8 if x.dtype.itemsize < 4 else 1
+    unit = np.maximum(ulp(exact.y, x.dtype), share * wide * exact.size)
+    return _compared(np.asarray(got), exact.y, unit, x)
+
+
+def _derivatives(
+    call: Callable[..., Any], x: np.ndarray, p: np.ndarray | None, exact: _Exact
+) -> Iterator[Measurement]:
+    """By x, or by p if given: in forward and in reverse mode, in random directions."""
+    random = np.random.default_rng(1)
+    t, c = (
+        random.uniform(-1, 1, (len(x), n)).astype(x.dtype)
+        for n in (exact.slope.shape[2], exact.slope.shape[1])
+    )
+
+    def both(x: Any, t: Any, c: Any) -> Any:
+        along, at = (call, x) if p is None else (partial(call, x), jnp.asarray(p))
+        _, forward = jax.jvp(along, (at,), (t.reshape(at.shape),))
+        return forward, jnp.ravel(jax.vjp(along, at)[1](c)[0])
+
+    got = jax.jit(jax.vmap(both))(x, t, c)
+    for value, v, axis in zip(got, (t, c), (2, 1), strict=True):
+        moved = np.expand_dims(as_float64(v), 3 - axis)
+        wanted = (exact.slope * moved).sum(axis)
+        terms = np.abs(exact.terms * moved).sum(axis)
+        unit = ulp(np.maximum(np.abs(wanted), terms), x.dtype)
+        rows = (a[exact.smooth] for a in (np.asarray(value), wanted, unit, x))
+        yield _compared(*rows)
+
+
+def _compared(
+    got: np.ndarray, wanted: np.ndarray, unit: np.ndarray, x: np.ndarray
+) -> Measurement:
+    """The errors, in units."""
+    with np.errstate(invalid="ignore"):
+        error = np.abs(as_float64(got) - wanted) / unit
+    form = format_of(x.dtype)
+    flushed = (as_float64(got) == 0) & (np.abs(wanted) < 2.0**form.lowest)
+    error = np.where(flushed, 0.0, error)
+    number = np.isfinite(error)
+    worst = np.unravel_index(np.argmax(np.where(number, error, -1)), error.shape)
+    at = as_float64(x[worst[0]])[worst[1] % x.shape[1]]
+    return Measurement(
+        max_ulp=float(np.max(error, where=number, initial=0.0)),
+        worst_at=float(at),
+        got=float(as_float64(got)[worst]),
+        wanted=float(wanted[worst]),
+        share_051=float(np.mean(error <= 0.51)),
+        share_1=float(np.mean(error <= 1)),
+        share_4=float(np.mean(error <= 4)),
+        wrong=int(np.sum(~number)),
+        wrong_at=math.nan if number.all() else float(at),
+        count=error.size,
+    )
