@@ -7,7 +7,6 @@ again with more bits.
 """
 
 import inspect
-import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -309,9 +308,10 @@ def _root_scales(
 ) -> np.ndarray:
     """|x f'(x)| where f has a root near x, away from 0; NaN elsewhere."""
     scales = np.full((len(high) - 1, len(points)), np.nan)
-    if wrt != "x":
-        return scales
-    for n, (f, slope) in enumerate(itertools.pairwise(high)):
+    orders = range(len(scales)) if wrt == "x" else [len(scales) - 1]
+    for n in orders:
+        f = high[n]
+        slope = high[n + 1] if wrt == "x" else _slope(asked, points, n, wrt)
         with np.errstate(all="ignore"):
             step = f / slope
             across = points - 2 * step
@@ -323,14 +323,35 @@ def _root_scales(
         at = np.flatnonzero(near)
         if not len(at):
             continue
-        sides = signs(asked, across[at], n, quick)
+        sides = signs(asked, across[at], n, quick, wrt)
         at = at[(sides * np.sign(f[at]) < 0) | (f[at] == 0)]
-        scales[n, at] = np.abs(points[at] * slope[at])
+        with np.errstate(over="ignore"):
+            scales[n, at] = np.abs(points[at] * slope[at])
     return scales
 
 
+def _slope(asked: Question, points: np.ndarray, order: int, wrt: str) -> np.ndarray:
+    """How a derivative by a parameter changes with x, by a small difference."""
+    with np.errstate(over="ignore"):
+        sides = [points * (1 + s * 2.0**-26) for s in (-1, 1)]
+    known = np.isfinite(sides).all(0) & (points != 0)
+    known &= (np.min(sides, 0) > asked.domain[0]) & (np.max(sides, 0) < asked.domain[1])
+    slope = np.full(len(points), np.nan)
+    low, high = (
+        _coefficients(asked, s[known], [order], wrt, _NARROW, strict=False)[0][order]
+        for s in sides
+    )
+    with np.errstate(all="ignore"):
+        slope[known] = (high - low) / (sides[1] - sides[0])[known]
+    return slope
+
+
 def signs(
-    asked: Question, points: np.ndarray, order: int, quick: bool = False
+    asked: Question,
+    points: np.ndarray,
+    order: int,
+    quick: bool = False,
+    wrt: str = "x",
 ) -> np.ndarray:
     """The sign of a derivative where 400 bits decide it, 0 elsewhere."""
     a_sign = _Rigour((400,), 2, -(2**20))
@@ -341,6 +362,6 @@ def signs(
         values, proven = bulk(asked, unique, (order,))
         told = (proven & (np.abs(values[order]) > 2.0**-160))[back]
         found[told], todo = np.sign(values[order][back][told]), ~told
-    high, _ = _coefficients(asked, points[todo], [order], "x", a_sign, strict=False)
+    high, _ = _coefficients(asked, points[todo], [order], wrt, a_sign, strict=False)
     found[todo] = np.sign(np.nan_to_num(high[order]))
     return found
