@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
@@ -148,6 +149,7 @@ def _reduced(angle: Angle, eighths: int) -> tuple[Array, Pair]:
     return quarters, Pair(head, jnp.where(small, angle.small.tail(), r.rest))
 
 
+@jax.jit  # to be traced once for all derivatives
 def _quarter_turns(factors: Sequence[Array]) -> tuple[Array, Array]:
     """|product| * 2 / pi modulo 4, times a power of two, as an integer of two words.
 

@@ -336,7 +336,8 @@ def _root_scales(
             continue
         sides = signs(asked, across[at], n, quick, wrt)
         at = at[(sides * np.sign(f[at]) < 0) | (f[at] == 0)]
-        scales[n, at] = np.abs(points[at] * slope[at])
+        with np.errstate(over="ignore"):
+            scales[n, at] = np.abs(points[at] * slope[at])
     return scales
 
 
