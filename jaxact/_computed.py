@@ -13,8 +13,8 @@ import numpy as np
 from jax import Array
 
 from . import _taylor as tay
-from ._core import Definition, Path, activation, lookup
-from ._formula import Env, Formula, Thunk, World, stands_for_u
+from ._core import Definition, Path, activation, derivative_of, lookup
+from ._formula import Env, Formula, Idiom, Thunk, World, fits, parse_formula
 from ._precision import in_half, rounded_to
 from ._taylor import Taylor, constant_like
 
@@ -69,6 +69,21 @@ def compute(
     for path in (*(("x",) * n for n in ORDERS), *((n,) for n in definition.parameters)):
         if path not in by_hand:
             definition.kernels[path] = _kernel(definition.name, names, series, path)
+
+
+def derivative_by_formula(function: Callable[..., Any], wrt: str, text: str) -> None:
+    """Declare a derivative by a parameter, as a formula that does not cancel.
+
+    Args:
+        function: an activation, which left this derivative to be declared by hand.
+        wrt: the parameter.
+        text: the formula, in the variables of the activation.
+    """
+    definition = lookup(function)
+    assert definition is not None
+    name = f"{definition.name}, by {wrt}"
+    formula = parse_formula(text, ("x", *definition.parameters), name)
+    derivative_of(function, wrt)(kernel(formula))
 
 
 def kernel(formula: Formula, path: Path = ()) -> Callable[..., Array]:
@@ -173,15 +188,15 @@ class _TaylorWorld(World):
     def select(self, test: Any, yes: Thunk, no: Thunk, pivot: Any, env: Env) -> Any:
         return tay.where(test, yes(env), no(env))
 
-    def idiom(self, node: ast.expr) -> tuple[Callable[[Any], Any], ast.expr] | None:
+    def idiom(self, node: ast.expr) -> Idiom | None:
         for pattern, function in _IDIOMS.items():
-            if argument := stands_for_u(pattern, node):
-                return function, argument
+            if arguments := fits(pattern, node):
+                return function, arguments
         return None
 
 
 # sums that lose digits unless they are read as what they mean; the first that fits
-_IDIOMS: dict[str, Callable[[Taylor], Taylor]] = {
+_IDIOMS: dict[str, Callable[..., Taylor]] = {
     "log(1 + exp(u))": tay.softplus,
     "log(1 + u)": tay.log1p,
     "exp(u) - 1 - u": tay.exp_bend,
@@ -189,5 +204,7 @@ _IDIOMS: dict[str, Callable[[Taylor], Taylor]] = {
     "1 - exp(u)": tay.one_minus_exp,
     "1 / (1 + exp(u))": tay.falling_sigmoid,
     "1 + tanh(u)": tay.one_plus_tanh,
+    "a * tanh(u) + b": tay.tanh_plus,
+    "a * erf(u) + b": tay.erf_plus,
     "tanh(u) - u * (1 - tanh(u)**2)": tay.tanh_lag,
 }

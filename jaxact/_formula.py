@@ -20,6 +20,7 @@ from typing import Any
 
 Env = dict[str, Any]
 Thunk = Callable[[Env], Any]
+Idiom = tuple[Callable[..., Any], tuple[ast.expr, ...]]
 
 _BINARY: dict[type, Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -198,28 +199,32 @@ class World:
     def select(self, test: Any, yes: Thunk, no: Thunk, pivot: Any, env: Env) -> Any:
         raise NotImplementedError
 
-    def idiom(self, node: ast.expr) -> tuple[Callable[[Any], Any], ast.expr] | None:
-        """What a world does at once with an expression, and the argument of that."""
+    def idiom(self, node: ast.expr) -> Idiom | None:
+        """What a world does at once with an expression, and the arguments of that."""
         return None
 
 
-def stands_for_u(pattern: str, node: ast.expr) -> ast.expr | None:
-    """The expression that makes of a pattern in `u` the one given, if any does."""
-    found: list[ast.expr] = []
+def fits(pattern: str, node: ast.expr) -> tuple[ast.expr, ...] | None:
+    """What the letters a, b, u of a pattern stand for in an expression; None if no fit.
 
-    def fits(p: Any, n: Any) -> bool:
-        if isinstance(p, ast.Name) and p.id == "u":
-            found.append(n)
-            return ast.dump(n) == ast.dump(found[0])
+    In alphabetical order.
+    """
+    found: dict[str, ast.expr] = {}
+
+    def same(p: Any, n: Any) -> bool:
+        if isinstance(p, ast.Name) and p.id in ("a", "b", "u"):
+            return ast.dump(found.setdefault(p.id, n)) == ast.dump(n)
         if isinstance(p, list):
-            return len(p) == len(n) and all(map(fits, p, n))
+            return len(p) == len(n) and all(map(same, p, n))
         if not isinstance(p, ast.AST):
             return p == n
         return type(p) is type(n) and all(
-            fits(getattr(p, field), getattr(n, field)) for field in p._fields
+            same(getattr(p, field), getattr(n, field)) for field in p._fields
         )
 
-    return found[0] if fits(_parsed(pattern), node) else None
+    if not same(_parsed(pattern), node):
+        return None
+    return tuple(found[name] for name in sorted(found))
 
 
 @functools.cache
@@ -234,8 +239,8 @@ def _build(node: ast.expr, text: str, world: World) -> Thunk:
         return _build(child, text, world)
 
     if found := world.idiom(node):
-        whole, argument = found[0], build(found[1])
-        return lambda env: whole(argument(env))
+        whole, arguments = found[0], [build(a) for a in found[1]]
+        return lambda env: whole(*(a(env) for a in arguments))
     match node:
         case ast.Constant():
             value = world.number(ast.get_source_segment(text, node) or "")
@@ -415,9 +420,9 @@ class _ArbWorld(World):
     def select(self, test: Any, yes: Thunk, no: Thunk, pivot: Any, env: Env) -> Any:
         return yes(env) if test else no(env)
 
-    def idiom(self, node: ast.expr) -> tuple[Callable[[Any], Any], ast.expr] | None:
-        argument = stands_for_u("log(1 + exp(u))", node)
-        return argument and (self.softplus, argument)
+    def idiom(self, node: ast.expr) -> Idiom | None:
+        arguments = fits("log(1 + exp(u))", node)
+        return (self.softplus, arguments) if arguments else None
 
 
 class _SympyWorld(World):

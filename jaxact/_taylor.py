@@ -185,11 +185,12 @@ def _wide_expm1(u: Wide) -> Wide:
         x = jnp.clip(u.bounded(1.0).head, -0.34, 0.34)
         bent = u * Wide(Pair(1 + x * num.polynomial(poly.EXPM1_TAIL, x), None), 0)
         return _where(jnp.abs(u.value()) < 0.34, bent, Wide(e, k) - one)
-    # the head has so few bits that taking 1 from it is exact
-    whole = e.times(num.power_of_two(jnp.clip(k, -30, 30), e.head))
+    # where 1 and the head, of half a mantissa, overlap, taking 1 from it is exact
+    top = jnp.finfo(e.head.dtype).nmant // 2
+    whole = e.times(num.power_of_two(jnp.clip(k, -top, top), e.head))
     near = Wide(_normal(whole.head - 1, jnp.asarray(whole.rest)), 0)
     large = Wide(_normal(e.head, e.rest), k) - one
-    result = _where(jnp.abs(k) < 30, near, large)
+    result = _where(jnp.abs(k) < top, near, large)
     small = jnp.abs(u.value()) < float(jnp.finfo(e.head.dtype).eps) / 8
     return _where(small, u, result)
 
@@ -203,10 +204,15 @@ def _wide_exp_bend(u: Wide) -> Wide:
 
 
 def _wide_log1p(u: Wide) -> Wide:
-    """log(1 + u) of u from 0 to 1."""
-    e = jnp.clip(u.value(), 0, 1)
-    first, *more = num.coefficients(poly.LOG1P, e)
-    return u * (_exact(first, e) + Wide(pair(e * num.horner(more, e)), 0))
+    """log(1 + u) of u from 0 to 1, as 2 atanh(u / (2 + u)) of a u up to 0.42."""
+    one = _exact(1, u.pair.head)
+    upper = u.value() > 0.414
+    u = _where(upper, _half(u - one), u)  # log(2) less
+    v = u / (_twice(one) + u)
+    square = jnp.clip((v * v).value(), 0, 0.0295)
+    tail = Wide(pair(num.polynomial(poly.ATANH_TAIL, square)), 0)
+    near = _twice(v + v * v * v * tail)
+    return _where(upper, near + _exact(_LN2, u.pair.head), near)
 
 
 def _wide_softplus(u: Wide) -> Wide:
@@ -603,6 +609,32 @@ def larger(a: Taylor, b: Taylor) -> Taylor:
 def one_plus_tanh(u: Taylor) -> Taylor:
     """1 + tanh(u)."""
     return _twofold(sigmoid(_twofold(u)))
+
+
+def tanh_plus(a: Taylor, b: Taylor, u: Taylor) -> Taylor:
+    """a * tanh(u) + b."""
+    return _plus_limit(a, b, u, tanh(u), one_plus_tanh)
+
+
+def erf_plus(a: Taylor, b: Taylor, u: Taylor) -> Taylor:
+    """a * erf(u) + b."""
+    return _plus_limit(a, b, u, erf(u), lambda u: erfc(-u))
+
+
+def _plus_limit(
+    a: Taylor,
+    b: Taylor,
+    u: Taylor,
+    f: Taylor,
+    one_plus_f: Callable[[Taylor], Taylor],
+) -> Taylor:
+    """a * f(u) + b of an odd f that tends to 1, also where b is near a or -a."""
+    near, size = a * f + b, _positive(u.first)
+    left = a.first * one_plus_f(Taylor(-size)).first
+    below, above = (b.first - a.first) + left, (b.first + a.first) - left
+    far = _where(u.first.pair.head < 0, below, above)
+    first = _where(size.bounded(2.0).value() < 1, near.first, far)
+    return Taylor(first, *near.terms[1:])
 
 
 def one_minus_exp(u: Taylor) -> Taylor:

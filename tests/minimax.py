@@ -198,6 +198,11 @@ def _tanh_lag(s: Number) -> Number:
     return (mp.tanh(u) - u * mp.sech(u) ** 2) / u**3
 
 
+def _atanh_tail(s: Number) -> Number:
+    """(atanh(v) / v - 1) / s, in s = v * v."""
+    return mp.nsum(lambda n: s**n / (2 * n + 3), [0, 60])
+
+
 HALF_LN2 = 0.3468  # log(2) / 2 and a little
 # name: function, interval (in float64 up to its last number), the degrees for results
 # that are rounded to half precision, to float32 and to float64
@@ -225,6 +230,7 @@ TABLES: dict[str, tuple[Callable[[Number], Number], tuple, tuple[int, int, int]]
     "SINC_DX2": (_sinc_dx2, ("0", "3.2"), (5, 6, 11)),
     "CELU_TAIL": (_celu_tail, ("-0.75", "0.75"), (5, 8, 17)),
     "TANH_LAG": (_tanh_lag, ("0", "0.5"), (4, 6, 13)),
+    "ATANH_TAIL": (_atanh_tail, ("0", "0.0295"), (1, 3, 7)),
 }
 FORMATS: dict[str, type] = {
     "half": np.float32,

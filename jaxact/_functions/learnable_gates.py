@@ -6,7 +6,7 @@ lines are written so that nothing cancels, and the kernels are made of them.
 
 from jax import Array
 
-from .._computed import by_formula
+from .._computed import by_formula, derivative_by_formula
 
 
 @by_formula
@@ -60,7 +60,7 @@ def aptx(
     ...
 
 
-@by_formula
+@by_formula(by_hand=[("p1",), ("p2",)])
 def acon_c(
     x: Array,
     p1: float | Array = 1.0,
@@ -93,7 +93,14 @@ def acon_c(
     ...
 
 
-@by_formula
+# x * (s + v * s') and x * (1 - s - v * s'), where p1 is near p2 too
+_V = "beta * (p1 - p2) * x"
+_S, _T = f"(1 / (1 + exp(-({_V}))))", f"(1 / (1 + exp({_V})))"
+derivative_by_formula(acon_c, "p1", f"x * ({_S} + {_V} * {_S} * {_T})")
+derivative_by_formula(acon_c, "p2", f"x * ({_T} - {_V} * {_S} * {_T})")
+
+
+@by_formula(by_hand=[("alpha",)])
 def smu(x: Array, alpha: float | Array = 0.25, mu: float | Array = 1e6) -> Array:
     """Smooth maximum unit: a smooth leaky_relu.
 
@@ -119,6 +126,12 @@ def smu(x: Array, alpha: float | Array = 0.25, mu: float | Array = 1e6) -> Array
         Biswas et al. (2021), arXiv:2111.04682
     """
     ...
+
+
+_U = "(mu * (1 - alpha) * x)"
+derivative_by_formula(
+    smu, "alpha", f"x * (erfc({_U}) / 2 - {_U} * exp(-{_U}**2) / sqrt(pi))"
+)
 
 
 @by_formula

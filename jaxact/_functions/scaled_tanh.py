@@ -6,9 +6,7 @@ the formula line.
 
 from jax import Array
 
-from .._computed import by_formula, kernel
-from .._core import derivative_of
-from .._formula import parse_formula
+from .._computed import by_formula, derivative_by_formula
 
 
 @by_formula(by_hand=[("cap",)], domain={"cap": (0.0, float("inf"))})
@@ -33,8 +31,8 @@ def softcap(x: Array, cap: float | Array = 50.0) -> Array:
     ...
 
 
-_LAG = parse_formula("tanh(x / cap) - x / cap * (1 - tanh(x / cap)**2)", ("x", "cap"))
-derivative_of(softcap, wrt="cap")(kernel(_LAG))
+_LAG = "tanh(x / cap) - x / cap * (1 - tanh(x / cap)**2)"
+derivative_by_formula(softcap, "cap", _LAG)
 
 
 @by_formula

@@ -241,7 +241,7 @@ def mish(x: Array) -> Array:
     faint = tail.scale(num.modest(x) * (m.head + (m.tail() - m.value() * h)))
     low, start = jnp.clip(x, -0.7, 0.7), float(np.asarray(0.6, x.dtype))
     middle = (0.6 - start) + low * num.polynomial(poly.MISH_MIDDLE, low)
-    plain = jnp.where(jnp.abs(x) < 0.7, x * start + x * middle, x * (1 - h))
+    plain = jnp.where(jnp.abs(x) <= 0.7, x * start + x * middle, x * (1 - h))
     return jnp.where(x < -0.7, faint, plain)
 
 

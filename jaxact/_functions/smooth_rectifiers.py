@@ -8,7 +8,7 @@ from jax import Array
 
 from .. import _numerics as num
 from .. import _polynomials as poly
-from .._computed import by_formula, kernel
+from .._computed import by_formula, derivative_by_formula, kernel
 from .._core import activation, derivative_of
 from .._formula import parse_formula
 from .._pairs import pair, shared, upper_half
@@ -71,7 +71,7 @@ def _softplus_dx3(x: Array, beta: Array) -> Array:
     return num.logistic_dx2(x)
 
 
-derivative_of(softplus, wrt="beta")(kernel(parse_formula(_DBETA, ("x", "beta"))))
+derivative_by_formula(softplus, "beta", _DBETA)
 
 
 @by_formula(by_hand=[("beta",)], domain={"beta": (0.0, float("inf"))})
@@ -101,10 +101,9 @@ def softplus_thresholded(
     ...
 
 
-_BELOW = parse_formula(
-    f"0 if beta * x > threshold else {_DBETA}", ("x", "beta", "threshold")
+derivative_by_formula(
+    softplus_thresholded, "beta", f"0 if beta * x > threshold else {_DBETA}"
 )
-derivative_of(softplus_thresholded, wrt="beta")(kernel(_BELOW))
 
 
 @activation
