@@ -37,6 +37,7 @@ class _Exact(NamedTuple):
     size: np.ndarray  # of the terms of y
     terms: np.ndarray  # the size of those of the slope
     smooth: np.ndarray  # by row, whether the slope does not jump there
+    told: np.ndarray  # by row and output, whether a rule by the output has its digits
 
 
 def measure_rows(
@@ -163,12 +164,15 @@ def _exactly(
         terms = terms * np.maximum(1, np.abs(y))[:, None, :]
         i = np.arange(y.shape[1])
         terms[:, i, i] = np.maximum(terms[:, i, i], np.abs(y))
-    return _Exact(y, slope, size, terms, smooth)
+        told = (y == 0) | (np.abs(y) >= float(jnp.finfo(x.dtype).smallest_normal))
+    else:
+        told = np.ones(1, bool)
+    return _Exact(y, slope, size, terms, smooth, told)
 
 
 @cache
 def _reference(definition: Definition, wrt: str) -> Callable[..., Any]:
-    """The definition over rows, with slopes and sizes: `_Exact` but for the output."""
+    """The definition over rows, with slopes and sizes: what `_Exact` begins with."""
     assert definition.reference is not None
     reference = definition.reference
 
@@ -230,6 +234,7 @@ def _derivatives(
         wanted = (exact.slope * moved).sum(axis)
         terms = np.abs(exact.terms * moved).sum(axis)
         unit = ulp(np.maximum(np.abs(wanted), terms), x.dtype)
+        unit = np.where(exact.told, unit, np.inf)
         rows = (a[exact.smooth] for a in (np.asarray(value), wanted, unit, x))
         yield _compared(*rows)
 
