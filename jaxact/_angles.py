@@ -229,7 +229,8 @@ def _carry(total: Array, part: Array) -> Array:
 def _two_over_pi(size: int, zeros: int) -> list[Any]:
     """2 / pi in words, after some of zeros."""
     bits = {32: 16, 64: 52}[size] * size
-    digits = (2 << (2 * bits)) // _pi(bits)
+    more = bits + 32
+    digits = ((2 << (2 * more)) // _pi(more)) >> 32
     word = np.dtype(f"uint{size}").type
     cuts = range(bits - size, -1, -size)
     return [word(0)] * zeros + [word((digits >> n) % (1 << size)) for n in cuts]

@@ -238,10 +238,11 @@ def gabor_complex(
         Saragadam et al. (2023), WIRE, arXiv:2301.05187
     """
     x = jnp.asarray(x)
-    real = jnp.promote_types(jnp.real(x).dtype, jnp.float32)
-    along = jnp.real(x).astype(real)
-    y = lax.complex(gabor(along, w0, s0), gabor_sine(along, w0, s0))
-    if not jnp.iscomplexobj(x):
-        return y
-    across = jnp.imag(x)
-    return y * jnp.exp(-w0 * across - (s0 * across) ** 2)
+    wide = jnp.real(x).dtype == jnp.float64
+    along = jnp.real(x).astype(jnp.float64 if wide else jnp.float32)
+    parts = gabor(along, w0, s0), gabor_sine(along, w0, s0)
+    if jnp.iscomplexobj(x):
+        across = jnp.imag(x)
+        fading = jnp.exp(-w0 * across - (s0 * across) ** 2)
+        parts = parts[0] * fading, parts[1] * fading
+    return lax.complex(*parts)
