@@ -427,6 +427,29 @@ def test_pushforward_keeps_the_output_alone():
     assert_keeps(softmax, (x,), [softmax(x)])
 
 
+def test_a_mask_has_no_say_in_the_dtype_and_is_kept_as_one():
+    @jaxact.activation
+    def masked(x: Any, where: Any = None):
+        assert where is None or where.dtype == x.dtype
+        return jnp.exp(x) if where is None else jnp.exp(x) * where
+
+    @jaxact.pushforward_of(masked)
+    def _masked_push(t: Any, y: Any, where: Any):
+        return t * y if where is None else t * y * where
+
+    mask = jnp.arange(12).reshape(3, 4) % 2 == 0
+    for dtype in ("bfloat16", "float32"):
+        x = jnp.ones((3, 4), dtype)
+        y, pull = jax.vjp(lambda x: masked(x, mask), x)
+        assert y.dtype == dtype and pull(y)[0].dtype == dtype
+        kept = [leaf.dtype for leaf in jax.tree.leaves(pull) if leaf.size > 1]
+        assert sorted(map(str, kept)) == sorted(["bool", dtype])
+        rounded = np.where(mask, y, 0)
+        chex.assert_trees_all_equal(pull(jnp.ones_like(y))[0], rounded)
+    # x itself is a number, also where it is a bool
+    assert masked(mask).dtype == jnp.float32
+
+
 def test_pushforward_rounds_once():
     x = jnp.sin(jnp.arange(12.0)).reshape(3, 4).astype(jnp.bfloat16)
     t = jnp.cos(jnp.arange(12.0)).reshape(3, 4).astype(jnp.bfloat16)

@@ -19,9 +19,7 @@ LOG_SUMS = ("logsumexp", "logmeanexp")
 MASKED = (*WEIGHTS, "log_softmax", *LOG_SUMS, "hardmax")
 SMOOTH = (*WEIGHTS, "log_softmax", *LOG_SUMS, "squash", "poly_norm")
 NAMES = (*SMOOTH, "hardmax")
-RANDOM = np.random.default_rng(0)
-X = RANDOM.standard_normal((3, 4, 5)).astype(np.float32)
-C = RANDOM.standard_normal((3, 4, 5)).astype(np.float32)
+X, C = np.random.default_rng(0).standard_normal((2, 3, 4, 5)).astype(np.float32)
 
 
 def close(a, b, rtol=1e-5, atol=1e-6):
@@ -93,9 +91,7 @@ def test_derivatives_by_parameters(name, parameter, value):
 
     @functools.partial(jax.jit, static_argnums=0)
     def orders(g):
-        scalar = lambda x, p: loss(g)(x, p)  # noqa: E731
         named = lambda x, p: loss(functools.partial(g, **{parameter: p}))(x)  # noqa: E731
-        del scalar
         first = jax.grad(named, (0, 1))(x, value)
         return first, jax.jacfwd(jax.grad(named, (0, 1)), (0, 1))(x, value)
 
@@ -179,9 +175,9 @@ def exact_softmax(x):
         return [v / mpmath.fsum(e) for v in e]
 
 
-def off(got, exact, dtype):
+def off(got, exact, dtype, tiny=0.0):
     """The largest error in ULP; results below the normal numbers may be flushed."""
-    tiny = float(jnp.finfo(dtype).smallest_normal)
+    tiny = max(tiny, float(jnp.finfo(dtype).smallest_normal))
     errors = [
         float(abs(mpmath.mpf(float(g)) - e)) / float(ulp(float(e), dtype))
         for g, e in zip(got, exact, strict=True)
@@ -193,16 +189,17 @@ def off(got, exact, dtype):
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
 @pytest.mark.parametrize("scale", [0.01, 1.0, 10.0, 60.0])
 def test_softmax_and_its_logarithm_to_the_last_bits(dtype, scale):
-    bound = 4 if dtype == "float32" else 0.51
+    bound, random = 4 if dtype == "float32" else 0.51, np.random.default_rng(1)
     for n in (1, 2, 3, 33, 700):
-        x = jnp.asarray(scale * RANDOM.standard_normal(n), dtype)
+        x = jnp.asarray(scale * random.standard_normal(n), dtype)
         with mpmath.workdps(40):
             p = exact_softmax(x)
             logs = [mpmath.log(v) if v < 0.9 else mpmath.log1p(
                 -mpmath.fsum(q for j, q in enumerate(p) if j != i))
                 for i, v in enumerate(p)]  # fmt: skip
             assert off(jaxact.softmax(x), p, dtype) <= bound
-            assert off(jaxact.log_softmax(x), logs, dtype) <= bound
+            # a sum of 1e-30 may lack terms that have underflowed
+            assert off(jaxact.log_softmax(x), logs, dtype, 1e-30) <= bound
             whole = mpmath.fsum(mpmath.exp(mpmath.mpf(float(v))) for v in x)
             error = abs(mpmath.mpf(float(jaxact.logsumexp(x))) - mpmath.log(whole))
             size = max(abs(float(mpmath.log(whole))), float(jnp.max(jnp.abs(x))))
@@ -226,7 +223,7 @@ def test_a_weight_near_one_is_not_dead(dtype):
 
 def test_long_rows_in_float16():
     n = 2**17
-    x = jnp.asarray(RANDOM.standard_normal(n), jnp.float16)
+    x = jnp.asarray(np.random.default_rng(2).standard_normal(n), jnp.float16)
     wide = np.asarray(x, np.float64)
     total = np.log(np.sum(np.exp(wide)))
     y, pull = jax.vjp(jaxact.log_softmax, x)
@@ -234,9 +231,8 @@ def test_long_rows_in_float16():
     (g,) = pull(jnp.zeros_like(x).at[5].set(1))
     assert jnp.isfinite(g).all() and g[5] == 1
     assert jaxact.logsumexp(x) == np.float16(total)
-    np.testing.assert_allclose(
-        np.asarray(jaxact.softmax(x), np.float64), np.exp(wide - total), atol=2.0**-25
-    )
+    p, exact = np.asarray(jaxact.softmax(x), np.float64), np.exp(wide - total)
+    assert np.max(np.abs(p - exact) / ulp(exact, "float16")) <= 0.51
     assert jnp.isfinite(jax.grad(jaxact.logsumexp)(x)).all()
 
 
@@ -380,17 +376,25 @@ def test_hardmax_keeps_nothing():
 @pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp"])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_memory_is_no_more_than_that_of_jax_nn(name, dtype):
-    shape = jax.ShapeDtypeStruct((8, 256, 256), dtype)
+    """Of layers that mix x by the weights, as attention does."""
+    x = jax.ShapeDtypeStruct((32, 256, 256), dtype)
 
     def temporary(f):
-        def attention(x):
-            return jax.lax.scan(lambda c, x: (c + jnp.sum(f(x, axis=-1) ** 2), None),
-                                jnp.zeros((), dtype), x)[0]  # fmt: skip
+        def layer(c, x):
+            y = f(x, axis=-1)
+            return c + (y @ c if y.ndim == 2 else y[:, None]), None
 
-        compiled = jax.jit(jax.grad(attention)).lower(shape).compile()
+        def mixed(x):
+            start = jnp.ones((256, 8), dtype)
+            return jnp.sum(jax.lax.scan(layer, start, x)[0] ** 2)
+
+        compiled = jax.jit(jax.grad(mixed)).lower(x).compile()
         return compiled.memory_analysis().temp_size_in_bytes
 
-    assert temporary(catalogue.get(name)) <= temporary(getattr(jax.nn, name))
+    ours, theirs = temporary(catalogue.get(name)), temporary(getattr(jax.nn, name))
+    assert ours <= theirs
+    if name == "softmax":
+        assert ours < 0.7 * theirs
 
 
 # --- transformations, dtypes, errors --------------------------------------------------

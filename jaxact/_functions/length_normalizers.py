@@ -16,10 +16,12 @@ Axis = int | tuple[int, ...] | None
 
 
 def _scaled(x: Array, axis: Axis, least: float) -> tuple[Array, Array]:
-    """x over a power of two, up to 2 in size, and that power, at least `least`."""
+    """x over a power of two, up to 8 in size, and that power, at least `least`."""
     largest = jnp.max(num.magnitude(x), axis, keepdims=True, initial=0)
     largest = lax.stop_gradient(largest)
-    size = num.power_below(jnp.clip(largest, least, float(jnp.finfo(x.dtype).max)))
+    # XLA takes the inverse of the power, which must be normal too
+    most = float(jnp.finfo(x.dtype).max) / 4
+    size = num.power_below(jnp.clip(largest, least, most))
     # beside infinite entries the finite ones vanish
     ends = jnp.where(jnp.isinf(x), jnp.sign(x), 0)
     return jnp.where(jnp.isinf(largest), ends, x / size), size
@@ -55,7 +57,8 @@ def _polar(x: Array, axis: Axis) -> tuple[Array, Array, Array]:
     square = jnp.sum(v * v, axis, keepdims=True)
     root = jnp.sqrt(jnp.where(square == 0, 1, square))  # of 0 the slope is infinite
     n = jnp.where(jnp.any(jnp.isinf(x), axis, keepdims=True), jnp.inf, root * size)
-    return v / root, jnp.minimum(n, 1 / n), n < 1
+    near = n < 1
+    return v / root, jnp.where(near, n, 1 / jnp.where(near, 1, n)), near
 
 
 @definition_of(squash)
