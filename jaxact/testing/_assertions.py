@@ -26,7 +26,6 @@ def assert_accurate(
     formula: str | None = None,
     around: Iterable[float] = (),
     count: int = 2**15,
-    every: int = 1,
     **parameters: float,
 ) -> None:
     """Assert that values and derivatives are within an error of the exact ones.
@@ -44,8 +43,6 @@ def assert_accurate(
         around: points whose neighbourhoods to measure as well: thresholds of a kernel.
             Those of kinks and of the roots of the derivatives always are.
         count: the size of the sample in float32 and float64.
-        every: take only every so many of the points; an odd number meets patterns of
-            every last bit.
         parameters: values of the parameters of `f`.
 
     Raises:
@@ -60,7 +57,7 @@ def assert_accurate(
         require_x64(dtype)
         asked = question(f, formula, parameters, dtype)
         near = (*landmarks(f, asked, dtype, **parameters), *around)
-        at = sample(dtype, near, count)[::every]
+        at = sample(dtype, near, count)
         exact = exact_orders(asked, with_flushed(at, dtype), orders, dtype, "x")
         for order, expected in zip(orders, exact, strict=True):
             found = compare(f, dtype, order, "x", at, expected, parameters)
