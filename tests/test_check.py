@@ -267,6 +267,116 @@ def test_what_raises_is_a_failure_of_its_own(home, monkeypatch):
     assert "ValueError: boom" in done.stdout
 
 
+ROWS = """
+import jax.numpy as jnp
+import jaxact
+
+
+@jaxact.activation
+def share(x, power=1.0):
+    return x / (1 + jnp.sum(jnp.abs(x)))
+
+
+@jaxact.definition_of(share)
+def _share(x, power=1.0):
+    return x / (1 + jnp.sum(jnp.abs(x)))
+
+
+@jaxact.activation
+def wrong_share(x):
+    return x / (1 + jnp.sum(jnp.abs(x)))
+
+
+@jaxact.definition_of(wrong_share)
+def _wrong_share(x):
+    return x / (1 + jnp.sum(jnp.abs(x)))
+
+
+def push(t, x):
+    total = 1 + jnp.sum(jnp.abs(x))
+    return (t - x * jnp.sum(jnp.sign(x) * t) / total) / total
+
+
+jaxact.pushforward_of(share)(push)
+jaxact.pushforward_of(wrong_share)(lambda t, x: 1.001 * push(t, x))
+
+
+@jaxact.activation
+def undefined(x):
+    return jnp.cumsum(x)
+
+
+@jaxact.pushforward_of(undefined)
+def _undefined_push(t):
+    return jnp.cumsum(t)
+
+
+@jaxact.activation
+def mixed(x, matrix):
+    return matrix @ x
+
+
+@jaxact.definition_of(mixed)
+def _mixed(x, matrix):
+    return matrix @ x
+
+
+@jaxact.pushforward_of(mixed)
+def _mixed_push(t, matrix):
+    return matrix @ t
+"""
+
+
+@pytest.fixture
+def rows(tmp_path, monkeypatch):
+    (tmp_path / "mine_rows.py").write_text(ROWS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr("jaxact.testing._rows.LENGTHS", (2, 5))
+
+    def check(name, *args):
+        arguments = ["check", f"mine_rows:{name}", "--dtype", "float32", *args]
+        done = CliRunner().invoke(app, [*arguments, "--json", "rows.json"])
+        found = json.loads((tmp_path / "rows.json").read_text())["rows"]
+        return done, found
+
+    return check
+
+
+def test_what_is_not_elementwise_is_measured_in_rows(rows):
+    done, found = rows("share", "--dtype", "bfloat16")
+    assert done.exit_code == 0, done.output
+    keys = [(r["dtype"], r["order"], r["wrt"]) for r in found]
+    assert keys[:3] == [("float32", 0, "x"), ("float32", 1, "x"),
+                        ("float32", 1, "power")]  # fmt: skip
+    assert len(keys) == 6 and all(r["verdict"] == "ok" for r in found)
+    assert found[0]["residual_bytes"] == 4 and found[0]["count"] == 3 * 32 * (2 + 5)
+    assert {r["bound"] for r in found} == {4, 0.51}
+
+
+def test_a_wrong_pushforward_is_caught(rows):
+    done, (value, slope) = rows("wrong_share")
+    assert done.exit_code == 1
+    assert value["verdict"] == "ok" and slope["verdict"] == "FAIL"
+    assert slope["max_ulp"] > 1000
+
+
+def test_rows_that_cannot_be_measured_are_no_failure(rows, monkeypatch):
+    done, (row,) = rows("undefined")
+    assert done.exit_code == 0 and row["verdict"] == "not proven"
+    assert row["note"] == "no definition: nothing proven"
+    done, (row, _) = rows("mixed")
+    assert done.exit_code == 0 and row["verdict"] == "not proven"
+    assert "needs arguments" in row["note"]
+
+    sample = {"mixed": {"matrix": np.eye(5)}}  # takes rows of five
+    monkeypatch.setattr("jaxact.testing._rows.ARGUMENTS", sample)
+    done, found = rows("mixed")
+    assert done.exit_code == 0, done.output
+    assert found[0]["count"] == 3 * 32 * 5
+    assert [r["wrt"] for r in found] == ["x", "x", "matrix"]
+
+
 def test_float64(home):
     done = jaxact(
         "check", "mine:ramp", "--x64", "--dtype", "float64", "--order", "1", cwd=home

@@ -214,8 +214,7 @@ def _hardmax_plain(
     x = x if where is None else jnp.where(where, x, -jnp.inf)
 
     def rows(z: Array) -> Array:
-        ranks = jnp.arange(z.shape[-1])
-        return (ranks == jnp.argmax(z, -1, keepdims=True)).astype(z.dtype)
+        return jax.nn.one_hot(jnp.argmax(z, -1), z.shape[-1], dtype=z.dtype)
 
     hard = by_rows(rows, x, axis)
     if not straight_through:
