@@ -14,7 +14,7 @@ from rich.progress import Progress
 
 from .._core import lookup
 from ..testing import _workloads as workloads
-from ..testing._measure import residual_bytes
+from ..testing._measure import given, residual_bytes
 from ._bench_report import Model, Overhead, Speed, means, picture, print_all, to_json
 from ._functions import counterpart, dtype_name, functions, refuse
 from ._timing import (
@@ -134,7 +134,7 @@ def bench(
         refuse(f"--save {save}: the picture is a PNG; name it {save.stem}.png")
     if torch and jax.default_backend() != "cpu":
         refuse(f"--torch compares on the CPU; JAX runs on {jax.default_backend()}")
-    chosen = functions(names or ())
+    chosen = {name: _of_x(f) for name, f in functions(names or ()).items()}
     if save and not any(counterpart(name, "jax.nn") for name in chosen):
         refuse("--save: nothing to draw; jax.nn has no function of these names")
     library = require_torch() if torch else None
@@ -174,6 +174,12 @@ def bench(
         picture(speeds, means(speeds), save)
     if any(row.note for row in (*speeds, *overheads, *models)):
         raise typer.Exit(1)
+
+
+def _of_x(f: Function) -> Function:
+    """A function of x alone: parameters without a default are set."""
+    set_here = given(f, {})
+    return partial(f, **set_here) if set_here else f
 
 
 def _dtype(name: str) -> str:
