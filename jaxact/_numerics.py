@@ -586,7 +586,7 @@ def gated_dx2(
     g: Pair,
     rest: Array | float = 0.0,
     factor: Array | float | None = None,
-    scale: Array | float = 1.0,
+    scale: Array | None = None,
 ) -> Array:
     """The second derivative of `gated`; h = 2 v' + x v'', g = |x| * v'**2.
 
@@ -596,4 +596,7 @@ def gated_dx2(
     e = tail.pair()
     d = one_plus(e)
     ratio = tail.mantissa * (h * d - g * one_minus(e)) / (d * d * d)
-    return tail.scale(ratio.value() * scale)
+    if scale is None:
+        return tail.scale(ratio.value())
+    # apart, or XLA multiplies scale and factor first, which may overflow
+    return tail.scale(shared(ratio.value() * scale))

@@ -333,10 +333,11 @@ def test_figures_of_the_docstrings():
         at = np.argmin(y)
         assert (f"{y[at]:.3f}", f"{x[at]:.3f}") == figures(name, least), name
 
-    (within,) = map(float, figures("gelu_tanh", r"Within (\S+) of `gelu_exact`"))
     x = np.linspace(-6, 6, 100_001)
-    apart = np.max(np.abs(exactly("gelu_tanh", x) - exactly("gelu_exact", x)))
-    assert 0.9 * within < apart < within
+    for name in ("gelu_tanh", "quick_gelu"):
+        (within,) = map(float, figures(name, r"Within (\S+) of `gelu_exact`"))
+        apart = np.max(np.abs(exactly(name, x) - exactly("gelu_exact", x)))
+        assert 0.9 * within < apart < within
 
     told = figures("selu", r"Derivative: (\S+) for x > 0.* so (\S+) at 0\.")
     slope = jaxact.derivative(jaxact.selu)

@@ -15,6 +15,16 @@ from .._core import activation, derivative_of
 from .._pairs import pair
 
 
+def _capped(x: Array, limit: float | Array) -> Array:
+    """The smaller; at a tie x, also in what is differentiated further."""
+    return jnp.where(x > limit, limit, x)
+
+
+def _clamped(value: Array, limit: float | Array) -> Array:
+    """The value between -limit and limit."""
+    return jnp.where(jnp.abs(value) > limit, jnp.sign(value) * limit, value)
+
+
 def _over(value: Array, limit: Array) -> Array:
     """The slope of the clamped value by its limit."""
     return jnp.where(jnp.abs(value) > limit, jnp.sign(value), 0)
@@ -53,25 +63,25 @@ def swiglu_oai(
     Reference:
         OpenAI (2025), gpt-oss-120b & gpt-oss-20b model card, arXiv:2508.10925
     """
-    factor = jnp.clip(value, -limit, limit) + 1
-    return gates.silu(jnp.minimum(x, limit), alpha, factor)
+    factor = _clamped(value, limit) + 1
+    return gates.silu(_capped(x, limit), alpha, factor)
 
 
 @derivative_of(swiglu_oai)
 def _swiglu_oai_dx(x: Array, value: Array, alpha: Array, limit: Array) -> Array:
-    factor = jnp.clip(value, -limit, limit) + 1
+    factor = _clamped(value, limit) + 1
     return jnp.where(x > limit, 0, gates.silu_dx(x, alpha, factor))
 
 
 @derivative_of(swiglu_oai, order=2)
 def _swiglu_oai_dx2(x: Array, value: Array, alpha: Array, limit: Array) -> Array:
-    factor = jnp.clip(value, -limit, limit) + 1
+    factor = _clamped(value, limit) + 1
     return jnp.where(x > limit, 0, gates.silu_dx2(x, alpha, factor))
 
 
 @derivative_of(swiglu_oai, wrt="value")
 def _swiglu_oai_dvalue(x: Array, value: Array, alpha: Array, limit: Array) -> Array:
-    gate = gates.silu(jnp.minimum(x, limit), alpha)
+    gate = gates.silu(_capped(x, limit), alpha)
     return jnp.where(jnp.abs(value) > limit, 0, gate)
 
 
@@ -83,15 +93,15 @@ def _swiglu_oai_dvalue_dx(x: Array, value: Array, alpha: Array, limit: Array) ->
 
 @derivative_of(swiglu_oai, wrt="alpha")
 def _swiglu_oai_dalpha(x: Array, value: Array, alpha: Array, limit: Array) -> Array:
-    factor = jnp.clip(value, -limit, limit) + 1
-    return gates.silu_dbeta(jnp.minimum(x, limit), alpha, factor)
+    factor = _clamped(value, limit) + 1
+    return gates.silu_dbeta(_capped(x, limit), alpha, factor)
 
 
 @derivative_of(swiglu_oai, wrt="limit")
 def _swiglu_oai_dlimit(x: Array, value: Array, alpha: Array, limit: Array) -> Array:
-    factor = jnp.clip(value, -limit, limit) + 1
+    factor = _clamped(value, limit) + 1
     of_gate = jnp.where(x > limit, gates.silu_dx(limit, alpha, factor), 0)
-    return of_gate + _over(value, limit) * gates.silu(jnp.minimum(x, limit), alpha)
+    return of_gate + _over(value, limit) * gates.silu(_capped(x, limit), alpha)
 
 
 @activation(kinks=lambda limit: (limit,), domain=_POSITIVE)
@@ -119,25 +129,25 @@ def swiglu_clamped(x: Array, value: Array, limit: float | Array = 7.0) -> Array:
     Reference:
         The clamps: OpenAI (2025), gpt-oss model card, arXiv:2508.10925
     """
-    factor = jnp.clip(value, -limit, limit)
-    return gates.silu(jnp.minimum(x, limit), gates.ONE, factor)
+    factor = _clamped(value, limit)
+    return gates.silu(_capped(x, limit), gates.ONE, factor)
 
 
 @derivative_of(swiglu_clamped)
 def _swiglu_clamped_dx(x: Array, value: Array, limit: Array) -> Array:
-    factor = jnp.clip(value, -limit, limit)
+    factor = _clamped(value, limit)
     return jnp.where(x > limit, 0, gates.silu_dx(x, gates.ONE, factor))
 
 
 @derivative_of(swiglu_clamped, order=2)
 def _swiglu_clamped_dx2(x: Array, value: Array, limit: Array) -> Array:
-    factor = jnp.clip(value, -limit, limit)
+    factor = _clamped(value, limit)
     return jnp.where(x > limit, 0, gates.silu_dx2(x, gates.ONE, factor))
 
 
 @derivative_of(swiglu_clamped, wrt="value")
 def _swiglu_clamped_dvalue(x: Array, value: Array, limit: Array) -> Array:
-    gate = gates.silu(jnp.minimum(x, limit), gates.ONE)
+    gate = gates.silu(_capped(x, limit), gates.ONE)
     return jnp.where(jnp.abs(value) > limit, 0, gate)
 
 
@@ -149,7 +159,7 @@ def _swiglu_clamped_dvalue_dx(x: Array, value: Array, limit: Array) -> Array:
 
 @derivative_of(swiglu_clamped, wrt="limit")
 def _swiglu_clamped_dlimit(x: Array, value: Array, limit: Array) -> Array:
-    factor, gate = jnp.clip(value, -limit, limit), jnp.minimum(x, limit)
+    factor, gate = _clamped(value, limit), _capped(x, limit)
     of_gate = jnp.where(x > limit, gates.silu_dx(limit, gates.ONE, factor), 0)
     return of_gate + _over(value, limit) * gates.silu(gate, gates.ONE)
 
@@ -196,19 +206,19 @@ def swiglu_clamped_after(x: Array, value: Array, limit: float | Array = 7.0) -> 
     Reference:
         The clamps: OpenAI (2025), gpt-oss model card, arXiv:2508.10925
     """
-    factor = jnp.clip(value, -limit, limit)
+    factor = _clamped(value, limit)
     return jnp.where(_above(x, limit), limit * factor, gates.silu(x, gates.ONE, factor))
 
 
 @derivative_of(swiglu_clamped_after)
 def _swiglu_clamped_after_dx(x: Array, value: Array, limit: Array) -> Array:
-    factor = jnp.clip(value, -limit, limit)
+    factor = _clamped(value, limit)
     return jnp.where(_above(x, limit), 0, gates.silu_dx(x, gates.ONE, factor))
 
 
 @derivative_of(swiglu_clamped_after, order=2)
 def _swiglu_clamped_after_dx2(x: Array, value: Array, limit: Array) -> Array:
-    factor = jnp.clip(value, -limit, limit)
+    factor = _clamped(value, limit)
     return jnp.where(_above(x, limit), 0, gates.silu_dx2(x, gates.ONE, factor))
 
 
@@ -226,6 +236,6 @@ def _swiglu_clamped_after_dvalue_dx(x: Array, value: Array, limit: Array) -> Arr
 
 @derivative_of(swiglu_clamped_after, wrt="limit")
 def _swiglu_clamped_after_dlimit(x: Array, value: Array, limit: Array) -> Array:
-    factor, above = jnp.clip(value, -limit, limit), _above(x, limit)
+    factor, above = _clamped(value, limit), _above(x, limit)
     gate = jnp.where(above, limit, gates.silu(x, gates.ONE))
     return jnp.where(above, factor, 0) + _over(value, limit) * gate
