@@ -43,8 +43,9 @@ def _normal_cdf_dx(x: Array) -> Array:
 
 @derivative_of(normal_cdf, order=2)
 def _normal_cdf_dx2(x: Array) -> Array:
-    a = num.gauss_clip(num.magnitude(x))
-    return -jnp.sign(x) * num.gauss(a).times(a * _DENSITY)
+    limit = num.gauss_limit(x)
+    x = jnp.clip(x, -limit, limit)
+    return num.gauss(num.magnitude(x)).times(-x * _DENSITY)
 
 
 @activation
@@ -80,8 +81,8 @@ def _erf_dx(x: Array) -> Array:
 
 @derivative_of(erf, order=2)
 def _erf_dx2(x: Array) -> Array:
-    a = num.magnitude(num.modest(x))
-    return -jnp.sign(x) * _bell(a).times(a * (4 / math.sqrt(math.pi)))
+    x = num.modest(x)
+    return _bell(num.magnitude(x)).times(-x * (4 / math.sqrt(math.pi)))
 
 
 @activation(domain={"sigma": (0.0, float("inf"))})
@@ -191,7 +192,7 @@ def _complementary_log_log_dx2(x: Array) -> Array:
     x = _moderate(x)
     density, t = _gumbel(x)
     u = -num.expm1(-num.magnitude(x))
-    return density.times(jnp.where(x > 0, -t * u, u))
+    return density.times(jnp.where(x >= 0, -t * u, u))
 
 
 @activation

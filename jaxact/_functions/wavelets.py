@@ -132,7 +132,8 @@ def _wave_dx2(x: Array, w0: Array, s0: Array, eighths: int) -> Array:
     steep = (width * z.halved()).times(2)
     straight = steep * steep - (width * width).times(2) - speed * speed
     near = straight * s.halved() - (speed * steep).times(2) * c.halved()
-    plain = -(2 * s0 * s0 + w0 * w0) * s.value() - 4 * w0 * s0 * z.value() * c.value()
+    curve = jnp.square(2 * s0 * z.value()) - (2 * s0 * s0 + w0 * w0)
+    plain = curve * s.value() - 4 * w0 * s0 * z.value() * c.value()
     return bell.times(_unless_tiny(near, plain, z))
 
 
