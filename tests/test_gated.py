@@ -328,9 +328,7 @@ PUBLISHED = {
         functools.partial(jaxact.geglu, approximate=False), "gate last"
     ),
     ggml_geglu_quick: packed(jaxact.qgeglu, "gate first"),
-    minicpm_s: functools.partial(
-        packed(jaxact.fatreglu, "gate first"), threshold=np.float32(0.01)
-    ),
+    minicpm_s: functools.partial(packed(jaxact.fatreglu, "gate first"), threshold=0.01),
     te_srelu: packed(jaxact.sreglu, "gate first"),
 }
 BATCH = np.float32(np.random.default_rng(0).normal(0, 4, (64, 16)))
@@ -347,7 +345,7 @@ def test_the_forward_of_a_model(theirs):
     got, wanted = ours(half), theirs(np.asarray(half, np.float64))
     assert got.dtype == jnp.bfloat16
     got = np.asarray(got, np.float64)
-    np.testing.assert_allclose(got, wanted, rtol=2**-8.9, atol=1e-30)
+    np.testing.assert_allclose(got, wanted, rtol=0.51 * 2**-7, atol=1e-30)
 
 
 @pytest.mark.parametrize("theirs", PUBLISHED, ids=lambda f: f.__name__)

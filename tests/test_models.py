@@ -25,8 +25,9 @@ from jaxact import catalogue
 # a network puts any number into its activation: not for one that is given x > 0 alone
 NAMES = [
     n
-    for n in catalogue.names()
-    if "x" not in catalogue.info(n).domain and not catalogue.info(n).required
+    for n in catalogue.names()  # what a model of any depth can be made of as it stands
+    if hasattr(jax.nn, n) or n in ("gelu_tanh", "gelu_exact")
+    if catalogue.info(n).elementwise
 ]
 FEW = ("relu", "leaky_relu", "gelu")
 FEATURES, HIDDEN, OUT = 5, 16, 3
