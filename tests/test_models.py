@@ -25,9 +25,9 @@ from jaxact import catalogue
 # a network puts any number into its activation: not for one that is given x > 0 alone
 NAMES = [
     n
-    for n in catalogue.names()  # what a model of any depth can be made of as it stands
+    for n in catalogue.names()  # of any depth: what oscillates or grows is left out
     if hasattr(jax.nn, n) or n in ("gelu_tanh", "gelu_exact")
-    if catalogue.info(n).elementwise
+    if catalogue.info(n).elementwise and "x" not in catalogue.info(n).domain
 ]
 FEW = ("relu", "leaky_relu", "gelu")
 FEATURES, HIDDEN, OUT = 5, 16, 3
