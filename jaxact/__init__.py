@@ -69,7 +69,6 @@ from ._functions.normalizers import softmax as softmax
 from ._functions.normalizers import softmin as softmin
 from ._functions.periodic import cosine as cosine
 from ._functions.periodic import finer as finer
-from ._functions.periodic import gcu as gcu
 from ._functions.periodic import sine as sine
 from ._functions.periodic import snake as snake
 from ._functions.periodic import snake_beta as snake_beta
@@ -146,6 +145,8 @@ from ._functions.wavelets import gabor as gabor
 from ._functions.wavelets import gabor_complex as gabor_complex
 from ._functions.wavelets import gabor_sine as gabor_sine
 from ._functions.wavelets import sinc as sinc
+from ._functions.waves import gcu as gcu
+from ._functions.waves import sinlu as sinlu
 from ._named import get as get
 from ._named import names as names
 from ._packed import packed as packed

@@ -414,7 +414,7 @@ _PHI = 0.3085375387259869  # the normal distribution at -1/2
 def normal(x: Array, rest: Array | float = 0.0) -> Array:
     """The normal distribution at x + rest."""
     a, below = gauss_clip(jnp.abs(x)), x < 0
-    small = gauss(a, jnp.where(below, -rest, rest)).times(normal_tail(a) / a)
+    small = gauss(a, jnp.where(below, -rest, rest)).times(shared(normal_tail(a) / a))
     gate = normal_middle(a, below, jnp.where(below, -rest, rest))
     return jnp.where(a < 1, gate, jnp.where(below, small, 1 - small))
 

@@ -31,9 +31,9 @@ def functions(names: Iterable[str]) -> dict[str, Callable[..., Any]]:
             found[name] = _imported(name) if ":" in name else catalogue.get(name)
         except ValueError as error:
             word = name.rpartition(".")[2]
-            holding = [n for n in catalogue.names() if word in n.split("_")]
-            if holding:
-                refuse(f"no activation {name!r}; did you mean {' or '.join(holding)}?")
+            modes = [n for n in catalogue.names() if n.startswith(f"{word}_")]
+            if modes:
+                refuse(f"no activation {name!r}; did you mean {' or '.join(modes)}?")
             refuse(str(error))
     return found
 

@@ -13,7 +13,7 @@ from jax import Array
 from .. import _numerics as num
 from .. import _polynomials as poly
 from .._core import activation, derivative_of
-from .._pairs import Pair, constant, pair
+from .._pairs import Pair, constant, pair, shared
 
 _DENSITY = 1 / math.sqrt(2 * math.pi)  # of the normal distribution at 0
 
@@ -65,7 +65,7 @@ def erf(x: Array) -> Array:
     low = jnp.clip(x, -1, 1)
     near = low * num.polynomial(poly.ERF, low * low)
     a = num.gauss_clip(jnp.maximum(jnp.abs(x), 1) * math.sqrt(2))
-    far = 1 - num.gauss(a).times(2 * num.normal_tail(a) / a)
+    far = 1 - num.gauss(a).times(shared(2 * num.normal_tail(a) / a))
     return jnp.where(x > 1, far, jnp.where(x < -1, -far, near))
 
 

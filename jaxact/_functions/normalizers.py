@@ -75,13 +75,23 @@ def total(e: Array, axis: Axis, less: int = 0) -> Array:
     return (whole - less) + jnp.sum(others - upper, axis, keepdims=True)
 
 
+def axes_of(axis: Axis, x: Array) -> tuple[int, ...]:
+    """The axes, counted from the first.
+
+    Raises:
+        ValueError: x has no such axis, or it is there twice.
+    """
+    given = range(x.ndim) if axis is None else axis
+    return np.lib.array_utils.normalize_axis_tuple(given, x.ndim, "axis")
+
+
 def constant_along(axis: Axis, x: Array, **parameters: Any) -> None:
     """Refuse parameters that differ within a row.
 
     Raises:
         ValueError: one has more than one entry along the axis.
     """
-    axes = range(x.ndim) if axis is None else np.atleast_1d(axis)
+    axes = axes_of(axis, x)
     for name, value in parameters.items():
         shape = (*(1,) * (x.ndim - np.ndim(value)), *np.shape(value))
         if any(shape[a] != 1 for a in axes):
@@ -96,8 +106,9 @@ def by_rows(f: Any, x: Array, axis: Axis, *beside: Array) -> Array:
 
     What stands beside x has one entry in a row.
     """
-    axes = tuple(range(x.ndim)) if axis is None else np.atleast_1d(axis)
-    axes = tuple(int(a) % x.ndim for a in axes)
+    axes = axes_of(axis, x)
+    if not x.size:
+        return x
     last = tuple(range(x.ndim - len(axes), x.ndim))
     moved = [jnp.moveaxis(v, axes, last) for v in (x, *beside)]
     rows = (v.reshape(*v.shape[: x.ndim - len(axes)], -1) for v in moved)

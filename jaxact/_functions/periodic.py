@@ -257,37 +257,3 @@ def _snake_beta_dalpha(x: Array, alpha: Array, beta: Array) -> Array:
 def _snake_beta_dbeta(x: Array, alpha: Array, beta: Array) -> Array:
     s = angles.sin(angles.product(x, alpha)).halved()
     return -jnp.square((s / pair(jnp.asarray(beta, x.dtype))).value())
-
-
-@activation
-def gcu(x: Array) -> Array:
-    """Growing cosine unit.
-
-    gcu(x) = x * cos(x)
-
-    Derivative: cos(x) - x * sin(x); second: -2 * sin(x) - x * cos(x).
-
-    Args:
-        x: an array or number of real dtype; integers count as float32.
-
-    Raises:
-        TypeError: `x` is no array or number of real dtype.
-
-    Reference:
-        Noel, Muthiah-Nakarajan, Kundu, Mishra (2021), arXiv:2108.12943
-    """
-    return x * angles.cos(angles.product(x)).value()
-
-
-@derivative_of(gcu)
-@cancelling()
-def _gcu_dx(x: Array) -> Array:
-    s, c = angles.sin_cos(angles.product(x))
-    return c.value() - x * s.value()
-
-
-@derivative_of(gcu, order=2)
-@cancelling()
-def _gcu_dx2(x: Array) -> Array:
-    s, c = angles.sin_cos(angles.product(x))
-    return -2 * s.value() - x * c.value()

@@ -263,7 +263,7 @@ def gumbel_softmax(
     """
     x = jnp.asarray(x)
     dtype = x.dtype if jnp.issubdtype(x.dtype, jnp.floating) else jnp.result_type(float)
-    wide = jnp.promote_types(dtype, jnp.float32)
+    wide = dtype if jnp.finfo(dtype).bits >= 32 else jnp.float32
     z = x.astype(wide) + jax.random.gumbel(key, x.shape, wide)
     z = z / jnp.asarray(temperature, wide)
     y = hardmax(z, axis, straight_through=True) if hard else softmax(z, axis)

@@ -1,0 +1,126 @@
+"""The input in a wave: waves that grow with it, or that ride on it behind a gate."""
+
+import jax.numpy as jnp
+from jax import Array
+
+from .. import _angles as angles
+from .. import _numerics as num
+from .._core import activation, derivative_of
+from .._pairs import Pair, constant, pair, where
+from .._precision import cancelling
+
+
+@activation
+def gcu(x: Array) -> Array:
+    """Growing cosine unit.
+
+    gcu(x) = x * cos(x)
+
+    Derivative: cos(x) - x * sin(x); second: -2 * sin(x) - x * cos(x).
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+
+    Raises:
+        TypeError: `x` is no array or number of real dtype.
+
+    Reference:
+        Noel, Muthiah-Nakarajan, Kundu, Mishra (2021), arXiv:2108.12943
+    """
+    return x * angles.cos(angles.product(x)).value()
+
+
+@derivative_of(gcu)
+@cancelling()
+def _gcu_dx(x: Array) -> Array:
+    s, c = angles.sin_cos(angles.product(x))
+    return c.value() - x * s.value()
+
+
+@derivative_of(gcu, order=2)
+@cancelling()
+def _gcu_dx2(x: Array) -> Array:
+    s, c = angles.sin_cos(angles.product(x))
+    return -2 * s.value() - x * c.value()
+
+
+@activation
+def sinlu(x: Array, a: float | Array = 1.0, b: float | Array = 1.0) -> Array:
+    """Sinusoidal-sigmoidal linear unit: a silu with a wave on its input.
+
+    sinlu(x, a, b) = (x + a * sin(b * x)) / (1 + exp(-x))
+
+    Derivative: (1 + a b cos(b x)) s + (x + a sin(b x)) s (1 - s), s being sigmoid(x);
+    by a: sin(b x) s; by b: a x cos(b x) s.  0 at -inf; `silu` for a = 0.
+
+    Args:
+        x: an array or number of real dtype; integers count as float32.
+        a: the amplitude of the wave, a number or an array that broadcasts with x.
+        b: the frequency of the wave, a number or an array that broadcasts with x.
+
+    Raises:
+        TypeError: an argument is no array or number of real dtype.
+
+    Reference:
+        Paul, Bandyopadhyay, Yoon, Geem, Sarkar (2022), SinLU: sinu-sigmoidal linear
+        unit, Mathematics 10(3):337
+    """
+    x = _seen(x)
+    s = angles.sin(angles.product(num.finite(x), b))
+    return num.logistic_times(x, _wavy(x, a, s))
+
+
+def _seen(x: Array) -> Array:
+    """x as far below 0 as the gate lets anything through."""
+    return jnp.maximum(x, num.lowest_argument(x))
+
+
+def _wavy(x: Array, a: float | Array, s: Pair) -> Array:
+    """x + a s."""
+    wave = pair(jnp.asarray(a, x.dtype)) * s
+    far = (x + wave.head) + wave.tail()
+    return jnp.where(jnp.abs(x) < 2.0**-60, x + a * s.value(), far)  # tails are 0 there
+
+
+def _wavy_dx(x: Array, a: Array, b: Array) -> Array:
+    """1 + a b cos(b x); from 2 cos(b x / 2)**2, which does not cancel, if it can."""
+    ab = a * b
+    half = angles.cos(angles.product(x, 0.5 * b))
+    near = (1 - ab) + ab * (2 * num.square(half.halved()))
+    wave = pair(ab) * angles.cos(angles.product(x, b))
+    far = (1 + wave.head) + wave.tail()
+    return jnp.where((ab > 0) & (ab <= 1), near, far)
+
+
+@derivative_of(sinlu)
+@cancelling()
+def _sinlu_dx(x: Array, a: Array, b: Array) -> Array:
+    x = _seen(x)
+    wavy = _wavy(x, a, angles.sin(angles.product(x, b)))
+    return num.logistic_times(x, _wavy_dx(x, a, b) + wavy * num.logistic(-x))
+
+
+@derivative_of(sinlu, order=2)
+@cancelling()
+def _sinlu_dx2(x: Array, a: Array, b: Array) -> Array:
+    # the gate times 2 g (1 + a b cos) + g (2 g - 1) (x + a sin) - a b**2 sin, g = 1 - s
+    x = _seen(x)
+    s, c = angles.sin_cos(angles.product(x, b))
+    one, e, below = constant(1, like=x), num.pair_of(num.exp(-num.magnitude(x))), x < 0
+    g, steep = where(below, one, e) / (one + e), (one - e) / (one + e)
+    wavy = pair(x) + pair(jnp.asarray(a, x.dtype)) * s
+    slope = one + pair(a * b) * c
+    bend = where(below, steep, -steep) * wavy + slope.times(2)
+    return num.logistic_times(x, (g * bend - pair(a * b * b) * s).value())
+
+
+@derivative_of(sinlu, wrt="a")
+def _sinlu_da(x: Array, b: Array) -> Array:
+    x = _seen(x)
+    return num.logistic_times(x, angles.sin(angles.product(x, b)).value())
+
+
+@derivative_of(sinlu, wrt="b")
+def _sinlu_db(x: Array, a: Array, b: Array) -> Array:
+    x = _seen(x)
+    return num.logistic_times(x, a * x * angles.cos(angles.product(x, b)).value())
