@@ -95,7 +95,9 @@ def test_nothing_overflows_on_the_way():
     y = jaxact.swiglu(jnp.asarray([1.1, 0.5, -1.0, -30.0]), largest)
     assert jnp.isfinite(y).all()
     assert jnp.isfinite(jaxact.geglu_exact(1.1, 3.2e38))
-    exact = oracle(jaxact.swiglu, np.float32([1.1, -30]), value=float(largest))
+    exact = oracle(
+        jaxact.swiglu, np.array([1.1, -30], np.float32), value=float(largest)
+    )
     assert ulp_error(np.asarray(y[jnp.asarray([0, 3])]), exact).max() <= 4
     # and a value of the smallest normal numbers does not vanish
     least = 1.5 * float(jnp.finfo(jnp.float32).smallest_normal)
@@ -145,7 +147,7 @@ def test_at_a_limit_the_slope_is_that_from_inside(name):
     if name == "swiglu_clamped_after":  # silu(7) is below 7
         assert by_x[0] > 2 and by_x[1] > 2 and by_x[2] == 0
         # silu(7.006328) < 7 < silu(7.0063286), by the formula
-        root = np.float32([7.006328, 7.0063286])
+        root = np.array([7.006328, 7.0063286], np.float32)
         told = np.asarray(root, np.float64) / (1 + np.exp(-np.float64(root))) <= 7
         chex.assert_trees_all_equal(dx(root, 2.0) > 0, told)
     else:

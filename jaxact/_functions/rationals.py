@@ -12,7 +12,7 @@ import numpy as np
 from jax import Array
 
 from .. import _numerics as num
-from .._core import activation, definition_of, definitions, pushforward_of
+from .._core import activation, definition_of, pushforward_of
 
 
 @activation
@@ -109,7 +109,7 @@ def _rational_push(t: Array, x: Array, numerator: Array, denominator: Array) -> 
 
 
 def rational_coefficients(
-    function: str | Callable[[Array], Array],
+    function: Callable[[Array], Array],
     interval: tuple[float, float] = (-3.0, 3.0),
     degrees: tuple[int, int] = (5, 4),
 ) -> tuple[Array, Array]:
@@ -120,7 +120,7 @@ def rational_coefficients(
     is returned.
 
     Args:
-        function: the name of an activation, or any elementwise function.
+        function: any elementwise function, such as an activation.
         interval: where to be close.
         degrees: of numerator and denominator.
 
@@ -128,8 +128,7 @@ def rational_coefficients(
         The numerator and the denominator that `rational` takes, in float32.
 
     Raises:
-        ValueError: there is no activation of that name, the interval is empty, or a
-            degree is negative.
+        ValueError: the interval is empty, or a degree is negative.
     """
     low, high = interval
     if not low < high or min(degrees) < 0:
@@ -137,11 +136,6 @@ def rational_coefficients(
             f"rational_coefficients: interval={interval!r}, degrees={degrees!r}; "
             "expected low < high, and no negative degree"
         )
-    if isinstance(function, str):
-        named = {d.name: d.function for d in definitions()}
-        if function not in named:
-            raise ValueError(f"rational_coefficients: no activation {function!r}")
-        function = named[function]
     x = (low + high - (high - low) * np.cos(np.pi * np.linspace(0, 1, 1001))) / 2
     f = np.asarray(function(jnp.asarray(x, jnp.float32)), np.float64)
     powers = x[:, None] ** np.arange(max(degrees) + 1)
