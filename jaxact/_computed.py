@@ -15,7 +15,7 @@ from jax import Array
 from . import _taylor as tay
 from ._core import Definition, Path, activation, derivative_of, lookup
 from ._formula import Env, Formula, Idiom, Thunk, World, fits, parse_formula
-from ._precision import in_half, rounded_to
+from ._precision import cancelling, in_half, rounded_to
 from ._taylor import Taylor, constant_like
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -116,7 +116,8 @@ def evaluate(
         if not isinstance(v, Array) and np.ndim(v) == 0
     }
     given = {n: jnp.asarray(v) for n, v in arrays.items() if n not in numbers}
-    return _program(series, path, tuple(numbers.items()), in_half())(given)
+    with cancelling():  # as formulas may
+        return _program(series, path, tuple(numbers.items()), in_half())(given)
 
 
 @functools.cache

@@ -40,16 +40,22 @@ class Wide(NamedTuple):
         a, b = self, other
         if isinstance(a.power, int) and isinstance(b.power, int):
             return Wide(_sum(a.pair, b.pair), 0)
-        # a zero must not keep what is added to it from being tiny
+        # a zero must not keep what is added to it from being tiny, but keeps its power
+        # beside another, for what may be differentiated further
+        given = jnp.maximum(_integers(a), _integers(b))
         powers = (jnp.where(w.pair.head == 0, _NONE, _integers(w)) for w in (a, b))
         power = jnp.maximum(*powers)
+        power = jnp.where(power == _NONE, given, power)
         return Wide(_sum(a.shifted(power), b.shifted(power)), power)
 
     def shifted(self, power: Array | int) -> Pair:
-        """The pair that goes with another power, not less than its own or of a 0."""
-        lowest = 1 - jnp.finfo(self.pair.head.dtype).maxexp
-        down = jnp.clip(_integers(self) - power, lowest, 0)
-        return self.pair.times(num.power_of_two(down, self.pair.head))
+        """The pair that goes with another power, not less than its own or of a 0.
+
+        A 0 is moved as well, for what may be differentiated further.
+        """
+        top = jnp.finfo(self.pair.head.dtype).maxexp - 1
+        moved = jnp.clip(_integers(self) - power, -top, top)
+        return self.pair.times(num.power_of_two(moved, self.pair.head))
 
     def __neg__(self) -> "Wide":
         return Wide(-self.pair, self.power)
@@ -114,6 +120,7 @@ def wide(x: Array) -> Wide:
     stored = (bits >> info.nmant) & (2 * info.maxexp - 1)
     top = info.maxexp - 2
     power = jnp.clip(stored - (info.maxexp - 1), -top, top)
+    power = jnp.where(x == 0, 0, power)  # a slope through 2**-top would underflow
     mantissa = x * num.power_of_two(-power, x)
     far = jnp.isinf(x)
     mantissa = jnp.where(far, jnp.sign(x), mantissa)
@@ -217,7 +224,7 @@ def _wide_log1p(u: Wide) -> Wide:
 
 def _wide_softplus(u: Wide) -> Wide:
     bend = _wide_log1p(_wide_exp(-_positive(u)))
-    return _where(u.pair.head > 0, u + bend, bend)
+    return _where(u.pair.head < 0, bend, u + bend)
 
 
 def _positive(u: Wide) -> Wide:
