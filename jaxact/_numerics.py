@@ -312,6 +312,16 @@ def modest(x: Array) -> Array:
     return jnp.clip(x, -limit, limit)
 
 
+def raised(x: Array) -> tuple[Array, Array]:
+    """x, times a power of two if it is tiny, and the inverse of that power.
+
+    For what is linear in a small x, but made of terms that underflow before it does.
+    """
+    tiny = jnp.abs(x) < float(jnp.finfo(x.dtype).smallest_normal) * 2**26
+    up = jnp.where(tiny, x * 2.0**24, x)
+    return up, jnp.where(tiny, jnp.asarray(2.0**-24, x.dtype), 1)
+
+
 def lift(x: Array) -> float:
     """A power of two that keeps the rests of small quotients from underflow."""
     return 2.0 ** (_mantissa(x) + 1)

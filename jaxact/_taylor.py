@@ -128,10 +128,15 @@ def wide(x: Array) -> Wide:
 
 
 def _exact(number: Fraction | float, like: Array) -> Wide:
-    """A constant; small and large ones as they are written."""
+    """A constant, with a power if products of some would overflow without."""
     number = Fraction(number)
+    power = math.frexp(float(number))[1]
+    if abs(power) <= 16:
+        power = 0
+    number *= Fraction(2) ** -power
     head = float(number)
-    return Wide(constant(head, float(number - Fraction(head)), like=like), 0)
+    exact = constant(head, float(number - Fraction(head)), like=like)
+    return Wide(exact, power and jnp.asarray(power, integer_like(like)))
 
 
 def _where(test: Array, a: Wide, b: Wide) -> Wide:

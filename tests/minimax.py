@@ -227,7 +227,7 @@ TABLES: dict[str, tuple[Callable[[Number], Number], tuple, tuple[int, int, int]]
     "COS_TAIL": (_cos_tail, ("0", "0.617"), (2, 3, 6)),
     "ERF": (_erf_ratio, ("0", "1"), (4, 6, 13)),
     "SINC_DX": (_sinc_dx, ("0", "2"), (3, 5, 9)),
-    "SINC_DX2": (_sinc_dx2, ("0", "3.2"), (5, 6, 11)),
+    "SINC_DX2": (_sinc_dx2, ("0", "1.2"), (4, 5, 9)),
     "CELU_TAIL": (_celu_tail, ("-0.75", "0.75"), (5, 8, 17)),
     "TANH_LAG": (_tanh_lag, ("0", "0.5"), (4, 6, 13)),
     "ATANH_TAIL": (_atanh_tail, ("0", "0.0295"), (1, 3, 7)),

@@ -82,4 +82,4 @@ def _gaussian_dx2(x: Array, sigma: Array) -> Array:
 @derivative_of(gaussian, wrt="sigma")
 def _gaussian_dsigma(x: Array, sigma: Array) -> Array:
     z, rest = _deviations(x, sigma)
-    return num.gauss(z, rest).times(num.finite(z * z / sigma))
+    return num.gauss(z, rest).times(num.finite(z * (z / sigma)))

@@ -135,11 +135,11 @@ def _finer_dx(x: Array, w0: Array) -> Array:
 def _finer_dx2(x: Array, w0: Array) -> Array:
     s, c = angles.sin_cos(_finer_angle(x, w0))
     a, half, tilt = num.magnitude(x), constant(0.5, like=x), w0 * jnp.sign(x)
-    speed = pair(jnp.asarray(w0, x.dtype)) * (pair(jnp.minimum(a, 2.0**12)) + half)
+    speed = pair(jnp.asarray(w0, x.dtype)) * (pair(jnp.minimum(a, 2.0**30)) + half)
     near = (c.halved() * pair(tilt) - (speed * s.halved() * speed).times(2)).value()
     speed = w0 * (a + 0.5)  # where the pairs would overflow
     far = tilt * c.value() - 2 * (speed * (speed * s.value()))
-    return 2 * jnp.where(a < 2.0**12, near, far)
+    return 2 * jnp.where(a < 2.0**30, near, far)
 
 
 @derivative_of(finer, wrt="w0")
@@ -237,8 +237,9 @@ def _snake_beta_dx(x: Array, alpha: Array, beta: Array) -> Array:
     size = jnp.abs(alpha)
     touching = 2 * num.square(angles.sin(angles.product(x, alpha), eighths=1).halved())
     near = ((beta - size) + size * touching) / beta
-    wave = angles.sin(angles.product(x, 2 * alpha)).value()
-    far = 1 + size / beta * jnp.sign(alpha) * wave
+    wave = angles.sin(angles.product(x, 2 * alpha))
+    steep = (pair(alpha) / pair(beta)) * wave.halved()
+    far = (constant(1.0, like=x) + steep).value()
     return jnp.where((alpha > 0) & (size <= beta), near, far)
 
 

@@ -21,7 +21,7 @@ from .._precision import cancelling
 def sinc(x: Array) -> Array:
     """Cardinal sine, without a factor pi: the ideal low-pass filter.
 
-    sinc(x) = sin(x) / x if abs(x) > 1e-30 else 1 - x**2 / 6
+    sinc(x) = sin(x) / x if abs(x) > 1e-30 else 1 - x**2 / 6 + x**4 / 120
 
     1 at 0 and 0 at infinity; `jnp.sinc(x)` is sinc(pi * x).  Derivative:
     (cos(x) - sinc(x)) / x; second: -sinc(x) - 2 * sinc'(x) / x.
@@ -58,10 +58,15 @@ def _sinc_dx(x: Array) -> Array:
 @derivative_of(sinc, order=2)
 @cancelling()
 def _sinc_dx2(x: Array) -> Array:
-    square, near, far = _within(x, 3.2)
+    square, near, far = _within(x, 1.2)
     s, c = angles.sin_cos(angles.product(num.finite(x)))
-    ratio = s.value() / far
-    beyond = -ratio - 2 * ((c.value() - ratio) / far) / far
+    roomy = jnp.abs(far) < 2.0 ** (jnp.finfo(x.dtype).maxexp // 3)
+    divisor = pair(jnp.where(roomy, far, 1))
+    ratio = s.halved() / divisor
+    middle = ratio + ((c.halved() - ratio) / divisor / divisor).times(2)
+    ratio = s.value() / far  # where the rests of pairs underflow
+    beyond = ratio + 2 * ((c.value() - ratio) / far) / far
+    beyond = -jnp.where(roomy, middle.value(), beyond)
     return jnp.where(near, num.polynomial(poly.SINC_DX2, square), beyond)
 
 
@@ -151,7 +156,8 @@ def _wave_ds0(x: Array, w0: Array, s0: Array, eighths: int) -> Array:
 @derivative_of(gabor)
 @cancelling()
 def _gabor_dx(x: Array, w0: Array, s0: Array) -> Array:
-    return _wave_dx(x, w0, s0, 2)
+    up, down = num.raised(x)
+    return _wave_dx(up, w0, s0, 2) * down
 
 
 @derivative_of(gabor, order=2)
@@ -202,7 +208,8 @@ def _gabor_sine_dx(x: Array, w0: Array, s0: Array) -> Array:
 @derivative_of(gabor_sine, order=2)
 @cancelling()
 def _gabor_sine_dx2(x: Array, w0: Array, s0: Array) -> Array:
-    return _wave_dx2(x, w0, s0, 0)
+    up, down = num.raised(x)
+    return _wave_dx2(up, w0, s0, 0) * down
 
 
 @derivative_of(gabor_sine, wrt="w0")

@@ -1,5 +1,7 @@
 """The input in a wave: waves that grow with it, or that ride on it behind a gate."""
 
+from typing import NamedTuple
+
 import jax.numpy as jnp
 from jax import Array
 
@@ -65,9 +67,9 @@ def sinlu(x: Array, a: float | Array = 1.0, b: float | Array = 1.0) -> Array:
         Paul, Bandyopadhyay, Yoon, Geem, Sarkar (2022), SinLU: sinu-sigmoidal linear
         unit, Mathematics 10(3):337
     """
-    x = _seen(x)
-    s = angles.sin(angles.product(num.finite(x), b))
-    return num.logistic_times(x, _wavy(x, a, s))
+    up, down = num.raised(_seen(x))
+    s = angles.sin(angles.product(num.finite(up), b))
+    return num.logistic_times(up, _wavy(up, a, s)) * down
 
 
 def _seen(x: Array) -> Array:
@@ -82,36 +84,51 @@ def _wavy(x: Array, a: float | Array, s: Pair) -> Array:
     return jnp.where(jnp.abs(x) < 2.0**-60, x + a * s.value(), far)  # tails are 0 there
 
 
-def _wavy_dx(x: Array, a: Array, b: Array) -> Array:
-    """1 + a b cos(b x); from 2 cos(b x / 2)**2, which does not cancel, if it can."""
-    ab = a * b
-    half = angles.cos(angles.product(x, 0.5 * b))
-    near = (1 - ab) + ab * (2 * num.square(half.halved()))
-    wave = pair(ab) * angles.cos(angles.product(x, b))
-    far = (1 + wave.head) + wave.tail()
-    return jnp.where((ab > 0) & (ab <= 1), near, far)
+class _Parts(NamedTuple):
+    """What the derivatives of sinlu are made of, g being 1 - sigmoid(x)."""
+
+    sine: Pair
+    wavy: Pair  # x + a sin(b x)
+    slope: Pair  # of it
+    g: Pair
+    steep: Pair  # 2 g - 1
+
+
+def _parts(x: Array, a: Array, b: Array) -> _Parts:
+    s, c = angles.sin_cos(angles.product(x, b))
+    one, e, below = constant(1, like=x), num.pair_of(num.exp(-num.magnitude(x))), x < 0
+    steep = (one - e) / (one + e)
+    return _Parts(
+        s,
+        pair(x) + pair(jnp.asarray(a, x.dtype)) * s,
+        one + pair(a * b) * c,
+        where(below, one, e) / (one + e),
+        where(below, steep, -steep),
+    )
 
 
 @derivative_of(sinlu)
 @cancelling()
 def _sinlu_dx(x: Array, a: Array, b: Array) -> Array:
-    x = _seen(x)
-    wavy = _wavy(x, a, angles.sin(angles.product(x, b)))
-    return num.logistic_times(x, _wavy_dx(x, a, b) + wavy * num.logistic(-x))
+    # the gate times 1 + a b cos + g (x + a sin)
+    x, ab = _seen(x), a * b
+    _, wavy, slope, g, _ = _parts(x, a, b)
+    rest = g * wavy
+    # far above 0 it touches 0 if a b is 1: from 2 cos(b x / 2)**2, which does not
+    half = angles.cos(angles.product(x, 0.5 * b))
+    touching = (1 - ab) + ab * (2 * num.square(half.halved())) + rest.value()
+    far = (x > 0) & (ab > 0) & (ab <= 1)
+    return num.logistic_times(x, jnp.where(far, touching, (slope + rest).value()))
 
 
 @derivative_of(sinlu, order=2)
 @cancelling()
 def _sinlu_dx2(x: Array, a: Array, b: Array) -> Array:
-    # the gate times 2 g (1 + a b cos) + g (2 g - 1) (x + a sin) - a b**2 sin, g = 1 - s
+    # the gate times 2 g (1 + a b cos) + g (2 g - 1) (x + a sin) - a b**2 sin
     x = _seen(x)
-    s, c = angles.sin_cos(angles.product(x, b))
-    one, e, below = constant(1, like=x), num.pair_of(num.exp(-num.magnitude(x))), x < 0
-    g, steep = where(below, one, e) / (one + e), (one - e) / (one + e)
-    wavy = pair(x) + pair(jnp.asarray(a, x.dtype)) * s
-    slope = one + pair(a * b) * c
-    bend = where(below, steep, -steep) * wavy + slope.times(2)
-    return num.logistic_times(x, (g * bend - pair(a * b * b) * s).value())
+    s, wavy, slope, g, steep = _parts(x, a, b)
+    bend = g * (steep * wavy + slope.times(2))
+    return num.logistic_times(x, (bend - pair(a * b * b) * s).value())
 
 
 @derivative_of(sinlu, wrt="a")

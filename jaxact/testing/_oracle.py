@@ -279,17 +279,21 @@ def _limit(
     limits, rests = high[: top + 1, -1].copy(), low[: top + 1, -1].copy()
     for n, row in enumerate(high[: top + 1]):
         b, c = row[-2:]
-        if b == c:
+        if b == c and math.isfinite(c):
             continue  # so far out, what converges has converged
         rests[n] = 0
         outward = row * np.sign(c)
         if max(abs(b), abs(c)) < 2.0**-300:
             limits[n] = 0
-        elif abs(c) > 100 and (outward[1:] > outward[:-1]).all():
+        elif abs(c) > 100 and _grows(outward):
             limits[n] = math.copysign(math.inf, c)  # it grows, if slowly
         else:
             limits[n] = math.nan
     return limits, rests
+
+
+def _grows(outward: np.ndarray) -> bool:
+    return bool(np.all((outward[1:] > outward[:-1]) | (outward[1:] == math.inf)))
 
 
 def _end_point(
