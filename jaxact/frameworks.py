@@ -228,7 +228,6 @@ TABLE: dict[str, dict[str, Same | Choice]] = {
 DIFFERENCES: dict[str, dict[str, str]] = {
     "torch": {
         "hardsigmoid Hardsigmoid": "its slope 1/6 is a float32",
-        "rrelu RReLU": "its slope at 0 is that from the left, ours 1",
     },
     "keras": {
         "relu": "with a slope, its derivative at 0 is 1 on JAX and the slope on other "

@@ -228,6 +228,17 @@ def test_against_another_library(home):
     assert row["against_wrong"] > 0 and row["against_bytes"] == 0
 
 
+def test_a_parameter_that_is_infinite_in_a_dtype_proves_nothing(home):
+    report = home / "smu.json"
+    done = CliRunner().invoke(
+        app, ["check", "smu", "--dtype", "float16", "--order", "1", "--json", report]
+    )
+    assert done.exit_code == 0
+    found = {r["wrt"]: r for r in json.loads(report.read_text())["rows"]}
+    assert found["mu"]["verdict"] == "not proven" and found["x"]["verdict"] == "ok"
+    assert found["mu"]["note"] == "mu = 1e+06 is infinite there: nothing proven"
+
+
 @pytest.mark.parametrize(
     ("args", "complaint"),
     [

@@ -11,8 +11,8 @@ import pytest
 
 import jaxact
 from jaxact import catalogue, derivative
-from jaxact._computed import by_formula
-from jaxact._formula import fits
+from jaxact._computed import by_formula, kernel
+from jaxact._formula import fits, parse_formula
 from jaxact.testing import assert_accurate, oracle, ulp_error
 from jaxact.testing._oracle import exact_orders, question
 
@@ -220,3 +220,28 @@ def test_values_and_slopes_at_the_seams():
     slope = derivative(jaxact.hard_elish)(np.array([0, 1], np.float32))
     np.testing.assert_allclose(slope, [0.5, 1])
     assert derivative(jaxact.delu)(1e-9) == 2.5
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "log(1 + exp(x))",
+        "1 / (1 + exp(x))",
+        "1 + tanh(x)",
+        "exp(x) - 1 - x",
+        "tanh(x) - x * (1 - tanh(x)**2)",
+        "erfc(x)",
+        "sqrt(1 + x)",
+        "sin(x)",
+        "x * abs(x)",
+        "3e6 * x * x",
+    ],
+)
+def test_what_jax_makes_of_a_kernel_is_the_next_one(text):
+    formula = parse_formula(text, ("x",), "f")
+    for path in ((), ("x",)):
+        now, next_one = kernel(formula, path), kernel(formula, (*path, "x"))
+        for x in (0.0, 1e-3, 0.5, 2.0, 9.0):
+            found = jax.jit(jax.grad(lambda x, now=now: now(x=x)))(x)
+            wanted = next_one(x=jnp.float32(x))
+            np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-6)

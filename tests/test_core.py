@@ -405,6 +405,33 @@ def test_a_rule_declared_after_the_first_calls_is_seen():
 # --- not elementwise --------------------------------------------------------------
 
 
+def test_a_mixed_derivative_may_have_a_rule_of_its_own():
+    @jaxact.activation
+    def saddle(x: Any, c: Any = 2.0):
+        """saddle(x, c) = x * x * c"""
+        return x * x * c
+
+    jaxact.derivative_of(saddle)(lambda x, c: 2 * x * c)
+    jaxact.derivative_of(saddle, wrt="c")(lambda x: x * x)
+    asked = []
+
+    @jaxact.derivative_of(saddle, wrt=("c", "x"))
+    def _saddle_dc_dx(x: Any):
+        asked.append(x.shape)
+        return 2 * x
+
+    x, c = jnp.asarray(X), jnp.float32(3)
+    by_c = jax.grad(saddle, 1)
+    np.testing.assert_allclose(jax.vmap(jax.grad(by_c), (0, None))(x, c), 2 * X)
+    assert asked
+    by_x = jax.vmap(jax.grad(jax.grad(saddle), 1), (0, None))  # that one is JAX's
+    np.testing.assert_allclose(by_x(x, c), 2 * X)
+    with pytest.raises(ValueError, match=r"by \('c', 'x'\) is declared already"):
+        jaxact.derivative_of(saddle, wrt=("c", "x"))(lambda x: 2 * x)
+    with pytest.raises(ValueError, match=r"wrt=\('c', 'd'\) is no variable of saddle"):
+        jaxact.derivative_of(saddle, wrt=("c", "d"))(lambda x: 2 * x)
+
+
 @pytest.mark.parametrize("axis", [-1, 0, 1])
 def test_pushforward(axis):
     x = jnp.sin(jnp.arange(12.0)).reshape(3, 4)

@@ -61,8 +61,6 @@ EXACT = 1e-14
 
 # where a kink is taken otherwise: the case, the point
 KINKS = [
-    ("torch rrelu()", 0.0),
-    ("torch rrelu(lower=0.25, upper=0.75)", 0.0),
     ("keras relu(negative_slope=0.25)", 0.0),
     ("keras relu(negative_slope=0.25, max_value=2.0, threshold=1.0)", 1.0),
     ("keras relu(negative_slope=0.25, max_value=2.0, threshold=1.0)", 2.0),

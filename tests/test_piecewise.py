@@ -161,6 +161,9 @@ def test_rrelu_without_a_key_has_the_mean_slope():
     chex.assert_trees_all_equal(
         jaxact.rrelu(X, None, 0.2, 0.4), jaxact.leaky_relu(X, 0.3)
     )
+    for key in (None, jax.random.key(0)):
+        slope = jax.grad(lambda x, key=key: jaxact.rrelu(x, key, 0.25, 0.25))(0.0)
+        assert slope == 0.25
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])

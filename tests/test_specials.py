@@ -77,7 +77,10 @@ def test_specials(name, dtype):
     assert not wrong, f"{name} in {dtype}\n" + "\n".join(wrong)
 
 
-ODD = ("identity", "tanh", "soft_sign", "hard_tanh")
+ODD = (
+    *("identity", "tanh", "soft_sign", "hard_tanh", "hard_tanh_open", "tanh_shrink"),
+    *("sine", "finer", "gcu", "gabor_sine", "erf", "arctan", "asinh", "symlog", "isru"),
+)
 ZEROS = [
     (name, word)
     for name in NAMES

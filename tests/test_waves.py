@@ -89,6 +89,20 @@ def test_snake_beta_of_equal_parameters_is_snake(alpha):
         np.testing.assert_allclose(got, wanted, rtol=1e-6, atol=1e-12)
 
 
+def test_sinlu_of_no_wave_is_silu():
+    x = jnp.asarray(X)
+    for order in (0, 1, 2):
+        got, wanted = (
+            f(x, **p) if order == 0 else jaxact.derivative(f, order)(x, **p)
+            for f, p in ((jaxact.sinlu, {"a": 0.0, "b": 0.0}), (jaxact.silu, {}))
+        )
+        np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-7)
+    ends = jnp.asarray([-np.inf, np.inf])
+    np.testing.assert_array_equal(jaxact.sinlu(ends), [0, np.inf])
+    slope = jaxact.derivative(jaxact.sinlu)(ends)
+    np.testing.assert_array_equal(slope, [0, np.nan])  # far above 0 it swings
+
+
 def test_sinc_is_not_normalised():
     x = jnp.asarray([*X, 0, np.inf])
     np.testing.assert_allclose(jaxact.sinc(x[:-1]), np.sinc(x[:-1] / np.pi), atol=1e-7)

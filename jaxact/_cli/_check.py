@@ -354,7 +354,12 @@ def _jobs(
     yield Job(name, f, parameters, dtype, "x", orders, at, asked)
     if 1 in orders:
         for parameter in trainable(f):
-            yield Job(name, f, parameters, dtype, parameter, (1,), at, asked)
+            job = Job(name, f, parameters, dtype, parameter, (1,), at, asked)
+            value = asked.parameters[parameter]
+            if abs(value) > float(jnp.finfo(dtype).max):  # it is given in the dtype
+                job.asked = None
+                job.note = f"{parameter} = {value:g} is infinite there: nothing proven"
+            yield job
 
 
 def _answers(

@@ -16,6 +16,7 @@ from .normalizers import Axis, base_of, exponentials, masked, total, weights
 def logsumexp(
     x: Array,
     axis: int | tuple[int, ...] | None = None,
+    *,
     where: Array | None = None,
     keepdims: bool = False,
 ) -> Array:
@@ -25,7 +26,8 @@ def logsumexp(
 
     Derivative: sum_j p_j t_j along t, p being the softmax.  What is kept is x (and
     `where`).  -inf of nothing.  The `b` and `return_sign` of `jax.nn.logsumexp` are
-    left out: with weights b > 0 the sum is logsumexp(x + log(b)).
+    left out, and what follows `axis` goes by name: with weights b > 0 the sum is
+    logsumexp(x + log(b)).
 
     Args:
         x: an array or number of real dtype; integers count as float32.
@@ -50,7 +52,7 @@ def _squeezed(y: Array, axis: Axis) -> Array:
 
 @definition_of(logsumexp)
 def _logsumexp_plain(
-    x: Any, axis: Axis = None, where: Any = None, keepdims: bool = False
+    x: Any, axis: Axis = None, *, where: Any = None, keepdims: bool = False
 ) -> Array:
     x = x if where is None else jnp.where(where, x, -jnp.inf)
     base = lax.stop_gradient(jnp.max(x, axis, keepdims=True))
@@ -70,6 +72,7 @@ def _logsumexp_push(
 def logmeanexp(
     x: Array,
     axis: int | tuple[int, ...] | None = None,
+    *,
     where: Array | None = None,
     keepdims: bool = False,
 ) -> Array:
@@ -102,7 +105,7 @@ def logmeanexp(
 
 @definition_of(logmeanexp)
 def _logmeanexp_plain(
-    x: Any, axis: Axis = None, where: Any = None, keepdims: bool = False
+    x: Any, axis: Axis = None, *, where: Any = None, keepdims: bool = False
 ) -> Array:
     base = lax.stop_gradient(
         jnp.max(x, axis, keepdims=True, where=where, initial=-1e38)

@@ -190,9 +190,9 @@ def rrelu(
 ) -> Array:
     """Randomized `leaky_relu`: in training every element has a slope of its own.
 
-    rrelu(x) = x if x >= 0 else a * x, with a drawn uniformly from [lower, upper) for
+    rrelu(x) = x if x > 0 else a * x, with a drawn uniformly from [lower, upper) for
     each element where a key is given, and a = (lower + upper) / 2 without one, which is
-    what to evaluate with.  Derivative: 1 for x >= 0, a for x < 0.
+    what to evaluate with.  Derivative: 1 for x > 0, a for x <= 0, as in PyTorch.
 
     Args:
         x: an array or number of real dtype; integers count as float32.
@@ -210,11 +210,11 @@ def rrelu(
     if not isinstance(lower, Tracer) and jnp.any(jnp.greater(lower, upper)):
         raise ValueError(f"rrelu: lower={lower} is larger than upper={upper}")
     if key is None:
-        return leaky_relu(x, (lower + upper) / 2)
+        return leaky_relu_left(x, (lower + upper) / 2)
     dtype = jnp.result_type(x)
     dtype = dtype if jnp.issubdtype(dtype, jnp.floating) else jnp.result_type(float)
     slope = jax.random.uniform(key, jnp.shape(x), dtype, lower, upper)
-    return leaky_relu(jnp.asarray(x, dtype), slope)
+    return leaky_relu_left(jnp.asarray(x, dtype), slope)
 
 
 @activation(kinks=(0.0, 6.0), integers="weak")

@@ -21,9 +21,11 @@ from .._precision import cancelling
 def sinc(x: Array) -> Array:
     """Cardinal sine, without a factor pi: the ideal low-pass filter.
 
-    sinc(x) = sin(x) / x if abs(x) > 1e-30 else 1 - x**2 / 6 + x**4 / 120
+    sinc(x) = sin(x) / x if abs(x) > 1e-3
+        else 1 - x**2 / 6 + x**4 / 120 - x**6 / 5040 + x**8 / 362880
 
-    1 at 0 and 0 at infinity; `jnp.sinc(x)` is sinc(pi * x).  Derivative:
+    Near 0 that is the same to 37 digits, and can be differentiated.  1 at 0 and 0 at
+    infinity; `jnp.sinc(x)` is sinc(pi * x).  Derivative:
     (cos(x) - sinc(x)) / x; second: -sinc(x) - 2 * sinc'(x) / x.
 
     Args:
