@@ -277,6 +277,7 @@ ENTRY %main.4 (x.1: f32[8]) -> (f32[8], f32[8]) {
     assert timing.kernels(Compiled()) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [n for n in catalogue.names() if catalogue.info(n).elementwise]
 )

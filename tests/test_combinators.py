@@ -71,6 +71,7 @@ EVERY = [
 X = np.asarray([-6.5, -2.25, -1.0, -0.3, 0.0, 0.4, 1.0, 1.75, 5.0], np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("f", EVERY, ids=repr)
 def test_derivatives_are_those_of_the_formula(f):
     assert_derivatives(f, dtypes=["float32"])

@@ -133,6 +133,7 @@ def test_mixed_derivatives_are_the_slope_of_the_gate(name, dtype):
 # --- derivatives and what is kept -------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [-9.0, 8.0])
 @pytest.mark.parametrize("name", CLAMPED)
 def test_derivatives_beyond_the_clamp_of_the_value(name, value):

@@ -48,15 +48,19 @@ def row(*numbers, dtype="float32"):
 def test_value_and_gradient_are_those_of_the_definition(name, axis):
     f, plain = catalogue.get(name), catalogue.info(name).reference
     assert plain is not None
-    close(f(X, axis=axis), plain(X, axis=axis))
-    close(
-        jax.grad(loss(f, axis=axis))(jnp.asarray(X)),
-        jax.grad(loss(plain, axis=axis))(jnp.asarray(X)),
-    )
-    push = [jax.jvp(loss(g, axis=axis), (X,), (C,))[1] for g in (f, plain)]
-    close(*push, atol=1e-5)
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def orders(g, x):
+        scalar = loss(g, axis=axis)
+        return g(x, axis=axis), jax.grad(scalar)(x), jax.jvp(scalar, (x,), (C,))[1]
+
+    *got, push = orders(f, X)
+    *wanted, wanted_push = orders(plain, X)
+    close(got, wanted)
+    close(push, wanted_push, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SMOOTH)
 def test_second_and_third_derivatives(name):
     f, plain = catalogue.get(name), catalogue.info(name).reference
@@ -97,6 +101,7 @@ def test_derivatives_by_parameters(name, parameter, value):
     close(orders(f), orders(plain), rtol=2e-4, atol=2e-5)
 
 
+@pytest.mark.slow
 def test_parameters_of_each_row():
     x = jnp.asarray(X[0])
     many = jnp.asarray([[0.5], [1.0], [2.0], [4.0]])
@@ -313,6 +318,7 @@ def test_infinities_and_nan(name):
         assert jnp.all(jnp.isfinite(jax.vjp(f, x)[1](jnp.ones_like(f(x)))[0]))
 
 
+@pytest.mark.slow
 def test_the_largest_numbers():
     big = float(jnp.finfo(jnp.float32).max)
     for name in (*WEIGHTS, "log_softmax", *LOG_SUMS):

@@ -101,6 +101,7 @@ def unit_interval(dtype, top=1.0):
 # --- polynomials ---------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_polynomials_are_those_that_the_script_prints(capsys):
     minimax.main()
     with open(_polynomials.__file__) as file:

@@ -166,7 +166,10 @@ def check(
     ] = None,
     against: Annotated[
         str | None,
-        typer.Option(help="A module to measure beside, such as jax.nn."),
+        typer.Option(
+            help="A module to measure beside, such as jax.nn; the functions that it "
+            "has if none is named."
+        ),
     ] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write the rows to a file.")
@@ -200,6 +203,8 @@ def check(
     if exhaustive and (against or x64 or around or set(dtype or ()) - {"float32"}):
         refuse("--exhaustive is about float32 alone, at every point")
     chosen = functions(names or ())
+    if against and not names:
+        chosen = {n: f for n, f in chosen.items() if counterpart(n, against)}
     if exhaustive:
         _exhaust(chosen, parameter or (), orders, state, json_file)
         return
@@ -214,7 +219,8 @@ def check(
     log = Console(stderr=True)
     with Progress(console=log, transient=True, disable=not log.is_terminal) as progress:
         task = progress.add_task("", total=len(pieces))
-        for (job, piece), exact in zip(pieces, _answers(pieces), strict=True):
+        answers = enumerate(zip(pieces, _answers(pieces), strict=True), 1)
+        for count, ((job, piece), exact) in answers:
             progress.update(task, description=f"{job.function} {job.dtype}")
             if job.in_rows:
                 _measure_rows(job, against)
@@ -223,8 +229,8 @@ def check(
             else:
                 _measure(job, piece, exact, against)
             progress.advance(task)
-    for job in jobs:
-        rows += _rows(job, against)
+            if count == len(pieces) or pieces[count][0] is not job:
+                rows += _rows(job, against)
     _report(rows, against, started, json_file)
 
 
@@ -381,7 +387,7 @@ def _answers(
         try:
             for one in pieces:
                 ahead.append(pool.submit(answer, *asked(*one)))
-                if len(ahead) > 3 * workers:  # answers are large: not all at once
+                if len(ahead) > 16 * workers:  # some MiB each: not all at once
                     yield ahead.popleft().result()
             while ahead:
                 yield ahead.popleft().result()

@@ -223,9 +223,10 @@ def _differentiate(
         one = jnp.ones_like(v)
         return jax.jvp(lambda v: forward(n - 1, v, x), (v,), (one,))[1]
 
-    reverse = along
-    for _ in range(order):
-        reverse = jax.grad(reverse)
+    def backward(n: int, v: Any, x: Any) -> Any:
+        if n == 0:
+            return along(v, x)
+        return jax.grad(lambda v: jnp.sum(backward(n - 1, v, x)))(v)
 
     @jax.jit
     def both(x: Any) -> tuple[Any, Any]:
@@ -233,8 +234,7 @@ def _differentiate(
             v = x
         else:  # an array as x is, so that it counts in the dtype of the result
             v = jnp.full_like(x, variables[wrt])
-        ahead = jax.vmap(functools.partial(forward, order))(v, x)
-        return ahead, jax.vmap(reverse)(v, x)
+        return forward(order, v, x), backward(order, v, x)
 
     ahead, back = both(jnp.asarray(at))
     return np.asarray(ahead), np.asarray(back)
