@@ -72,8 +72,25 @@ def _squash_plain(x: Any, axis: Axis = -1) -> Array:
 def _squash_push(t: Array, x: Array, axis: Axis) -> Array:
     u, small, near = _polar(x, axis)
     ratio = 1 / (1 + small * small)
-    turn = jnp.where(near, 1 - small, small - 1) * (1 + small) * ratio
-    return small * ratio * (t + u * (jnp.sum(u * t, axis, keepdims=True) * turn))
+    turn = (1 - small) * (1 + small) * ratio
+    inner = t + u * (jnp.sum(u * t, axis, keepdims=True) * turn)
+    outer = 2 * small * small * ratio * t + turn * _across(t, u, axis)
+    return small * ratio * jnp.where(near, inner, outer)
+
+
+def _across(t: Array, u: Array, axis: Axis) -> Array:
+    """t - u (u . t) of a unit vector, the part of t across it.
+
+    Where one entry is most of u that would cancel.  So a multiple of u is taken from t
+    first with which that entry vanishes; and what it is in the end follows from the
+    others, which is the same transposed.
+    """
+    most = u * u > 0.5
+    there = jnp.where(most, u, 1)
+    multiple = jnp.sum(jnp.where(most, t / there, 0), axis, keepdims=True)
+    t = jnp.where(most, 0, t - multiple * u)
+    t = jnp.where(most, 0, t - u * jnp.sum(u * t, axis, keepdims=True))
+    return t - jnp.where(most, jnp.sum(u * t, axis, keepdims=True) / there, 0)
 
 
 @activation
@@ -144,8 +161,11 @@ def _poly_norm_push(
     t = t / size
     total, below = jnp.zeros_like(t), jnp.ones_like(v)
     for i, (w, p, r) in enumerate(_powers(v, size, weights, axis, epsilon), 1):
-        d = i * below * t
-        mean = jnp.mean(p * d, axis, keepdims=True)
-        total = total + w * (d - p * (mean / (r * r))) / r
+        d, square = i * below * t, jnp.sum(p * p, axis, keepdims=True)
+        u = p / jnp.sqrt(jnp.where(square == 0, 1, square))
+        # what is along u remains as far as epsilon has a share in r * r
+        share = epsilon / size ** (2 * i) / (r * r)
+        part = share * d + (1 - share) * _across(d, u, axis)
+        total = total + w * part / r
         below = p
     return total

@@ -8,6 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array, lax
 
+from .. import _numerics as num
 from .._core import activation, definition_of, pushforward_of
 from .normalizers import Axis, base_of, exponentials, masked, total, weights
 
@@ -100,6 +101,12 @@ def logmeanexp(
     count = jnp.maximum(jnp.sum(counted, axis, keepdims=True), 1)
     mean = total(exponentials(x, base, 1), axis) / count
     y = base + jnp.log(mean)
+    # of small x, where the logarithm is near 0
+    small = jnp.where(counted == 0, 0, jnp.clip(x, -0.25, 0.25))
+    near = jnp.log1p(jnp.sum(jnp.expm1(small), axis, keepdims=True) / count)
+    inside = jnp.where(counted == 0, 0, num.magnitude(x))
+    within = jnp.max(inside, axis, keepdims=True, initial=0) < 0.25
+    y = jnp.where(within, near, y)
     return y if keepdims else _squeezed(y, axis)
 
 

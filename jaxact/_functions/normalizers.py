@@ -178,11 +178,11 @@ def softmax_push(t: Array, y: Array, axis: Axis, temperature: Temperature) -> Ar
 def _less_mean(t: Array, p: Array, left_out: Array, axis: Axis) -> Array:
     """t less its mean weighed by p, where it is not left out."""
     t = jnp.where(left_out, 0, t)
-    t = t - _leading(t, p, axis)
+    t = t - leading(t, p, axis)
     return jnp.where(left_out, 0, t - jnp.sum(p * t, axis, keepdims=True))
 
 
-def _leading(t: Array, y: Array, axis: Axis) -> Array:
+def leading(t: Array, y: Array, axis: Axis) -> Array:
     """The tangent of the entry that has more than half of the weight, if one has."""
     return jnp.sum(jnp.where(y > 0.5, t, 0), axis, keepdims=True)
 

@@ -15,6 +15,7 @@ from .normalizers import (
     base_of,
     below,
     by_rows,
+    leading,
     masked,
     softmax,
     softmax_push,
@@ -173,7 +174,7 @@ def _entmax15_plain(x: Any, axis: Axis = -1, where: Any = None) -> Array:
 def _entmax15_push(t: Array, y: Array, axis: Axis) -> Array:
     # no root of 0, whose slope is infinite
     g = jnp.where(y == 0, 0, jnp.sqrt(jnp.where(y == 0, 1, y)))
-    return _centred(t, g, axis)
+    return _centred(t - leading(t, y, axis), g, axis)  # 1 - y is lost in a y near 1
 
 
 @activation

@@ -6,6 +6,7 @@ the kernel, those by x are written down.
 """
 
 import itertools
+import math
 
 import jax
 import jax.numpy as jnp
@@ -139,9 +140,16 @@ def _check_spline(
 def _spline(at: Array, rows: Array, grid: tuple[float, float], degree: int) -> Array:
     """The spline inside its grid."""
     parts = len(rows) - degree
-    place = (at - grid[0]) * (parts / (grid[1] - grid[0]))
-    part = jnp.clip(jnp.floor(place), 0, parts - 1)
-    u, first = place - part, jnp.nan_to_num(part).astype(int)
+    step = (grid[1] - grid[0]) / parts
+    part = jnp.clip(jnp.floor((at - grid[0]) / step), 0, parts - 1)
+    first = jnp.nan_to_num(part).astype(int)
+    # from the knot before: a bump that begins there has all its digits.  The knot is a
+    # multiple of a unit, which is exact, and a small rest
+    unit = 2.0 ** (math.frexp(max(map(abs, grid)))[1] - 11)
+    low, width = (round(v / unit) * unit for v in (grid[0], step))
+    rest = (grid[0] - low) + part * (step - width)
+    u = ((at - (low + part * width)) - rest) / step
+    u = jnp.where(at == grid[1], 1, u)
     bumps = [jnp.ones_like(u)]
     for d in range(1, degree + 1):  # of each degree from the one below
         rising = [(u + (d - r)) / d * b for r, b in enumerate(bumps, 1)]
