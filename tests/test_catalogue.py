@@ -190,6 +190,7 @@ def test_rectifiers_keep_nothing_beyond_the_output(name):
     assert not jnp.array_equal(x, y) or name == "identity"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "parameter"), PARAMETERS)
 def test_trained_parameter_keeps_only_the_input(name, parameter):
     f = catalogue.get(name)
@@ -200,6 +201,7 @@ def test_trained_parameter_keeps_only_the_input(name, parameter):
     chex.assert_trees_all_equal(kept, [x] if "x" in reads else [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "parameter"), PARAMETERS)
 def test_parameter_broadcasts_and_trains(name, parameter):
     f = catalogue.get(name)

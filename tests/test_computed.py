@@ -228,13 +228,8 @@ def test_values_and_slopes_at_the_seams():
         "log(1 + exp(x))",
         "1 / (1 + exp(x))",
         "1 + tanh(x)",
-        "exp(x) - 1 - x",
-        "tanh(x) - x * (1 - tanh(x)**2)",
-        "erfc(x)",
         "sqrt(1 + x)",
-        "sin(x)",
-        "x * abs(x)",
-        "3e6 * x * x",
+        "3e6 * x * abs(x)",
     ],
 )
 def test_what_jax_makes_of_a_kernel_is_the_next_one(text):
