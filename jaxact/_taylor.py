@@ -247,6 +247,9 @@ def _wide_log(u: Wide) -> Wide:
 def _wide_sqrt(u: Wide) -> Wide:
     if isinstance(u.power, int):
         return Wide(u.pair.sqrt(), 0)
+    # a loop of all would take XLA for CPU minutes to compile, from jax 0.12 on
+    head, rest, power = lax.optimization_barrier((u.pair.head, u.pair.rest, u.power))
+    u = Wide(Pair(head, rest), power)
     odd = (u.power & 1) > 0
     root = Wide(u.pair.times(jnp.where(odd, 2.0, 1.0).astype(u.pair.head.dtype)), 0)
     return Wide(root.pair.sqrt(), u.power >> 1)
