@@ -208,8 +208,7 @@ def _conditioned(f: Callable[..., Any], *args: Any) -> Any:
     """How large the terms of f are, by entry of the arguments: slope times entry."""
     slopes = jax.jacfwd(f, tuple(range(len(args))))(*args)
     pairs = zip(jax.tree.leaves(slopes), jax.tree.leaves(args), strict=True)
-    sizes = ((jnp.abs(j * v), range(j.ndim - jnp.ndim(v), j.ndim)) for j, v in pairs)
-    return sum(jnp.sum(size, tuple(axes)) for size, axes in sizes)
+    return sum(jnp.tensordot(jnp.abs(j), jnp.abs(v), jnp.ndim(v)) for j, v in pairs)
 
 
 def _value(call: Callable[..., Any], x: np.ndarray, exact: _Exact) -> Measurement:
