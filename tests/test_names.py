@@ -259,7 +259,8 @@ def test_derivatives_of_it():
 def test_measured_with_its_parameters(order):
     f, x = get("elu", alpha=0.3), points("bfloat16")[::31]
     found = measure(f, "bfloat16", order, points=x)
-    assert found == measure(jaxact.elu, "bfloat16", order, points=x, alpha=0.3)
+    wanted = measure(jaxact.elu, "bfloat16", order, points=x, alpha=0.3)
+    assert repr(found) == repr(wanted)  # NaN for what there is not
     assert found.max_ulp <= 0.51 and not found.wrong
     assert disagreement(f, "float32", 1) is None
 
