@@ -104,9 +104,9 @@ def logmeanexp(
     # of small x, where the logarithm is near 0
     small = jnp.where(counted == 0, 0, jnp.clip(x, -0.25, 0.25))
     near = jnp.log1p(jnp.sum(jnp.expm1(small), axis, keepdims=True) / count)
-    inside = jnp.where(counted == 0, 0, num.magnitude(x))
-    within = jnp.max(inside, axis, keepdims=True, initial=0) < 0.25
-    y = jnp.where(within, near, y)
+    size = jnp.where(counted == 0, -1, num.magnitude(x))
+    largest = jnp.max(size, axis, keepdims=True, initial=-1)  # -1 of nothing
+    y = jnp.where((largest >= 0) & (largest < 0.25), near, y)
     return y if keepdims else _squeezed(y, axis)
 
 
