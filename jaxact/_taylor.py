@@ -15,6 +15,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
@@ -139,6 +140,18 @@ def _exact(number: Fraction | float, like: Array) -> Wide:
     return Wide(exact, power and jnp.asarray(power, integer_like(like)))
 
 
+def _cut(u: Wide) -> Wide:
+    """The same, computed in a loop of its own.
+
+    From jax 0.12 on XLA for CPU may take minutes to compile all in one.
+    """
+    if jax.__version_info__ < (0, 12):
+        return u
+    power = None if isinstance(u.power, int) else u.power
+    head, rest, power = lax.optimization_barrier((u.pair.head, u.pair.rest, power))
+    return Wide(Pair(head, rest), u.power if power is None else power)
+
+
 def _where(test: Array, a: Wide, b: Wide) -> Wide:
     power: Array | int = 0
     if not (isinstance(a.power, int) and isinstance(b.power, int)):
@@ -247,9 +260,6 @@ def _wide_log(u: Wide) -> Wide:
 def _wide_sqrt(u: Wide) -> Wide:
     if isinstance(u.power, int):
         return Wide(u.pair.sqrt(), 0)
-    # a loop of all would take XLA for CPU minutes to compile, from jax 0.12 on
-    head, rest, power = lax.optimization_barrier((u.pair.head, u.pair.rest, u.power))
-    u = Wide(Pair(head, rest), power)
     odd = (u.power & 1) > 0
     root = Wide(u.pair.times(jnp.where(odd, 2.0, 1.0).astype(u.pair.head.dtype)), 0)
     return Wide(root.pair.sqrt(), u.power >> 1)
@@ -401,6 +411,7 @@ class Taylor:
 
     def followed(self, value: Wide, slope: Callable[["Taylor"], "Taylor"]) -> "Taylor":
         """A function of the series: its value, and its derivative as a function."""
+        value = _cut(value)
         if not any(self.terms[1:]):
             return Taylor(value, *(None for _ in self.terms[1:]))
         moved = [a and _times(a, n) for n, a in enumerate(self.terms)][1:]
@@ -456,9 +467,9 @@ def _solve(
 ) -> Taylor:
     """The first of functions of a series, whose slopes are functions of them all."""
     if not any(u.terms[1:]):
-        return Taylor(values[0](), *u.terms[1:])
+        return Taylor(_cut(values[0]()), *u.terms[1:])
     moved = [a and _times(a, n) for n, a in enumerate(u.terms)][1:]
-    functions: list[list[Wide | None]] = [[value()] for value in values]
+    functions: list[list[Wide | None]] = [[_cut(value())] for value in values]
     for n in range(len(moved)):
         series = slopes(*(Taylor(*f) for f in functions))
         for f, slope in zip(functions, series, strict=True):

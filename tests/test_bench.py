@@ -42,7 +42,6 @@ KERNELS = {
     "squareplus": (1, 3),
     "gelu_clipped": (1, 3),
     "tanh_shrink": (1, 3),
-    "sqrt_softplus": (2, 10),  # cut, since XLA would take minutes to compile one
 }
 BY_FORMULA = (1, 10)  # a series is long, and XLA cuts the slope of it up
 
