@@ -43,7 +43,8 @@ KERNELS = {
     "gelu_clipped": (1, 3),
     "tanh_shrink": (1, 3),
 }
-BY_FORMULA = (1, 10)  # a series is long, and XLA cuts the slope of it up
+# a series is long: XLA cuts the slope of it up, and from jax 0.12 on it is cut by hand
+BY_FORMULA = (1, 10) if jax.__version_info__ < (0, 12) else (19, 27)
 
 # jax.nn.gelu needs 422 MiB up to jax 0.11 and 358 MiB in 0.12; ours 166 MiB in both
 SHARE_OF_MEMORY = 0.45 if jax.__version_info__ < (0, 12) else 0.47
