@@ -1,9 +1,9 @@
 """How far an activation that is not elementwise is from its definition in float64.
 
 It is measured over rows of random numbers of several lengths and scales, a row a call.
-Where terms cancel, the unit is that of the sum of their sizes: for a derivative of slope
-times tangent, and for all of slope times argument, which is what one rounding of every
-argument in float32 moves.
+Where terms cancel, the unit is that of the sum of their sizes: for a derivative of
+slope times tangent, and for all of slope times argument, which is what one rounding of
+every argument in float32 moves.
 """
 
 import inspect
