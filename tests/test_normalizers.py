@@ -465,6 +465,17 @@ def test_empty_rows(name):
     assert jax.grad(lambda x: jnp.sum(jnp.exp(f(x))))(x).shape == x.shape
 
 
+@pytest.mark.parametrize("name", ["squash", "poly_norm"])
+def test_what_is_nearly_one_entry_has_the_slopes_of_the_others(name):
+    f, plain, x = catalogue.get(name), catalogue.info(name).reference, [300.0, 0.25]
+    assert plain is not None
+    with jax.enable_x64(True):
+        exact = np.asarray(jax.jacfwd(plain)(jnp.asarray(x, jnp.float64)))
+    for jacobian in (jax.jacfwd, jax.jacrev):
+        got = np.asarray(jacobian(f)(jnp.asarray(x, jnp.float32)))
+        np.testing.assert_allclose(got, exact, rtol=2e-6)
+
+
 def test_logsumexp_of_a_number():
     assert jaxact.logsumexp(jnp.float32(1.5)) == 1.5
     assert jaxact.logmeanexp(jnp.float32(2)) == 2
