@@ -110,6 +110,20 @@ def test_a_wrong_derivative_is_caught_and_placed(home):
     assert "2 not" in done.stdout
 
 
+def test_what_is_not_within_is_said_again_below_a_long_table(home, monkeypatch):
+    options = ["check", "mine:wrong", "mine:unproven", "--dtype", "bfloat16"]
+    short = jaxact(*options, cwd=home).stdout
+    monkeypatch.setenv("LINES", "3")
+    long = jaxact(*options, cwd=home).stdout
+    assert short.count("over 0.51 ULP at x =") == 2
+    assert long.count("over 0.51 ULP at x =") == 4
+    first, second, unproven, end = long.splitlines()[-4:]
+    assert first.startswith("mine:wrong bfloat16 1 FAIL: over 0.51 ULP at x =")
+    assert second.startswith("mine:wrong bfloat16 2 FAIL: over 0.51 ULP at x =")
+    assert unproven == "mine:unproven bfloat16 not proven: no formula: nothing proven"
+    assert end.startswith("1 of 4 rows within their bounds")
+
+
 def test_a_large_sample_in_pieces(home, monkeypatch):
     monkeypatch.chdir(home)
     monkeypatch.syspath_prepend(str(home))

@@ -362,7 +362,8 @@ def _jobs(
         for parameter in trainable(f):
             job = Job(name, f, parameters, dtype, parameter, (1,), at, asked)
             value = asked.parameters[parameter]
-            if abs(value) > float(jnp.finfo(dtype).max):  # it is given in the dtype
+            largest = float(jnp.finfo(dtype).max)
+            if largest < abs(value) < math.inf:  # it is given in the dtype
                 job.asked = None
                 job.note = f"{parameter} = {value:g} is infinite there: nothing proven"
             yield job
@@ -529,6 +530,12 @@ def _print(rows: list[Row], against: str | None, seconds: float) -> None:
     for row in rows:
         table.add_row(*_cells(row, against), style="red" if row.failed else None)
     out.print(table)
+    if len(rows) > out.height:  # they have scrolled away
+        for row in rows:
+            if row.verdict != "ok":
+                name, dtype, order, *_ = _cells(row, against)
+                line = f"{name} {dtype} {order} {row.verdict}: {row.note}"
+                out.print(" ".join(line.split()), markup=False, highlight=False)
     failed = sum(row.failed for row in rows)
     open_ones = sum(row.verdict == "not proven" for row in rows)
     good = len(rows) - failed - open_ones

@@ -150,15 +150,17 @@ def _spline(at: Array, rows: Array, grid: tuple[float, float], degree: int) -> A
     rest = (grid[0] - low) + part * (step - width)
     u = ((at - (low + part * width)) - rest) / step
     u = jnp.where(at == grid[1], 1, u)
-    bumps = [jnp.ones_like(u)]
+    # without their denominators, which are a rounding each, times a power of two small
+    # enough for them not to overflow
+    size, small = math.factorial(degree), 2.0 ** -math.factorial(degree).bit_length()
+    bumps = [jnp.full_like(u, small)]
     for d in range(1, degree + 1):  # of each degree from the one below
-        rising = [(u + (d - r)) / d * b for r, b in enumerate(bumps, 1)]
-        falling = [(1 - u + r) / d * b for r, b in enumerate(bumps)]
+        rising = [(u + (d - r)) * b for r, b in enumerate(bumps, 1)]
+        falling = [(1 + r - u) * b for r, b in enumerate(bumps)]
         inner = [a + b for a, b in zip(rising, falling[1:], strict=False)]
         bumps = [falling[0], *inner, rising[-1]]
-    return sum(
-        (b * _picked(rows, first + r) for r, b in enumerate(bumps)), jnp.zeros_like(u)
-    )
+    terms = (b * _picked(rows, first + r) for r, b in enumerate(bumps))
+    return sum(terms, jnp.zeros_like(u)) / (size * small)
 
 
 def _picked(rows: Array, index: Array) -> Array:
