@@ -125,21 +125,19 @@ def _rows(
 ) -> Iterator[np.ndarray]:
     """Random rows, of the lengths that the function takes."""
     random, dtype = np.random.default_rng(0), jnp.dtype(dtype)
-    problem = None
+    taken, problem = False, None
     for length in LENGTHS:
         row = jax.ShapeDtypeStruct((length,), dtype)
         try:
             jax.eval_shape(_call(definition.function, parameters), row)
         except (TypeError, ValueError, IndexError) as error:
-            problem = (
-                error if problem is None else problem
-            )  # some split a row in parts of one length
+            problem = error  # some split a row in parts of one length
             continue
-        problem = False
+        taken = True
         x = random.uniform(-1, 1, (len(SCALES), ROWS, length))
         x = np.asarray(SCALES)[:, None, None] * x
         yield x.reshape(-1, length).astype(dtype)
-    if problem:
+    if not taken:
         line = str(problem).splitlines()[0]
         raise Unmeasurable(f"needs arguments, see jaxact.testing._rows: {line}")
 
