@@ -11,6 +11,7 @@ so that nothing overflows.  Four rules hold for every function here:
 - float16 and bfloat16 are summed in float32 and rounded once.
 """
 
+import math
 from typing import Any
 
 import jax.numpy as jnp
@@ -45,34 +46,33 @@ def exponentials(x: Array, base: Array, temperature: Temperature) -> Array:
     """exp((x - base) / temperature)."""
     if in_half():
         return jnp.exp(below(x, base) / temperature)
-    difference = below(x, base)
-    d = jnp.maximum(difference, num.lowest_argument(x) * temperature)
+    d = below(x, base)
+    too_low = d < num.lowest_argument(x) * temperature
     back = x - d  # d is rounded, and far below 0 its last bits count
-    exact = (difference == d) & (back < jnp.inf)
-    rest = jnp.where(exact, (x - (d + back)) + (back - base), 0)
+    rest = jnp.where(back < jnp.inf, (x - (d + back)) + (back - base), 0)
     if isinstance(temperature, Array):
         head = upper_half(d)
         quotient = Pair(head, (d - head) + rest) / pair(temperature)
         d = quotient.value()
         rest = (quotient.head - d) + quotient.tail()
-    return num.plain_exp(d, rest).value()
+    # a selection at the end: on a CPU, XLA would take a product apart for every sum
+    return jnp.where(too_low, 0, num.plain_exp(d, rest).value())
 
 
 def total(e: Array, axis: Axis, less: int = 0) -> Array:
     """The sum of numbers from 0 to 1, less the number 0 or 1."""
     if in_half() and not less:
         return jnp.sum(e, axis, keepdims=True)
-    ones = e == 1
-    ties = jnp.sum(ones.astype(e.dtype), axis, keepdims=True)
-    others = jnp.where(ones, 0, e)
     if in_half():
-        return (ties - less) + jnp.sum(others, axis, keepdims=True)
+        ones = e == 1
+        ties = jnp.sum(ones.astype(e.dtype), axis, keepdims=True)
+        return (ties - 1) + jnp.sum(jnp.where(ones, 0, e), axis, keepdims=True)
     # split so that the upper bits add up exactly
-    count = e.size // max(1, ties.size)
+    count = math.prod(e.shape[a] for a in axes_of(axis, e))
     steps = 2.0 ** (jnp.finfo(e.dtype).nmant + 1 - count.bit_length())
-    upper = jnp.round(others * steps) * (1 / steps)
-    whole = ties + jnp.sum(upper, axis, keepdims=True)
-    return (whole - less) + jnp.sum(others - upper, axis, keepdims=True)
+    upper = jnp.round(e * steps) * (1 / steps)
+    whole = jnp.sum(upper, axis, keepdims=True)
+    return (whole - less) + jnp.sum(e - upper, axis, keepdims=True)
 
 
 def axes_of(axis: Axis, x: Array) -> tuple[int, ...]:
