@@ -17,6 +17,8 @@ import jaxact
 from jaxact import catalogue
 from jaxact._cli import _timing as timing
 from jaxact._cli import app
+from jaxact._cli._bench import _of_x as of_x
+from jaxact._cli._functions import functions
 from jaxact.testing import _workloads as workloads
 from jaxact.testing._measure import given
 
@@ -108,6 +110,16 @@ def test_one_mode_of_a_function_of_ones_own(home):
     ]
     assert found["rows"][0]["ns"] > 0 and found["rows"][0]["to_jax_nn"] is None
     assert "mine_bench:square" in table
+
+
+def test_every_activation_can_be_timed():
+    for f in functions(()).values():
+        x = timing.batch(f, 2000, "bfloat16")
+        rows = not catalogue.info(f.__name__).elementwise
+        assert x.shape == ((2, 1000) if rows else (2000,))
+        run = timing.value_and_pullback(of_x(f, "bfloat16"))
+        y, slope = jax.eval_shape(run, x)
+        assert jax.tree.leaves(y)[0].dtype == slope.dtype == jnp.bfloat16
 
 
 def test_on_an_accelerator_the_bandwidth_is_reported(home, monkeypatch):

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import typer
 from rich.console import Console
 from rich.progress import Progress
@@ -15,6 +16,7 @@ from rich.progress import Progress
 from .._core import lookup
 from ..testing import _workloads as workloads
 from ..testing._measure import given, residual_bytes
+from ..testing._rows import ARGUMENTS
 from ._bench_report import Model, Overhead, Speed, means, picture, print_all, to_json
 from ._functions import counterpart, dtype_name, functions, refuse
 from ._timing import (
@@ -134,7 +136,7 @@ def bench(
         refuse(f"--save {save}: the picture is a PNG; name it {save.stem}.png")
     if torch and jax.default_backend() != "cpu":
         refuse(f"--torch compares on the CPU; JAX runs on {jax.default_backend()}")
-    chosen = {name: _of_x(f) for name, f in functions(names or ()).items()}
+    chosen = functions(names or ())
     if save and not any(counterpart(name, "jax.nn") for name in chosen):
         refuse("--save: nothing to draw; jax.nn has no function of these names")
     library = require_torch() if torch else None
@@ -176,9 +178,14 @@ def bench(
         raise typer.Exit(1)
 
 
-def _of_x(f: Function) -> Function:
+def _of_x(f: Function, dtype: str) -> Function:
     """A function of x alone: parameters without a default are set."""
-    set_here = given(f, {})
+    definition = lookup(f)
+    samples = ARGUMENTS.get(definition.name, {}) if definition else {}
+    set_here = {
+        name: jnp.asarray(value, dtype) if np.ndim(value) else value
+        for name, value in {**given(f, {}), **samples}.items()
+    }
     return partial(f, **set_here) if set_here else f
 
 
@@ -231,7 +238,7 @@ def _speed(
     """Ours, jax.nn's, torch's and the floor, in one mode on one array."""
     row = Speed(name, dtype, size, mode)
     run, arrays = MODES[mode]
-    x = batch(f, size, dtype)
+    x, f = batch(f, size, dtype), _of_x(f, dtype)
     calls = {"ours": partial(jax.jit(run(f)), x)}
     try:
         jax.block_until_ready(calls["ours"]())
@@ -280,8 +287,8 @@ def _works(call: Callable[[], Any] | None) -> bool:
 def _overhead(name: str, f: Function, dtype: str, *, rounds: int) -> Overhead:
     """What a call costs beside the arithmetic, and what the compiler made of it."""
     row = Overhead(name, dtype)
+    x, f = batch(f, 8, dtype), _of_x(f, dtype)
     both = {"ours": f, "jax.nn": counterpart(name, "jax.nn")}
-    x = batch(f, 8, dtype)
     try:
         jax.block_until_ready(f(x))
         compiled = _compile_times(both, x)
@@ -335,7 +342,7 @@ def _model(kind: str, name: str, f: Function, dtype: str, *, rounds: int) -> Mod
         "MLP": (workloads.mlp_step, 2, counterpart(name, "jax.nn")),
         "SwiGLU": (workloads.glu_step, 3, workloads.plain_swiglu),
     }[kind]
-    both = {"ours": f, "jax.nn": other}
+    both = {"ours": f if kind == "SwiGLU" else _of_x(f, dtype), "jax.nn": other}
     arrays = workloads.inputs(dtype, matrices)
     steps: dict[str, Any] = {}
     for who, act in both.items():

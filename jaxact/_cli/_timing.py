@@ -48,14 +48,21 @@ MODES: dict[str, tuple[Callable[[Function], Function], int]] = {
     "second": (partial(derivative, order=2), 2),
 }
 
+_ROW = 1000  # entries, of a function of rows
+
 
 def batch(f: Function, size: int, dtype: str) -> jax.Array:
-    """Random numbers of either sign, or positive where f is not defined below 0."""
+    """Random numbers of either sign, or positive where f is not defined below 0.
+
+    For a function of rows they are rows of 1,000, if that divides the size.
+    """
     numbers = np.random.default_rng(0).standard_normal(100_000, np.float32)
     x = np.resize(2 * numbers, size)
     definition = lookup(f)
     if definition is not None and definition.domain.get("x", (-math.inf,))[0] >= 0:
         x = np.abs(x)
+    if definition is not None and not definition.elementwise and size % _ROW == 0:
+        x = x.reshape(-1, _ROW)
     return jnp.asarray(x, dtype)
 
 

@@ -63,10 +63,6 @@ def total(e: Array, axis: Axis, less: int = 0) -> Array:
     """The sum of numbers from 0 to 1, less the number 0 or 1."""
     if in_half() and not less:
         return jnp.sum(e, axis, keepdims=True)
-    if in_half():
-        ones = e == 1
-        ties = jnp.sum(ones.astype(e.dtype), axis, keepdims=True)
-        return (ties - 1) + jnp.sum(jnp.where(ones, 0, e), axis, keepdims=True)
     # split so that the upper bits add up exactly
     count = math.prod(e.shape[a] for a in axes_of(axis, e))
     steps = 2.0 ** (jnp.finfo(e.dtype).nmant + 1 - count.bit_length())
