@@ -253,6 +253,15 @@ def test_a_parameter_that_is_infinite_in_a_dtype_proves_nothing(home):
     assert found["mu"]["note"] == "mu = 1e+06 is infinite there: nothing proven"
 
 
+def test_a_parameter_that_is_infinite_in_itself_is_measured(home):
+    report = home / "relu.json"
+    options = ["--dtype", "float16", "--order", "1", "--json", report]
+    done = CliRunner().invoke(app, ["check", "general_relu", *options])
+    assert done.exit_code == 0
+    found = {r["wrt"]: r for r in json.loads(report.read_text())["rows"]}
+    assert found["max_value"]["verdict"] == "ok"
+
+
 @pytest.mark.parametrize(
     ("args", "complaint"),
     [
@@ -395,7 +404,7 @@ def test_rows_that_cannot_be_measured_are_no_failure(rows, monkeypatch):
     assert "needs arguments" in row["note"]
 
     sample = {"mixed": {"matrix": np.eye(5)}}  # takes rows of five
-    monkeypatch.setattr("jaxact.testing._rows.ARGUMENTS", sample)
+    monkeypatch.setattr("jaxact.testing._measure.ARGUMENTS", sample)
     done, found = rows("mixed")
     assert done.exit_code == 0, done.output
     assert found[0]["count"] == 3 * 32 * 5

@@ -16,7 +16,6 @@ from rich.progress import Progress
 from .._core import lookup
 from ..testing import _workloads as workloads
 from ..testing._measure import given, residual_bytes
-from ..testing._rows import ARGUMENTS
 from ._bench_report import Model, Overhead, Speed, means, picture, print_all, to_json
 from ._functions import counterpart, dtype_name, functions, refuse
 from ._timing import (
@@ -180,11 +179,9 @@ def bench(
 
 def _of_x(f: Function, dtype: str) -> Function:
     """A function of x alone: parameters without a default are set."""
-    definition = lookup(f)
-    samples = ARGUMENTS.get(definition.name, {}) if definition else {}
     set_here = {
         name: jnp.asarray(value, dtype) if np.ndim(value) else value
-        for name, value in {**given(f, {}), **samples}.items()
+        for name, value in given(f, {}).items()
     }
     return partial(f, **set_here) if set_here else f
 

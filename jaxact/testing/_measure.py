@@ -18,6 +18,16 @@ from ._points import points as sample
 from ._roots import roots
 from ._ulp import as_float64, format_of, ulp_error
 
+# what to call functions with that need more than numbers, by their names
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "apl": {"slopes": [0.25, -0.5, 0.125], "hinges": [-1.5, 0.25, 2.0]},
+    "b_spline": {"coefficients": [0.5, -0.25, 1.0, 0.75, -1.5, 0.125, 0.5, 1.25]},
+    "rational": {
+        "numerator": [0.03, 0.5, 1.0, 0.75, 0.25, 0.03],
+        "denominator": [0.125, 1.0, 0.25, 0.0625],
+    },
+}
+
 
 @dataclass(frozen=True)
 class Measurement:
@@ -88,11 +98,13 @@ def measure(
     return compare(f, dtype, order, wrt, points, exact, parameters)
 
 
-def given(f: Callable[..., Any], parameters: Mapping[str, float]) -> dict[str, float]:
-    """The parameters to measure f with: what has no default counts as 3/4."""
+def given(f: Callable[..., Any], parameters: Mapping[str, float]) -> dict[str, Any]:
+    """The parameters to call f with: what has no default is of `ARGUMENTS`, or 3/4."""
     definition = lookup(f)
-    required = () if definition is None else definition.required
-    return {**dict.fromkeys(required, 0.75), **parameters}
+    if definition is None:
+        return dict(parameters)
+    samples = ARGUMENTS.get(definition.name, {})
+    return {**{n: samples.get(n, 0.75) for n in definition.required}, **parameters}
 
 
 def allowed_ulp(f: Callable[..., Any], dtype: Any, order: int) -> float:

@@ -17,20 +17,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._core import Definition
-from ._measure import Measurement, merge
+from ._measure import Measurement, given, merge
 from ._ulp import as_float64, format_of, ulp
 
 ROWS, LENGTHS, SCALES = 32, (2, 3, 16, 48), (1 / 64, 1.0, 8.0)
-
-# what to call functions with that need more than a row, by their names
-ARGUMENTS: dict[str, dict[str, Any]] = {
-    "apl": {"slopes": [0.25, -0.5, 0.125], "hinges": [-1.5, 0.25, 2.0]},
-    "b_spline": {"coefficients": [0.5, -0.25, 1.0, 0.75, -1.5, 0.125, 0.5, 1.25]},
-    "rational": {
-        "numerator": [0.03, 0.5, 1.0, 0.75, 0.25, 0.03],
-        "denominator": [0.125, 1.0, 0.25, 0.0625],
-    },
-}
 
 
 class Unmeasurable(Exception):
@@ -53,7 +43,7 @@ def measure_rows(
     dtype: Any,
     order: int,
     wrt: str = "x",
-    given: Mapping[str, float] | None = None,
+    parameters: Mapping[str, float] | None = None,
     f: Callable[..., Any] | None = None,
 ) -> Measurement:
     """Measure the value, or the derivative along random tangents, in both modes.
@@ -63,7 +53,7 @@ def measure_rows(
         dtype: the dtype to compute in, of less than 64 bits.
         order: 0 or 1.
         wrt: the variable of the derivative.
-        given: values of parameters; defaults and `ARGUMENTS` for the others.
+        parameters: values of parameters, for others than `given` and the defaults.
         f: what to measure; the activation itself by default.
 
     Raises:
@@ -73,15 +63,15 @@ def measure_rows(
         raise Unmeasurable("no definition: nothing proven")
     if jnp.dtype(dtype).itemsize > 4:
         raise Unmeasurable("the definition is evaluated in float64 itself")
-    parameters = _arguments(definition, dtype, wrt, given or {})
-    call = _call(f or definition.function, parameters, wrt)
+    arguments = _arguments(definition, dtype, wrt, parameters or {})
+    call = _call(f or definition.function, arguments, wrt)
     parts: list[Measurement] = []
-    for x in _rows(definition, dtype, parameters):
-        exact = _exactly(definition, x, parameters, wrt)
+    for x in _rows(definition, dtype, arguments):
+        exact = _exactly(definition, x, arguments, wrt)
         if order == 0:
             parts.append(_value(call, x, exact))
         else:
-            parts += _derivatives(definition, call, x, wrt, parameters, exact)
+            parts += _derivatives(definition, call, x, wrt, arguments, exact)
     return reduce(merge, parts)
 
 
@@ -92,18 +82,13 @@ def variables(definition: Definition) -> tuple[str, ...]:
 
 
 def _arguments(
-    definition: Definition, dtype: Any, wrt: str, given: Mapping[str, float]
+    definition: Definition, dtype: Any, wrt: str, parameters: Mapping[str, float]
 ) -> dict[str, np.ndarray]:
-    """The parameters to give, in the dtype; what has no default counts as 3/4."""
-    samples = {**ARGUMENTS.get(definition.name, {}), **given}
-    chosen: dict[str, np.ndarray] = {}
-    for name in definition.parameters:
-        required = name in definition.required
-        if required or name in samples or name == wrt:
-            default = 0.75 if required else definition.default(name)
-            value = samples.get(name, default)
-            chosen[name] = np.asarray(value).astype(jnp.dtype(dtype))
-    return chosen
+    """The parameters to give, in the dtype."""
+    chosen = given(definition.function, parameters)
+    if wrt != "x":
+        chosen.setdefault(wrt, definition.default(wrt))
+    return {n: np.asarray(v).astype(jnp.dtype(dtype)) for n, v in chosen.items()}
 
 
 def bound(definition: Definition, dtype: Any, order: int) -> float:
@@ -139,7 +124,7 @@ def _rows(
         yield x.reshape(-1, length).astype(dtype)
     if not taken:
         line = str(problem).splitlines()[0]
-        raise Unmeasurable(f"needs arguments, see jaxact.testing._rows: {line}")
+        raise Unmeasurable(f"needs arguments, see jaxact.testing._measure: {line}")
 
 
 def _call(
