@@ -18,14 +18,17 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.custom_derivatives import SymbolicZero
+from jax.dtypes import float0
 from jax.extend.core.primitives import convert_element_type_p
 
 from ._formula import Formula, find_formula
 from ._precision import rounded_to
+from ._tangents import late, times
 
 F = TypeVar("F", bound=Callable[..., Any])
 Integers = Literal["float", "weak", "keep"]
 Arrays = Mapping[str, Array]
+Binary = Callable[[Array, Array], Array]
 Path = tuple[str, ...]  # the variables of a derivative in turn: ("x", "x") is order 2
 
 # annotations of static options, as the sets of words between the bars
@@ -539,7 +542,7 @@ class _Call:
     def value(self, arrays: Arrays) -> Array:
         """The activation at `arrays`.
 
-        The tangent is a checkpoint: between forward and backward pass JAX keeps what
+        The tangent is computed late: between forward and backward pass JAX keeps what
         the derivative kernels read, not what they compute.
         """
         names, kernel = tuple(arrays), self.definition.kernels[()]
@@ -551,17 +554,26 @@ class _Call:
 
         def rule(primals: Any, tangents: Any) -> tuple[Array, Array]:
             y = value(*primals)
-
-            def push(kept: Any, moving: Arrays) -> Array:
-                arrays = self.widen(zip((*names, "y"), kept, strict=True))
-                tangent = self.tangent((), self.widen(moving.items()), arrays)
-                return jnp.broadcast_to(tangent, y.shape).astype(self.dtype)
-
             moving = _moving(names, tangents)
-            return y, jax.checkpoint(push, prevent_cse=False)((*primals, y), moving)
 
-        value.defjvp(rule, symbolic_zeros=True)
+            def push(*operands: Array) -> list[Array]:
+                steps = zip(moving, operands[: len(moving)], strict=True)
+                kept = zip((*names, "y"), operands[len(moving) :], strict=True)
+                tangent = self.tangent((), self.widen(steps), self.widen(kept))
+                return [jnp.broadcast_to(tangent, y.shape).astype(self.dtype)]
+
+            (tangent,) = late(push, list(moving.values()), (*primals, y))
+            return y, tangent
+
+        value.defjvp(rule, symbolic_zeros=self.may_be_constant(names))
         return value(*arrays.values())
+
+    def may_be_constant(self, names: Path) -> bool:
+        """Whether a parameter is given that is often not trained.
+
+        JAX tells a rule then which are not, but a Pallas kernel takes no such rule.
+        """
+        return not set(names) <= {"x", *self.definition.required}
 
     def slope(self, path: Path, arrays: Arrays) -> Array:
         """A derivative at `arrays`; the derivatives declared of it are its rule."""
@@ -580,23 +592,28 @@ class _Call:
             tangent = self.tangent(path, _moving(names, tangents), arrays)
             return out, jnp.broadcast_to(tangent, out.shape)
 
-        slope.defjvp(rule, symbolic_zeros=True)
+        slope.defjvp(rule, symbolic_zeros=self.may_be_constant(names))
         return slope(*(arrays[n] for n in names))
 
     def tangent(self, path: Path, moving: Arrays, arrays: Arrays) -> Array:
         """The tangent of a derivative, a sum over the variables that move."""
         # from its first term: a zero to start from would be a stored array
-        terms = (self.term(path, n, t, arrays) for n, t in moving.items())
+        # of several tangents some may be the zeros of what is held constant
+        product = times if len(moving) > 1 else jnp.multiply
+        terms = (self.term(path, n, t, arrays, product) for n, t in moving.items())
         return functools.reduce(jnp.add, terms)
 
-    def term(self, path: Path, n: str, t: Array, arrays: Arrays) -> Array:
+    def term(
+        self, path: Path, n: str, t: Array, arrays: Arrays, product: Binary
+    ) -> Array:
         """The part of a tangent that comes from the variable `n`."""
         kernels, pushforward = self.definition.kernels, self.definition.pushforward
         deeper = (*path, n)
         if deeper in kernels and "y" in _reads(kernels[deeper]):
-            return t * self.run(kernels[deeper], arrays)  # JAX goes on through y
+            # JAX goes on through y
+            return product(t, self.run(kernels[deeper], arrays))
         if deeper in kernels:
-            return t * self.slope(deeper, arrays)
+            return product(t, self.slope(deeper, arrays))
         if deeper == ("x",) and pushforward is not None:
             tangent, shape = (
                 self.run(pushforward, {**arrays, "t": t}),
@@ -671,9 +688,13 @@ def _broadcast(arrays: Iterable[Any]) -> tuple[int, ...]:
 
 
 def _moving(names: Path, tangents: Sequence[Any]) -> dict[str, Array]:
-    """The tangents that are not symbolically zero, by variable."""
+    """The tangents that are not zero by construction, by variable."""
     pairs = zip(names, tangents, strict=True)
-    return {n: t for n, t in pairs if not isinstance(t, SymbolicZero)}
+    return {n: t for n, t in pairs if not _is_zero(t)}
+
+
+def _is_zero(tangent: Any) -> bool:
+    return isinstance(tangent, SymbolicZero) or tangent.dtype == float0
 
 
 def _reads(kernel: Callable[..., Any]) -> Path:
