@@ -19,7 +19,7 @@ from jax import Array, lax
 
 from . import _numerics as num
 from . import _polynomials as poly
-from ._pairs import Pair, constant, integer_like, upper_half, where
+from ._pairs import Pair, constant, integer_like, number, upper_half, where
 from ._precision import in_half
 
 _SMALL = 0.75  # below it the product itself is the angle: less than pi / 4
@@ -49,16 +49,19 @@ class Angle:
 
 def product(a: Array, *factors: Array | float) -> Angle:
     """The angle a * b * ... in radians, without rounding."""
-    live = [a, *(jnp.asarray(b, a.dtype) for b in factors)]
-    fixed = [lax.stop_gradient(b) for b in live]
+    live = [a, *(number(b, a) for b in factors)]
+    fixed = [lax.stop_gradient(b) if isinstance(b, Array) else b for b in live]
     moved = jnp.zeros_like(a)
     for i, b in enumerate(live):
-        term = b - fixed[i]  # 0; NaN of what is not finite
+        with np.errstate(invalid="ignore"):
+            term = b - fixed[i]  # 0; NaN of what is not finite
         for factor in (*fixed[:i], *live[i + 1 :]):
             term = term * factor
         moved = moved + term
-    negative = functools.reduce(jnp.not_equal, map(jnp.signbit, fixed))
-    low, high = _quarter_turns(fixed)
+    negative = functools.reduce(jnp.not_equal, map(_signbit, fixed))
+    arrays = [b for b in fixed if isinstance(b, Array)]
+    constants = tuple(float(b) for b in fixed if not isinstance(b, Array))
+    low, high = _quarter_turns(arrays, constants)
     small = Pair(jnp.abs(fixed[0]), None)
     for b in fixed[1:]:
         small = _times_exactly(small, jnp.abs(b))
@@ -149,12 +152,19 @@ def _reduced(angle: Angle, eighths: int) -> tuple[Array, Pair]:
     return quarters, Pair(head, jnp.where(small, angle.small.tail(), r.rest))
 
 
-@jax.jit  # to be traced once for all derivatives
-def _quarter_turns(factors: Sequence[Array]) -> tuple[Array, Array]:
+def _signbit(b: Any) -> Any:
+    return jnp.signbit(b) if isinstance(b, Array) else np.signbit(b)
+
+
+@functools.partial(jax.jit, static_argnums=1)  # traced once for all derivatives
+def _quarter_turns(
+    arrays: Sequence[Array], constants: tuple[float, ...]
+) -> tuple[Array, Array]:
     """|product| * 2 / pi modulo 4, times a power of two, as an integer of two words.
 
     It may be too small by a few.
     """
+    factors = [*arrays, *(number(c, arrays[0]) for c in constants)]
     parts = [_mantissa_and_exponent(a) for a in factors]
     (first, place), *more = parts
     digits = [first]  # of the product of all mantissas, lowest first
@@ -163,7 +173,9 @@ def _quarter_turns(factors: Sequence[Array]) -> tuple[Array, Array]:
     size, word = 8 * first.dtype.itemsize, first.dtype.type
     count = len(digits) + 2  # words of 2 / pi, of which the last bit counts 2**-place
     place = jnp.maximum(place + (count * size - 2), 0)
-    start, shift = place // size, (place % size).astype(word)
+    # by shifts: a division of integers asks for a sign
+    start = place >> (size.bit_length() - 1)
+    shift = (place & (size - 1)).astype(word)
     words = _chosen(_two_over_pi(size, count), start, count + 1)
     window = [
         (words[i] << shift) | ((words[i + 1] >> word(1)) >> (word(size - 1) - shift))
@@ -200,13 +212,16 @@ def _times(digits: Sequence[Array], n: Array) -> list[Array]:
     return [*out, carry]
 
 
-def _mantissa_and_exponent(x: Array) -> tuple[Array, Array]:
+def _mantissa_and_exponent(x: Any) -> tuple[Any, Any]:
     """|x| as an integer times a power of two; a subnormal x counts as 0."""
     info, integer = jnp.finfo(x.dtype), integer_like(x)
-    bits = lax.bitcast_convert_type(jnp.abs(x), integer)
+    if isinstance(x, Array):
+        select, bits = jnp.where, lax.bitcast_convert_type(jnp.abs(x), integer)
+    else:
+        select, bits = np.where, np.abs(x).view(integer)
     exponent = bits >> integer(info.nmant)
     mantissa = (bits & integer((1 << info.nmant) - 1)) | integer(1 << info.nmant)
-    mantissa = jnp.where(exponent > 0, mantissa, 0).astype(f"uint{info.bits}")
+    mantissa = select(exponent > 0, mantissa, 0).astype(f"uint{info.bits}")
     return mantissa, exponent - integer(info.maxexp - 1 + info.nmant)
 
 

@@ -15,7 +15,7 @@ from jax import Array, lax
 
 from . import _numerics as num
 from . import _polynomials as poly
-from ._pairs import Pair, constant, pair, where
+from ._pairs import Pair, constant, number, pair, where
 from ._precision import cancelling
 
 Factor = Array | None
@@ -45,7 +45,7 @@ def _is_one(beta: Scale) -> bool:
 def _pair(beta: Scale, like: Array) -> Pair:
     if isinstance(beta, tuple):
         return constant(*beta, like=like)
-    return pair(jnp.asarray(beta))
+    return pair(number(beta, like))
 
 
 def _end(x: Array) -> float:

@@ -15,7 +15,7 @@ import numpy as np
 from jax import Array, lax
 
 from . import _polynomials
-from ._pairs import Pair, constant, integer_like, shared, upper_half
+from ._pairs import Pair, constant, integer_like, number, shared, upper_half
 from ._precision import in_half, rounded_to
 
 
@@ -55,6 +55,11 @@ def _bias(x: Array) -> int:
 def magnitude(x: Array) -> Array:
     """|x|, with a slope at 0 too, for what is differentiated further."""
     return jnp.where(x < 0, -x, x)
+
+
+def sign(x: Array) -> Array:
+    """The sign of x, by selections, which lower on a host without the device."""
+    return jnp.where(x > 0, 1, jnp.where(x < 0, -1, x))
 
 
 def finite(x: Array) -> Array:
@@ -172,7 +177,7 @@ def _careful_exp(
 def _on_grid(r: Array) -> Array:
     """r rounded so that 1 + r is exact, and half a mantissa."""
     steps = 2.0 ** (_mantissa(r) // 2)
-    return jnp.round(r * steps) * (1 / steps)
+    return jnp.floor(r * steps + 0.5) * (1 / steps)
 
 
 def exp(x: Array) -> Array:
@@ -199,7 +204,7 @@ def ratio(
     x: Array, a: float | Array, limit: float, more: Array | float = 0.0
 ) -> tuple[Array, Array | float]:
     """(x + more) / a up to a limit to both sides, and what its rounding leaves."""
-    a = jnp.asarray(a, x.dtype)
+    a = number(a, x)
     z = jnp.clip(x / a, -limit, limit)
     if in_half():
         return z, 0.0

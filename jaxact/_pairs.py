@@ -30,6 +30,9 @@ def _upper_mask(x: Any) -> Any:
 
 def upper_half(x: Array) -> Array:
     """x with the lower half of its mantissa cleared: its square is exact."""
+    if not isinstance(x, Array):  # a constant stays one: Triton computes none
+        x = np.asarray(x)
+        return (x.view(integer_like(x)) & _upper_mask(x)).view(x.dtype)
     bits = lax.bitcast_convert_type(x, integer_like(x)) & _upper_mask(x)
     return lax.bitcast_convert_type(bits, x.dtype)
 
@@ -38,9 +41,8 @@ def upper_half(x: Array) -> Array:
 class Pair:
     """head + rest."""
 
-    head: Array
-    rest: Array | None
-
+    head: Any  # an array or a constant
+    rest: Any
     def value(self) -> Array:
         """The sum as one float, rounded once."""
         return self.head if self.rest is None else self.head + self.rest
@@ -111,6 +113,11 @@ def _normal(total: Array, rest: Array) -> Pair:
     return Pair(head, (total - head) + rest)
 
 
+def number(a: Any, like: Array) -> Any:
+    """A parameter in the format of an array; a constant stays one."""
+    return a if isinstance(a, Array) else np.asarray(a, like.dtype)
+
+
 def pair(x: Array) -> Pair:
     """A float as a pair."""
     if in_half():
@@ -126,10 +133,9 @@ def constant(value: float, rest: float = 0.0, *, like: Array) -> Pair:
     """
     whole = np.asarray(value, like.dtype)
     if in_half():
-        return Pair(jnp.asarray(whole), None)
-    head = (whole.view(integer_like(like)) & _upper_mask(like)).view(like.dtype)
-    left = np.asarray(value - float(head) + rest, like.dtype)
-    return Pair(jnp.asarray(head), jnp.asarray(left))
+        return Pair(whole, None)
+    head = upper_half(whole)
+    return Pair(head, np.asarray(value - float(head) + rest, like.dtype))
 
 
 def where(condition: Array, a: Pair, b: Pair) -> Pair:

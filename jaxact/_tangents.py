@@ -3,9 +3,9 @@
 A tangent is a function of what moves, in which it is linear, and of what is kept.  JAX
 would compute its factors in the forward pass and keep them for the backward pass.  As a
 primitive of its own it stays one equation until it is transposed, so that JAX keeps
-what it reads, and of that only what is wanted for what moves.  `jax.checkpoint` does as much, but not inside a rule under `jax_remat3`,
-and not inside a Pallas kernel for a TPU, which after a transpose meets nothing here but
-a `jax.custom_jvp`.
+what it reads, and of that only what is wanted for what moves.  `jax.checkpoint` does as
+much, but not inside a rule under `jax_remat3`, and not inside a Pallas kernel for a
+TPU, which after a transpose meets nothing here but a `jax.custom_jvp`.
 """
 
 from collections.abc import Callable, Sequence

@@ -124,7 +124,7 @@ def wide(x: Array) -> Wide:
     power = jnp.where(x == 0, 0, power)  # a slope through 2**-top would underflow
     mantissa = x * num.power_of_two(-power, x)
     far = jnp.isinf(x)
-    mantissa = jnp.where(far, jnp.sign(x), mantissa)
+    mantissa = jnp.where(far, num.sign(x), mantissa)
     return Wide(pair(mantissa), jnp.where(far, _BEYOND, power))
 
 

@@ -9,7 +9,7 @@ from jax import Array
 
 from .. import _numerics as num
 from .._core import activation, derivative_of
-from .._pairs import Pair, constant, pair
+from .._pairs import Pair, constant, number, pair
 
 _POSITIVE = {"alpha": (0.0, float("inf"))}
 
@@ -76,7 +76,7 @@ def _scaled(x: Array, alpha: float | Array) -> tuple[Array, Array, Array]:
 
     z is limited to where its square does not overflow; the limits are reached by then.
     """
-    m, power = num.even_power(jnp.asarray(alpha, x.dtype))
+    m, power = num.even_power(number(alpha, x))
     return num.square_clip(x * power), m, power
 
 

@@ -4,7 +4,6 @@ The argument of the exponential is a square or a product; it is kept to more dig
 one float, for its rounding error is the relative error of the result.
 """
 
-import jax.numpy as jnp
 from jax import Array
 
 from .. import _numerics as num
@@ -68,7 +67,7 @@ def _deviations(x: Array, sigma: float | Array) -> tuple[Array, Array | float]:
 @derivative_of(gaussian)
 def _gaussian_dx(x: Array, sigma: Array) -> Array:
     z, rest = _deviations(x, sigma)
-    return -jnp.sign(x) * num.gauss(z, rest).times(num.finite(z / sigma))
+    return -num.sign(x) * num.gauss(z, rest).times(num.finite(z / sigma))
 
 
 @derivative_of(gaussian, order=2)

@@ -12,7 +12,7 @@ from jax import Array
 from .. import _gates as gates
 from .. import _numerics as num
 from .._core import activation, derivative_of
-from .._pairs import pair
+from .._pairs import number, pair
 
 
 def _capped(x: Array, limit: float | Array) -> Array:
@@ -22,12 +22,12 @@ def _capped(x: Array, limit: float | Array) -> Array:
 
 def _clamped(value: Array, limit: float | Array) -> Array:
     """The value between -limit and limit."""
-    return jnp.where(jnp.abs(value) > limit, jnp.sign(value) * limit, value)
+    return jnp.where(jnp.abs(value) > limit, num.sign(value) * limit, value)
 
 
 def _over(value: Array, limit: Array) -> Array:
     """The slope of the clamped value by its limit."""
-    return jnp.where(jnp.abs(value) > limit, jnp.sign(value), 0)
+    return jnp.where(jnp.abs(value) > limit, num.sign(value), 0)
 
 
 _POSITIVE = {"limit": (0.0, math.inf)}
@@ -176,7 +176,7 @@ def _silu_reaches(limit: float) -> tuple[float, ...]:
 def _above(x: Array, limit: float | Array) -> Array:
     """Whether silu(x) > limit, told without rounding silu(x)."""
     tail = num.faint_exp(-num.magnitude(x), extra_bits=7).pair()
-    rest = pair(jnp.asarray(limit)) * tail
+    rest = pair(number(limit, x)) * tail
     return (x - limit) - rest.head > rest.tail()
 
 

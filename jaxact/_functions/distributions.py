@@ -13,7 +13,7 @@ from jax import Array
 from .. import _numerics as num
 from .. import _polynomials as poly
 from .._core import activation, derivative_of
-from .._pairs import Pair, constant, pair, shared
+from .._pairs import Pair, constant, number, pair, shared
 
 _DENSITY = 1 / math.sqrt(2 * math.pi)  # of the normal distribution at 0
 
@@ -116,7 +116,7 @@ def _deviations(
 ) -> tuple[Array, Array | float]:
     """(x - mu) / sigma as far as the density is not 0, and what its rounding leaves."""
     x = num.finite(x)
-    distance = pair(x) - pair(jnp.asarray(mu, x.dtype))
+    distance = pair(x) - pair(number(mu, x))
     d = distance.value()
     rest = (distance.head - d) + distance.tail()
     return num.ratio(d, sigma, num.gauss_limit(x), rest)
@@ -249,7 +249,12 @@ def asinh(x: Array) -> Array:
     Raises:
         TypeError: `x` is no array or number of real dtype.
     """
-    return jnp.arcsinh(x)
+    a = jnp.abs(x)
+    # its square overflows beyond; there the 1 below the root has no weight
+    far = a > 2.0 ** (jnp.finfo(x.dtype).maxexp // 2 - 1)
+    near = jnp.where(far, 0, a)
+    small = jnp.log1p(near + near * near / (1 + jnp.sqrt(1 + near * near)))
+    return num.sign(x) * jnp.where(far, jnp.log(a) + math.log(2), small)
 
 
 @derivative_of(asinh)
@@ -283,7 +288,7 @@ def symlog(x: Array) -> Array:
         Webber (2012), A bi-symmetric log transformation for wide-range data; Hafner,
         Pasukonis, Ba, Lillicrap (2023), Mastering diverse domains through world models
     """
-    return jnp.sign(x) * jnp.log1p(jnp.abs(x))
+    return num.sign(x) * jnp.log1p(jnp.abs(x))
 
 
 @derivative_of(symlog)

@@ -10,7 +10,7 @@ from jax import Array
 
 from .. import _numerics as num
 from .._core import activation, derivative_of
-from .._pairs import constant, pair, upper_half
+from .._pairs import constant, number, pair, upper_half
 from .._precision import rounded_to
 
 
@@ -37,7 +37,7 @@ def hard_sigmoid(x: Array) -> Array:
 
 @derivative_of(hard_sigmoid)
 def _hard_sigmoid_dx(x: Array) -> Array:
-    return jnp.maximum(jnp.sign(3 - jnp.abs(x)), 0) / 6
+    return jnp.maximum(num.sign(3 - jnp.abs(x)), 0) / 6
 
 
 @derivative_of(hard_sigmoid, order=2)
@@ -72,7 +72,7 @@ def hard_sigmoid_sloped(
     Reference:
         Courbariaux, Bengio, David (2015), BinaryConnect, arXiv:1511.00363
     """
-    head = upper_half(jnp.asarray(slope))  # times a half precision it is exact
+    head = upper_half(number(slope, x))  # times a half precision it is exact
     x = num.finite(x)
     return jnp.clip((x * head + offset) + x * (slope - head), 0, 1)
 
@@ -80,7 +80,7 @@ def hard_sigmoid_sloped(
 def _on_the_line(x: Array, slope: float | Array, offset: float | Array) -> Array:
     """Whether 0 < slope * x + offset < 1, undisturbed by any rounding."""
     with rounded_to(x.dtype):  # the ends are needed in full for any precision
-        a, b = pair(jnp.asarray(slope)), pair(jnp.asarray(offset))
+        a, b = pair(number(slope, x)), pair(number(offset, x))
         low, high = -b / a, (constant(1.0, like=x) - b) / a
     above = (x - low.head) > low.tail()
     return above & ((x - high.head) < high.tail())
@@ -155,7 +155,7 @@ def _hard_tanh_dx(x: Array, min_value: Array, max_value: Array) -> Array:
     # from x: an output of 1 does not tell x = 1, of slope 1, from what lies above
     if isinstance(min_value, Array) or isinstance(max_value, Array):
         return jnp.where((x < min_value) | (x > max_value), 0, 1)
-    return 1 - jnp.maximum(jnp.sign(jnp.abs(x) - 1), 0)
+    return 1 - jnp.maximum(num.sign(jnp.abs(x) - 1), 0)
 
 
 @derivative_of(hard_tanh, order=2)
@@ -236,7 +236,7 @@ def sparse_sigmoid(x: Array) -> Array:
 
 @derivative_of(sparse_sigmoid)
 def _sparse_sigmoid_dx(x: Array) -> Array:
-    return (1 + jnp.sign(1 - jnp.abs(x))) / 4
+    return (1 + num.sign(1 - jnp.abs(x))) / 4
 
 
 @derivative_of(sparse_sigmoid, order=2)

@@ -11,7 +11,7 @@ from jax import Array
 from .. import _angles as angles
 from .. import _numerics as num
 from .._core import activation, derivative_of
-from .._pairs import Pair, constant, pair
+from .._pairs import Pair, constant, number, pair
 from .._precision import cancelling
 
 
@@ -134,8 +134,8 @@ def _finer_dx(x: Array, w0: Array) -> Array:
 @cancelling()
 def _finer_dx2(x: Array, w0: Array) -> Array:
     s, c = angles.sin_cos(_finer_angle(x, w0))
-    a, half, tilt = num.magnitude(x), constant(0.5, like=x), w0 * jnp.sign(x)
-    speed = pair(jnp.asarray(w0, x.dtype)) * (pair(jnp.minimum(a, 2.0**30)) + half)
+    a, half, tilt = num.magnitude(x), constant(0.5, like=x), w0 * num.sign(x)
+    speed = pair(number(w0, x)) * (pair(jnp.minimum(a, 2.0**30)) + half)
     near = (c.halved() * pair(tilt) - (speed * s.halved() * speed).times(2)).value()
     speed = w0 * (a + 0.5)  # where the pairs would overflow
     far = tilt * c.value() - 2 * (speed * (speed * s.value()))
@@ -150,7 +150,7 @@ def _finer_dw0(x: Array, w0: Array) -> Array:
 
 def _over(p: Pair, alpha: float | Array, limit: Array) -> Pair:
     """p / alpha, or the limit where alpha is 0."""
-    alpha = jnp.asarray(alpha, limit.dtype)
+    alpha = number(alpha, limit)
     ratio = p.halved() / pair(jnp.where(alpha == 0, 1, alpha))
     none = alpha == 0
     return Pair(jnp.where(none, limit, ratio.head), ratio.rest)
@@ -226,7 +226,7 @@ def snake_beta(
         universal neural vocoder with large-scale training, ICLR
     """
     s = angles.sin(angles.product(num.finite(x), alpha)).halved()
-    bump = s * s / pair(jnp.asarray(beta, x.dtype))
+    bump = s * s / pair(number(beta, x))
     return (x + bump.head) + bump.tail()
 
 
@@ -257,4 +257,4 @@ def _snake_beta_dalpha(x: Array, alpha: Array, beta: Array) -> Array:
 @derivative_of(snake_beta, wrt="beta")
 def _snake_beta_dbeta(x: Array, alpha: Array, beta: Array) -> Array:
     s = angles.sin(angles.product(x, alpha)).halved()
-    return -jnp.square((s / pair(jnp.asarray(beta, x.dtype))).value())
+    return -jnp.square((s / pair(number(beta, x))).value())

@@ -8,7 +8,7 @@ from jax import Array
 
 from .. import _numerics as num
 from .._core import activation, derivative_of
-from .._pairs import pair
+from .._pairs import number, pair
 from .._precision import cancelling
 
 
@@ -73,7 +73,7 @@ def star_relu(
     x = jnp.maximum(x, 0)
     with cancelling():
         a = pair(jnp.minimum(x, 2.0**30))
-        near = (pair(jnp.asarray(scale)) * (a * a) + pair(jnp.asarray(bias))).value()
+        near = (pair(number(scale, x)) * (a * a) + pair(number(bias, x))).value()
     far = x * (x * scale) + bias  # where the pairs may overflow
     return jnp.where(x < 2.0**30, near, far)
 
@@ -123,7 +123,7 @@ def soft_modulus_q(x: Array) -> Array:
 @derivative_of(soft_modulus_q)
 def _soft_modulus_q_dx(x: Array) -> Array:
     a = num.magnitude(x)
-    return jnp.where(a <= 1, x * (4 - 3 * a), jnp.sign(x))
+    return jnp.where(a <= 1, x * (4 - 3 * a), num.sign(x))
 
 
 @derivative_of(soft_modulus_q, order=2)
@@ -245,7 +245,7 @@ def srelu(
 
 def _line(x: Array, t: float | Array, a: float | Array) -> Array:
     """t + a * (x - t), which has a root."""
-    t, a = jnp.asarray(t), jnp.asarray(a)
+    t, a = number(t, x), number(a, x)
     with cancelling():
         middle = jnp.clip(x, -(2.0**30), 2.0**30)
         near = ((pair(middle) - pair(t)) * pair(a) + pair(t)).value()

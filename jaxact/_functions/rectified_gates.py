@@ -6,6 +6,7 @@
 import jax.numpy as jnp
 from jax import Array
 
+from .. import _numerics as num
 from .._core import activation, derivative_of
 
 
@@ -68,7 +69,7 @@ def reglu(x: Array, value: Array) -> Array:
 
 @derivative_of(reglu)
 def _reglu_dx(x: Array, value: Array) -> Array:
-    return jnp.sign(jnp.maximum(x, 0)) * value
+    return num.sign(jnp.maximum(x, 0)) * value
 
 
 @derivative_of(reglu, order=2)
@@ -83,7 +84,7 @@ def _reglu_dvalue(x: Array) -> Array:
 
 @derivative_of(reglu, wrt=("value", "x"))
 def _reglu_dvalue_dx(x: Array) -> Array:
-    return jnp.sign(jnp.maximum(x, 0))
+    return num.sign(jnp.maximum(x, 0))
 
 
 @activation(kinks=(0.0,))
@@ -116,7 +117,7 @@ def _sreglu_dx(x: Array, value: Array) -> Array:
 
 @derivative_of(sreglu, order=2)
 def _sreglu_dx2(x: Array, value: Array) -> Array:
-    return jnp.sign(jnp.maximum(x, 0)) * value * 2
+    return num.sign(jnp.maximum(x, 0)) * value * 2
 
 
 @derivative_of(sreglu, wrt="value")

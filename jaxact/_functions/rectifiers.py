@@ -70,7 +70,7 @@ def relu(x: Array) -> Array:
 
 @derivative_of(relu)
 def _relu_dx(y: Array) -> Array:
-    return jnp.sign(y)  # y is never negative, and a NaN stays one
+    return jnp.where(y > 0, 1, y)  # y is never negative, and a NaN stays one
 
 
 @activation(kinks=(0.0,), integers="weak")

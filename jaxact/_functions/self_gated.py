@@ -313,7 +313,7 @@ def _hard_silu_dx(x: Array) -> Array:
 
 @derivative_of(hard_silu, order=2)
 def _hard_silu_dx2(x: Array) -> Array:
-    return jnp.maximum(jnp.sign(3 - jnp.abs(x)), 0) / 3
+    return jnp.maximum(num.sign(3 - jnp.abs(x)), 0) / 3
 
 
 hard_swish = hard_silu

@@ -258,4 +258,4 @@ def _sparse_plus_dx(x: Array) -> Array:
 
 @derivative_of(sparse_plus, order=2)
 def _sparse_plus_dx2(x: Array) -> Array:
-    return jnp.maximum(jnp.sign(1 - jnp.abs(x)), 0) / 2
+    return jnp.maximum(num.sign(1 - jnp.abs(x)), 0) / 2

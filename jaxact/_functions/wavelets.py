@@ -13,7 +13,7 @@ from .. import _angles as angles
 from .. import _numerics as num
 from .. import _polynomials as poly
 from .._core import activation, derivative_of
-from .._pairs import Pair, pair
+from .._pairs import Pair, number, pair
 from .._precision import cancelling
 
 
@@ -108,7 +108,7 @@ def _angle(x: Array, w0: float | Array) -> angles.Angle:
 def _bell(x: Array, s0: float | Array) -> tuple[num.Exp, Pair, Array]:
     """exp(-z * z); z = s0 * x up to where that is 0; and x where it is not, else 0."""
     limit = num.gauss_limit(x) / math.sqrt(2)
-    product = num.exact_product(x, jnp.asarray(s0, x.dtype))
+    product = num.exact_product(x, number(s0, x))
     inside = jnp.abs(product.head) < limit
     z, rest = jnp.clip(product.head, -limit, limit), product.rest
     if rest is not None:
@@ -121,8 +121,8 @@ def _bell(x: Array, s0: float | Array) -> tuple[num.Exp, Pair, Array]:
 def _wave_dx(x: Array, w0: Array, s0: Array, eighths: int) -> Array:
     bell, z, _ = _bell(x, s0)
     s, c = angles.sin_cos(_angle(x, w0), eighths)
-    steep = pair(jnp.asarray(2 * s0)) * z.halved()
-    near = c.halved() * pair(jnp.asarray(w0)) - s.halved() * steep
+    steep = pair(number(2 * s0, x)) * z.halved()
+    near = c.halved() * pair(number(w0, x)) - s.halved() * steep
     plain = w0 * c.value() - 2 * s0 * z.value() * s.value()
     return bell.times(_unless_tiny(near, plain, z))
 
@@ -135,7 +135,7 @@ def _unless_tiny(p: Pair, plain: Array, z: Pair) -> Array:
 def _wave_dx2(x: Array, w0: Array, s0: Array, eighths: int) -> Array:
     bell, z, _ = _bell(x, s0)
     s, c = angles.sin_cos(_angle(x, w0), eighths)
-    width, speed = pair(jnp.asarray(s0)), pair(jnp.asarray(w0))
+    width, speed = pair(number(s0, x)), pair(number(w0, x))
     steep = (width * z.halved()).times(2)
     straight = steep * steep - (width * width).times(2) - speed * speed
     near = straight * s.halved() - (speed * steep).times(2) * c.halved()

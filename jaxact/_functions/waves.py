@@ -8,7 +8,7 @@ from jax import Array
 from .. import _angles as angles
 from .. import _numerics as num
 from .._core import activation, derivative_of
-from .._pairs import Pair, constant, pair, where
+from .._pairs import Pair, constant, number, pair, where
 from .._precision import cancelling
 
 
@@ -79,7 +79,7 @@ def _seen(x: Array) -> Array:
 
 def _wavy(x: Array, a: float | Array, s: Pair) -> Array:
     """x + a s."""
-    wave = pair(jnp.asarray(a, x.dtype)) * s
+    wave = pair(number(a, x)) * s
     far = (x + wave.head) + wave.tail()
     return jnp.where(jnp.abs(x) < 2.0**-60, x + a * s.value(), far)  # tails are 0 there
 
@@ -100,7 +100,7 @@ def _parts(x: Array, a: Array, b: Array) -> _Parts:
     steep = (one - e) / (one + e)
     return _Parts(
         s,
-        pair(x) + pair(jnp.asarray(a, x.dtype)) * s,
+        pair(x) + pair(number(a, x)) * s,
         one + pair(a * b) * c,
         where(below, one, e) / (one + e),
         where(below, steep, -steep),
