@@ -16,7 +16,7 @@ from jax import Array
 
 from . import _computed
 from . import _taylor as tay
-from ._core import Definition, activation, lookup
+from ._core import Defined, Definition, activation, lookup
 from ._formula import parse_formula
 from ._taylor import Taylor, constant_like
 from .transforms import derivative
@@ -27,7 +27,7 @@ _REQUIRED = inspect.Parameter.empty
 
 
 @dataclass(frozen=True, repr=False)
-class Combination:
+class Combination(Defined):
     """An activation made of others.
 
     Attributes:

@@ -61,6 +61,7 @@ class Definition:
     compiled: Any  # by jax.jit, behind `function`
     kernels: dict[Path, Callable[..., Array]]
     extras: dict[str, Callable[..., Any]] = field(default_factory=dict)
+    derived: dict[Any, Callable[..., Any]] = field(default_factory=dict)  # compiled
 
     @property
     def family(self) -> str:
@@ -94,6 +95,11 @@ class Definition:
         """Whether parameters broadcast with `x`, and the result has that shape."""
         return self.pushforward is None
 
+    def forget_compiled(self) -> None:
+        """Compile anew: calls so far had no such rule."""
+        self.compiled.clear_cache()
+        self.derived.clear()
+
     def kinks_at(self, **parameters: float) -> tuple[float, ...]:
         """The points where a derivative jumps, for the parameters given."""
         if not callable(self.kinks):
@@ -107,16 +113,26 @@ class Definition:
 _definitions: dict[Callable[..., Any], Definition] = {}
 
 
+class Defined:
+    """The base of objects that are activations, each with its definition.
+
+    Not any object with such an attribute is one: `functools.wraps` copies attributes.
+    """
+
+    definition: Definition | None
+
+
 def lookup(function: Callable[..., Any]) -> Definition | None:
     """The definition of an activation, or None for any other function.
 
     One whose parameters are set (`jaxact.get`) has these as defaults.
     """
+    if isinstance(function, Defined):
+        return function.definition
     try:
-        known = _definitions.get(function) or getattr(function, "definition", None)
-    except TypeError:  # a callable that cannot be hashed is no activation
+        return _definitions.get(function)
+    except TypeError:  # a callable that cannot be hashed is not an activation
         return None
-    return known if isinstance(known, Definition) else None
 
 
 def definitions() -> tuple[Definition, ...]:
@@ -279,7 +295,7 @@ def derivative_of(
             readable.add("y")
         _check_reads(kernel, readable, f"derivative_of({name}, order={order})")
         definition.kernels[path] = kernel
-        definition.compiled.clear_cache()  # calls so far had no such rule
+        definition.forget_compiled()
         return kernel
 
     return decorate
@@ -308,7 +324,7 @@ def pushforward_of(function: Callable[..., Any], /) -> Callable[[F], F]:
                 "t, the tangent of x"
             )
         definition.extras["pushforward"] = kernel
-        definition.compiled.clear_cache()
+        definition.forget_compiled()
         return kernel
 
     return decorate

@@ -12,7 +12,7 @@ import numpy as np
 from jax.core import Tracer
 
 from . import catalogue, frameworks
-from ._core import Definition, describe, is_number, is_option, lookup
+from ._core import Defined, Definition, describe, is_number, is_option, lookup
 
 
 def names(family: str | None = None) -> tuple[str, ...]:
@@ -67,11 +67,11 @@ def get(
 
 
 @jax.tree_util.register_static
-class Bound(functools.partial):
+class Bound(functools.partial, Defined):
     """An activation with parameters set, which equals what is built alike."""
 
     @property
-    def definition(self) -> Definition | None:
+    def definition(self) -> Definition | None:  # type: ignore[override]
         """That of the activation, the parameters set being its defaults."""
         known = lookup(self.func)
         return known and replace(known, signature=inspect.signature(self))

@@ -43,6 +43,7 @@ class Pair:
 
     head: Any  # an array or a constant
     rest: Any
+
     def value(self) -> Array:
         """The sum as one float, rounded once."""
         return self.head if self.rest is None else self.head + self.rest

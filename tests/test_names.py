@@ -250,7 +250,7 @@ def test_a_field_of_modules():
 def test_derivatives_of_it():
     slope = jaxact.derivative(LEAKY)
     same(slope(X), np.where(X < 0, np.float32(0.2), np.float32(1)))
-    assert slope is jaxact.derivative(get("leaky_relu", negative_slope=0.2))
+    assert slope == jaxact.derivative(get("leaky_relu", negative_slope=0.2))
     by_slope = jaxact.derivative(LEAKY, wrt="negative_slope")
     same(by_slope(X), np.minimum(X, 0))
 

@@ -2,16 +2,19 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from .._core import describe, is_number, is_option, lookup, usage
+from .._core import Definition, describe, is_number, is_option, lookup, usage
+from ._elementwise import require_elementwise
 
-Slot = int | str
+_SEVERAL = inspect.Parameter.VAR_POSITIONAL
 
 
 def derivative(
@@ -21,14 +24,18 @@ def derivative(
 
     derivative(f, n)(x) = d^n f / dx^n at every element of x; shape and dtype are those
     of f(x), integers count as floats.  The result takes the arguments of `f`, can be
-    differentiated, batched and compiled, and reads the rule of `f`: for an activation
-    the analytic one, else what JAX differentiates.
+    differentiated, batched, compiled and pickled, and reads the rule of `f`: for an
+    activation the analytic one, else what JAX differentiates.  Only what is made of an
+    activation is compiled; any other `f` is traced at every call, as `jax.grad` does,
+    so that it may read what changes between calls.
 
     Args:
-        f: an activation or any elementwise JAX function.
+        f: an activation or any elementwise JAX function.  Of a scalar x it may be any
+            function that gives a scalar, such as a network.
         order: how often to differentiate, 1, 2, ...
         wrt: the variable: `x`, or the first argument if none has that name; or another
-            argument by its name.
+            argument by its name.  The other arguments may be of any kind, such as a
+            dict of parameters.
 
     Raises:
         TypeError: `f` is not elementwise.
@@ -36,17 +43,9 @@ def derivative(
     """
     if isinstance(order, bool) or not isinstance(order, int) or order < 1:
         raise ValueError(f"derivative: order must be 1, 2, ...; got {order!r}")
-    return _once(_derivative)(f, order, wrt)
-
-
-def _derivative(f: Callable[..., Any], order: int, wrt: str) -> Callable[..., Any]:
-    def nth(g: Callable[[Array], Array], n: int) -> Callable[[Array], Array]:
-        if n == 0:
-            return g
-        return lambda v: jax.jvp(nth(g, n - 1), (v,), (jnp.ones_like(v),))[1]
-
-    name = f"{_name(f)}_d{wrt}{order if order > 1 else ''}"
-    return _along(f, wrt, name, lambda g, v: nth(g, order)(v))
+    if isinstance(f, Derivative) and f.wrt == wrt and not f.with_value:
+        f, order = f.function, f.order + order
+    return Derivative(f, wrt, order)
 
 
 def value_and_derivative(
@@ -65,145 +64,160 @@ def value_and_derivative(
         TypeError: `f` is not elementwise.
         ValueError: `wrt` is no argument of `f`.
     """
-    return _once(_value_and_derivative)(f, wrt)
+    return Derivative(f, wrt, with_value=True)
 
 
-def _value_and_derivative(f: Callable[..., Any], wrt: str) -> Callable[..., Any]:
-    name = f"{_name(f)}_and_d{wrt}"
-    return _along(f, wrt, name, lambda g, v: jax.jvp(g, (v,), (jnp.ones_like(v),)))
+@dataclass(frozen=True, repr=False)
+class Derivative:
+    """A derivative as a function, which equals what is made alike.
 
+    Attributes:
+        function: what is differentiated.
+        wrt: the variable.
+        order: how often.
+        with_value: whether a call gives the value too.
+    """
 
-@functools.cache
-def _once(make: Callable[..., Any]) -> Callable[..., Any]:
-    """`make`, which gives one object, and so one compilation, for the same function."""
-    cached = functools.lru_cache(maxsize=512)(make)
+    function: Callable[..., Any]
+    wrt: str
+    order: int = 1
+    with_value: bool = False
 
-    def made(f: Callable[..., Any], *args: Any) -> Callable[..., Any]:
+    def __post_init__(self) -> None:
+        """Look at the function, and read as it does."""
+        f = self.function
+        if not callable(f):
+            raise TypeError(f"derivative: expected a function, got {f!r}")
+        definition = lookup(f)
+        if definition is not None and definition.pushforward is not None:
+            raise TypeError(f"derivative: {definition.name} is not elementwise")
+        joint = "_and" if self.with_value else ""
+        number = "" if self.order == 1 else str(self.order)
+        attributes = {
+            "__name__": f"{_name(f)}{joint}_d{self.wrt}{number}",
+            "__doc__": inspect.getdoc(f),
+            "__signature__": inspect.signature(f),
+            "__wrapped__": f,
+        }
+        for attribute, value in attributes.items():
+            object.__setattr__(self, attribute, value)
+        _variable(f, self.wrt)
+
+    def __hash__(self) -> int:
         try:
-            return cached(f, *args)
-        except TypeError:
-            try:
-                hash(f)
-            except TypeError:  # a callable that cannot be hashed
-                return make(f, *args)
+            return hash((self.function, self.wrt, self.order, self.with_value))
+        except TypeError:  # a callable that cannot be hashed
+            return id(self.function)
+
+    def __repr__(self) -> str:
+        return self.__name__  # type: ignore[attr-defined]
+
+    def __reduce__(self) -> Any:
+        return Derivative, (self.function, self.wrt, self.order, self.with_value)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The derivative at x, and at values of the other arguments."""
+        definition = lookup(self.function)
+        if definition is None:
+            return self.traced(*args, **kwargs)
+        settings = getattr(self.function, "keywords", {})  # parameters set by `get`
+        try:
+            return self._compiled(definition)(*args, **{**settings, **kwargs})
+        except (TypeError, ValueError):
+            self._arguments(args, kwargs)  # each may have more to say
+            self.function(*args, **kwargs)
             raise
 
-    return made
+    def traced(self, *args: Any, **kwargs: Any) -> Any:
+        """What a call computes, not compiled."""
+        bound, variable = self._arguments(args, kwargs), _variable(*self._of)
+        given = bound.arguments[variable]
+        several = self._signature.parameters[variable].kind is _SEVERAL
+        x = jnp.asarray(given[0] if several else given)
+        if not jnp.issubdtype(x.dtype, jnp.inexact):
+            x = x.astype(float)
+
+        def along(v: Array) -> Any:
+            moved = {variable: (v, *given[1:]) if several else v}
+            call = inspect.BoundArguments(
+                bound.signature, OrderedDict(bound.arguments | moved)
+            )
+            return self.function(*call.args, **call.kwargs)
+
+        if lookup(self.function) is None:
+            require_elementwise(along, x, _name(self.function))
+        if self.with_value:
+            return jax.jvp(along, (x,), (jnp.ones_like(x),))
+        return _nth(along, self.order)(x)
+
+    @property
+    def _signature(self) -> inspect.Signature:
+        return inspect.signature(self)
+
+    @property
+    def _of(self) -> tuple[Callable[..., Any], str]:
+        return self.function, self.wrt
+
+    def _arguments(self, args: Any, kwargs: Any) -> inspect.BoundArguments:
+        """The arguments of a call, the variable being a number or an array."""
+        name, signature = self.__name__, self._signature  # type: ignore[attr-defined]
+        try:
+            bound = signature.bind(*args, **kwargs)
+        except TypeError as error:
+            usual = usage(_name(self.function), signature)
+            raise TypeError(f"{name}: {error}; it is called as {usual}") from None
+        variable = _variable(*self._of)
+        default = signature.parameters[variable].default
+        bound.arguments.setdefault(variable, default)
+        value = bound.arguments[variable]
+        if signature.parameters[variable].kind is _SEVERAL:  # as of jnp.maximum
+            value = next(iter(value), None)
+        if not is_number(value, holomorphic=True):
+            raise TypeError(
+                f"{name}: {variable} must be an array or a number; got "
+                f"{describe(value)}"
+            )
+        return bound
+
+    def _compiled(self, definition: Definition) -> Callable[..., Any]:
+        """One compilation for all that derive the same of an activation."""
+        key = (self.wrt, self.order, self.with_value)
+        if key not in definition.derived:
+            plain = Derivative(definition.function, *key)
+
+            def traced(*args: Any, **kwargs: Any) -> Any:
+                return plain.traced(*args, **kwargs)
+
+            traced.__name__ = traced.__qualname__ = plain.__name__  # type: ignore[attr-defined]
+            traced.__signature__ = definition.signature  # type: ignore[attr-defined]
+            compiled = jax.jit(traced, static_argnames=definition.options)
+            definition.derived[key] = compiled
+        return definition.derived[key]
 
 
 def _name(f: Callable[..., Any]) -> str:
     return getattr(f, "__name__", type(f).__name__)
 
 
-def _along(
-    f: Callable[..., Any], wrt: str, name: str, apply: Callable[[Any, Array], Any]
-) -> Callable[..., Any]:
-    """The function that calls `apply(g, v)`, `g` being `f` in the variable `wrt`."""
-    if not callable(f):
-        raise TypeError(f"derivative: expected a function, got {f!r}")
-    definition = lookup(f)
-    if definition is not None and definition.pushforward is not None:
-        raise TypeError(f"derivative: {definition.name} is not elementwise")
-    signature = inspect.signature(f)
-    parameters = list(signature.parameters.values())
-    # a slot of a call is the position of an argument, or the name it is passed by
-    options = {s for i, p in enumerate(parameters) if is_option(p) for s in (i, p.name)}
+def _variable(f: Callable[..., Any], wrt: str) -> str:
+    """The name of the argument to differentiate by."""
+    parameters = inspect.signature(f).parameters.values()
     variables = [p.name for p in parameters if not is_option(p)]
-    variable = wrt
     if wrt == "x" and "x" not in variables:
-        variable = next(iter(variables), "x")
-    if variable not in variables:
+        wrt = next(iter(variables), "x")
+    if wrt not in variables:
         raise ValueError(
             f"derivative: {_name(f)} has no argument {wrt!r} to differentiate by; it "
             f"has {', '.join(variables) or 'none'}"
         )
-    position = list(signature.parameters).index(variable)
-
-    def traced(static: _Static, *arrays: Any) -> Any:
-        slots = dict(static.fixed) | dict(zip(static.slots, arrays, strict=True))
-        v = jnp.asarray(slots[static.variable])
-        if not jnp.issubdtype(v.dtype, jnp.inexact):
-            v = v.astype(float)
-        slots[static.variable] = v
-
-        def call(slots: Mapping[Slot, Any]) -> Any:
-            args = [slots[s] for s in range(len(slots)) if s in slots]
-            return f(*args, **{s: v for s, v in slots.items() if isinstance(s, str)})
-
-        if definition is None:
-            _require_elementwise(_name(f), call, slots, static)
-        return apply(lambda v: call({**slots, static.variable: v}), v)
-
-    traced.__name__ = traced.__qualname__ = name
-    compiled = jax.jit(traced, static_argnums=0)
-
-    @functools.wraps(f)
-    def derived(*args: Any, **kwargs: Any) -> Any:
-        try:
-            bound = signature.bind(*args, **kwargs)
-        except TypeError as error:
-            usual = usage(_name(f), signature)
-            raise TypeError(f"{name}: {error}; it is called as {usual}") from None
-        bound.arguments.setdefault(variable, signature.parameters[variable].default)
-        slots: dict[Slot, Any] = {**dict(enumerate(bound.args)), **bound.kwargs}
-        slot = position if position < len(bound.args) else variable
-        if not is_number(slots[slot], holomorphic=True):
-            raise TypeError(
-                f"{name}: {variable} must be an array or a number; got "
-                f"{describe(slots[slot])}"
-            )
-        fixed = {
-            s: v
-            for s, v in slots.items()
-            if s != slot and (s in options or isinstance(v, (bool, str, type(None))))
-        }
-        arrays = {s: v for s, v in slots.items() if s not in fixed}
-        rules = 0 if definition is None else len(definition.kernels)
-        static = _Static(slot, tuple(arrays), tuple(fixed.items()), rules)
-        return compiled(static, *arrays.values())
-
-    derived.__name__ = derived.__qualname__ = name
-    return derived
+    return wrt
 
 
-class _Static(NamedTuple):
-    """What a call compiles anew for."""
-
-    variable: Slot
-    slots: tuple[Slot, ...]  # of the arrays
-    fixed: tuple[tuple[Slot, Any], ...]
-    rules: int  # how many are declared: one more, and what is compiled is outdated
+def _nth(g: Callable[[Array], Array], order: int) -> Callable[[Array], Array]:
+    for _ in range(order):
+        g = functools.partial(_first, g)
+    return g
 
 
-def _require_elementwise(
-    name: str,
-    call: Callable[[Mapping[Slot, Any]], Any],
-    slots: Mapping[Slot, Any],
-    static: _Static,
-) -> None:
-    """Refuse a function that does not map numbers to one number, matrices to one."""
-
-    def like(v: Any, shape: tuple[int, ...]) -> jax.ShapeDtypeStruct:
-        weak = getattr(v, "weak_type", False)
-        return jax.ShapeDtypeStruct(shape, v.dtype, weak_type=weak)
-
-    for shape in ((), (2, 3)):
-        probes = {
-            s: like(slots[s], shape if s == static.variable or slots[s].ndim else ())
-            for s in static.slots
-        }
-        try:
-            out = jax.eval_shape(
-                lambda *p: call({**slots, **dict(zip(static.slots, p, strict=True))}),
-                *probes.values(),
-            )
-        except Exception as error:
-            raise TypeError(
-                f"derivative: {name} is not elementwise: of shape {shape} it fails "
-                f"with {type(error).__name__}: {error}"
-            ) from None
-        if getattr(out, "shape", None) != shape:
-            raise TypeError(
-                f"derivative: {name} is not elementwise: of shape {shape} it gives "
-                f"{out}"
-            )
+def _first(g: Callable[[Array], Array], v: Array) -> Array:
+    return jax.jvp(g, (v,), (jnp.ones_like(v),))[1]
