@@ -4,7 +4,7 @@ An activation is a plain function of ``x`` and its parameters: the *kernel*, how
 machine computes the value.  `activation` turns it into the public function,
 `derivative_of` adds a derivative (a kernel too), `pushforward_of` a tangent map where
 the function is not elementwise, `definition_of` a plain reference where there is no
-short formula.  This is the only file that names `jax.custom_jvp`.
+short formula.  This file and `_tangents` alone name `jax.custom_jvp`.
 """
 
 import functools
@@ -16,9 +16,10 @@ from typing import Any, Literal, TypeVar, overload
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 from jax.custom_derivatives import SymbolicZero
 from jax.dtypes import float0
+from jax.extend.core import unsafe_am_i_under_a_jit_DO_NOT_USE as under_jit
 from jax.extend.core.primitives import convert_element_type_p
 
 from ._formula import Formula, find_formula
@@ -214,6 +215,8 @@ def activation(
     @functools.wraps(function)
     def public(*args: Any, **kwargs: Any) -> Array:
         try:
+            if (kwargs or len(args) > 1) and under_jit():
+                return _with_constants(definition, traced, args, kwargs)
             return compiled(*args, **kwargs)
         except (TypeError, ValueError):
             complaint = _complaint(definition, args, kwargs)
@@ -464,13 +467,13 @@ def _complaint(
                 f"{name}: {argument} must be an array or a number of {real} dtype; "
                 f"got {describe(value)}"
             )
-    shapes = ", ".join(f"{n} {jnp.shape(v)}" for n, v in arrays.items())
+    shapes = ", ".join(f"{n} {np.shape(v)}" for n, v in arrays.items())
     axis = given.get("axis")
     try:
         if definition.elementwise:
-            rank = max(map(jnp.ndim, arrays.values()))
+            rank = max(map(np.ndim, arrays.values()))
             laid = (_laid(n, v, rank, axis) for n, v in arrays.items())
-            jnp.broadcast_shapes(*laid)
+            lax.broadcast_shapes(*laid)
     except ValueError:
         return f"{name}: the shapes do not broadcast: {shapes}"
     except IndexError:
@@ -480,6 +483,42 @@ def _complaint(
     except ValueError as error:  # under strict promotion
         return f"{name}: {error}"
     return None
+
+
+@dataclass(frozen=True)
+class _Constant:
+    """A number given in a program that is being traced: it stays one there.
+
+    1, 1.0 and -0.0 are told apart.
+    """
+
+    value: float = field(compare=False)
+    text: str
+
+
+def _with_constants(
+    definition: Definition,
+    traced: Callable[..., Array],
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+) -> Array:
+    """The call inside a program, where a number need not be an argument.
+
+    What is not an argument has no tangent, and no Pallas kernel has to know of it.
+    """
+    given = definition.signature.bind(*args, **kwargs).arguments
+    numbers = {
+        n: _Constant(v, repr(v))
+        for n, v in given.items()
+        if n in definition.parameters and type(v) in (int, float)
+    }
+    if not numbers:
+        return definition.compiled(*args, **kwargs)
+    key = ("with constants", tuple(numbers))
+    if key not in definition.derived:
+        static = (*definition.options, *numbers)
+        definition.derived[key] = jax.jit(traced, static_argnames=static)
+    return definition.derived[key](**{**given, **numbers})
 
 
 def _typed(arrays: Mapping[str, Any]) -> list[Any]:
@@ -499,30 +538,36 @@ def _apply(
     definition: Definition, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> Array:
     """The traced body of the public function: promotion, then the rule."""
-    complaint = _complaint(definition, args, kwargs)
+    bound = definition.signature.bind(*args, **kwargs)
+    constants = {n: v for n, v in bound.arguments.items() if isinstance(v, _Constant)}
+    bound.arguments.update({n: c.value for n, c in constants.items()})
+    complaint = _complaint(definition, bound.args, bound.kwargs)
     if complaint is not None:
         raise TypeError(complaint)
-    given = definition.signature.bind(*args, **kwargs).arguments
+    given = bound.arguments
     arrays = {
         n: v for n, v in given.items() if n not in definition.options and v is not None
     }
-    constants = {
+    typed = _typed(arrays)
+    dtype, weak = jnp.result_type(*typed), all(map(_is_weak, typed))
+    arrays = {n: jnp.asarray(v) for n, v in arrays.items() if n not in constants}
+    constants |= {
         n: given.get(n, definition.default(n))
         for n in (*definition.parameters, *definition.options)
-        if n not in arrays
+        if n not in arrays and n not in constants
     }
-    dtype = jnp.result_type(*_typed(arrays))
-    weak = all(map(_is_weak, _typed(arrays)))
-    arrays = {n: jnp.asarray(v) for n, v in arrays.items()}
+    plain = {
+        n: c.value if isinstance(c, _Constant) else c for n, c in constants.items()
+    }
     if not jnp.issubdtype(dtype, jnp.inexact):
         if definition.integers == "keep":
-            return definition.kernels[()](**arrays, **constants)
+            return definition.kernels[()](**arrays, **plain)
         dtype = jnp.result_type(float)
         weak = weak or definition.integers == "weak"
     if jnp.issubdtype(dtype, jnp.complexfloating):
         # the derivatives are kernels for the real line: JAX differentiates this one
         arrays = {n: a.astype(dtype) for n, a in arrays.items()}
-        return definition.kernels[()](**arrays, **constants)
+        return definition.kernels[()](**arrays, **plain)
     rank = max(a.ndim for a in arrays.values())
     for n, a in arrays.items():
         kept = n != "x" and _is_mask(a)  # the kernels see it widened
@@ -675,6 +720,9 @@ class _Call:
         if name in arrays:
             return arrays[name]
         constant = self.constants[name]
+        if isinstance(constant, _Constant):
+            # an array, for a kernel may know the default by its not being one
+            return lax.full((), constant.value, self.wide)
         if constant is None or name in self.definition.options:
             return constant
         return np.asarray(constant, self.wide)
@@ -693,14 +741,14 @@ class _Call:
 
 def _laid(name: str, value: Any, rank: int, axis: int | None) -> tuple[int, ...]:
     """The shape in which an argument broadcasts: a row of parameters along `axis`."""
-    shape = jnp.shape(value)
+    shape = np.shape(value)
     if axis is None or name == "x" or len(shape) != 1:
         return shape
     return (*shape, *[1] * (rank - 1 - range(rank)[axis]))
 
 
 def _broadcast(arrays: Iterable[Any]) -> tuple[int, ...]:
-    return jnp.broadcast_shapes(*map(jnp.shape, arrays))
+    return lax.broadcast_shapes((), *map(np.shape, arrays))
 
 
 def _moving(names: Path, tangents: Sequence[Any]) -> dict[str, Array]:
