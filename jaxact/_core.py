@@ -9,8 +9,9 @@ short formula.  This file and `_tangents` alone name `jax.custom_jvp`.
 
 import functools
 import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar, overload
 
 import jax
@@ -36,6 +37,7 @@ Path = tuple[str, ...]  # the variables of a derivative in turn: ("x", "x") is o
 _OPTIONS = (
     *({"bool"}, {"str"}, {"int"}, {"tuple"}),
     *({"int", "tuple"}, {"int", "None"}, {"int", "tuple", "None"}),
+    {"int", "str", "tuple", "None"},  # an axis that may have a name
 )
 # jnp makes arrays or dtypes of some of these; an activation does not
 _NOT_ARRAYS = (str, bytes, list, tuple, dict, type, np.dtype, type(None))
@@ -219,9 +221,12 @@ def activation(
                 return _with_constants(definition, traced, args, kwargs)
             return compiled(*args, **kwargs)
         except (TypeError, ValueError):
-            complaint = _complaint(definition, args, kwargs)
-            if complaint is None:
+            plain = _plain(definition, args, kwargs)
+            complaint = None if plain else _complaint(definition, args, kwargs)
+            if not plain and complaint is None:
                 raise
+        if plain:
+            return public(**plain)
         raise TypeError(complaint)
 
     definition = Definition(
@@ -357,6 +362,25 @@ def definition_of(function: Callable[..., Any], /) -> Callable[[F], F]:
     return decorate
 
 
+def spelled(function: Callable[..., Any], /) -> Callable[[F], F]:
+    """Declare a function that stands for an activation, under its name.
+
+    It calls the activation and may have another signature, as where another library
+    calls the first argument otherwise.  Declare it last, after the rules.
+
+    Raises:
+        TypeError: `function` is no activation.
+    """
+    definition = _require(function, "spelled")
+
+    def decorate(public: F) -> F:
+        del _definitions[function]
+        _definitions[public] = replace(definition, function=public)
+        return public
+
+    return decorate
+
+
 def _require(function: Callable[..., Any], verb: str) -> Definition:
     definition = lookup(function)
     if definition is None or definition.function is not function:
@@ -406,7 +430,7 @@ def is_option(parameter: inspect.Parameter) -> bool:
     if note is inspect.Parameter.empty:
         return isinstance(parameter.default, (bool, str))
     text = note if isinstance(note, str) else getattr(note, "__name__", str(note))
-    words = {part.split("[")[0].strip() for part in text.split("|")}
+    words = {part.strip() for part in re.sub(r"\[[^]]*\]", "", text).split("|")}
     return words in _OPTIONS
 
 
@@ -438,6 +462,35 @@ def usage(name: str, signature: inspect.Signature) -> str:
     parameters = [p.replace(annotation=empty) for p in signature.parameters.values()]
     bare = signature.replace(parameters=parameters, return_annotation=empty)
     return f"{name}{bare}"
+
+
+def _plain(
+    definition: Definition, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """The arguments of a call in the form `jax.jit` takes, or None if they are in it.
+
+    An axis may be a list or an array, and an object may know how to become an array.
+    """
+    try:
+        given = definition.signature.bind(*args, **kwargs).arguments
+    except TypeError:
+        return None
+    plain = {}
+    for name, value in given.items():
+        if name == "axis":
+            value = plain_axis(value)
+        elif hasattr(value, "__jax_array__") and not hasattr(value, "dtype"):
+            value = jnp.asarray(value)
+        plain[name] = value
+    changed = any(plain[name] is not value for name, value in given.items())
+    return plain if changed else None
+
+
+def plain_axis(axis: Any) -> Any:
+    """An axis as an integer or a tuple, if it is a list or an array of integers."""
+    if isinstance(axis, (np.ndarray, Array)) and jnp.issubdtype(axis.dtype, np.integer):
+        axis = np.asarray(axis).tolist()
+    return tuple(axis) if isinstance(axis, list) else axis
 
 
 def _complaint(

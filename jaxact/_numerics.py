@@ -311,6 +311,11 @@ def lowest_argument(x: Array) -> float:
     return 2 * _format(x).faint
 
 
+def smallest_argument(x: Array) -> float:
+    """The argument from which downwards the exponential counts as 0."""
+    return _format(x).smallest
+
+
 def modest(x: Array) -> Array:
     """x, or where its product with a faint exponential is 0 for good."""
     limit = -_format(x).faint

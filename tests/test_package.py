@@ -192,6 +192,8 @@ def test_imports_run_one_way():
         "jaxact._gates": {"jaxact._numerics", "jaxact._pairs", "jaxact._polynomials",
                           "jaxact._precision"},
         "jaxact._packed": {"jaxact._core"},
+        "jaxact._weights": {"jaxact._core", "jaxact._numerics", "jaxact._pairs",
+                            "jaxact._precision"},
         "jaxact._taylor": {"jaxact._numerics", "jaxact._pairs", "jaxact._polynomials"},
         "jaxact._computed": {
             "jaxact._core", "jaxact._formula", "jaxact._precision", "jaxact._taylor"},

@@ -6,17 +6,12 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from .._core import activation, definition_of, derivative_of, pushforward_of
-from .normalizers import (
+from .._weights import (
     Axis,
-    Temperature,
-    base_of,
-    by_rows,
-    constant_along,
-    exponentials,
-    masked,
-    softmax_dtemperature,
-    total,
-    weights,
+    beside_dsink,
+    beside_dtemperature,
+    beside_push,
+    beside_sink,
 )
 
 
@@ -24,7 +19,7 @@ from .normalizers import (
 def softmax_with_sink(
     x: Array,
     sink: float | Array = 0.0,
-    axis: int | tuple[int, ...] | None = -1,
+    axis: Axis = -1,
     where: Array | None = None,
     temperature: float | Array = 1.0,
 ) -> Array:
@@ -36,9 +31,9 @@ def softmax_with_sink(
     its denominator ("softmax plus one", "quiet attention"); the trained sinks of
     gpt-oss are one per head.
 
-    Derivative: y_i (t_i - sum_j y_j t_j) / T along t, from the output y alone; by the
-    sink: -y_i s / T, s being the sink's weight 1 - sum_j y_j; by T: along
-    t = (sink - x) / T.
+    Derivative: y_i (t_i - sum_j y_j t_j) / T along t; by the sink: -y_i s / T, s being
+    the sink's weight 1 - sum_j y_j; by T: along t = (sink - x) / T.  What is kept is x
+    (and `where`), for from y alone 1 - y would be lost in the rounding of a y near 1.
 
     Args:
         x: an array of real dtype; integers count as float32.
@@ -51,19 +46,14 @@ def softmax_with_sink(
         TypeError: an argument is no array or number of real dtype.
         ValueError: x has no such axis, or the sink or temperature differs along it.
     """
-    constant_along(axis, x, temperature=temperature, sink=sink)
-    x = masked(x, where)
-    sink = jnp.asarray(sink, x.dtype)
-    base = base_of(x, axis, sink)
-    e, of_sink = (exponentials(v, base, temperature) for v in (x, sink))
-    return e / jnp.maximum(total(e, axis) + of_sink, 1)
+    return beside_sink(x, sink, axis, where, temperature)[0]
 
 
 @definition_of(softmax_with_sink)
 def _softmax_with_sink_plain(
     x: Any,
     sink: Any = 0.0,
-    axis: Axis = -1,
+    axis: Any = -1,
     where: Any = None,
     temperature: Any = 1.0,
 ) -> Array:
@@ -75,43 +65,6 @@ def _softmax_with_sink_plain(
     return e / (jnp.exp(sink - base) + jnp.sum(e, axis, keepdims=True))
 
 
-@pushforward_of(softmax_with_sink)
-def _softmax_with_sink_push(
-    t: Array, y: Array, axis: Axis, temperature: Temperature
-) -> Array:
-    left_out = y == 0
-    t = jnp.where(left_out, 0, t)
-    t = t - jnp.sum(y * t, axis, keepdims=True)
-    return jnp.where(left_out, 0, y * t) / temperature
-
-
-@derivative_of(softmax_with_sink, wrt="sink")
-def _softmax_with_sink_dsink(
-    x: Array, sink: Array, axis: Axis, where: Any, temperature: Temperature
-) -> Array:
-    def rows(x: Array, sink: Array) -> Array:
-        y = weights(jnp.append(x, sink, -1), -1, None, temperature)
-        return -y[..., :-1] * y[..., -1:]
-
-    return _beside(rows, x, sink, axis, where) / temperature
-
-
-@derivative_of(softmax_with_sink, wrt="temperature")
-def _softmax_with_sink_dtemperature(
-    x: Array, sink: Array, axis: Axis, where: Any, temperature: Temperature
-) -> Array:
-    def rows(x: Array, sink: Array) -> Array:
-        whole = jnp.append(x, sink, -1)
-        return softmax_dtemperature(whole, -1, None, temperature)[..., :-1]
-
-    return _beside(rows, x, sink, axis, where)
-
-
-def _beside(f: Any, x: Array, sink: Array, axis: Axis, where: Any) -> Array:
-    """A function of rows and their sinks, of what is derived from the weights of both.
-
-    1 less the sum of the output would be the sink's, without its digits near 0.
-    """
-    x = masked(x, where)
-    shape = jnp.max(x, axis, keepdims=True, initial=0).shape
-    return by_rows(f, x, axis, jnp.broadcast_to(sink, shape))
+pushforward_of(softmax_with_sink)(beside_push)
+derivative_of(softmax_with_sink, wrt="sink")(beside_dsink)
+derivative_of(softmax_with_sink, wrt="temperature")(beside_dtemperature)

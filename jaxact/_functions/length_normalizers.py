@@ -7,28 +7,26 @@ cube overflows; of infinite entries the limits are right.
 from typing import Any
 
 import jax.numpy as jnp
-from jax import Array, lax
+from jax import Array
 
 from .. import _numerics as num
 from .._core import activation, definition_of, pushforward_of
+from .._weights import Axis, largest
 
-Axis = int | tuple[int, ...] | None
 
-
-def _scaled(x: Array, axis: Axis, least: float) -> tuple[Array, Array]:
+def _scaled(x: Array, axis: Any, least: float) -> tuple[Array, Array]:
     """x over a power of two, up to 8 in size, and that power, at least `least`."""
-    largest = jnp.max(num.magnitude(x), axis, keepdims=True, initial=0)
-    largest = lax.stop_gradient(largest)
+    most = largest(num.magnitude(x), axis, 0)
     # XLA takes the inverse of the power, which must be normal too
-    most = float(jnp.finfo(x.dtype).max) / 4
-    size = num.power_below(jnp.clip(largest, least, most))
+    limit = float(jnp.finfo(x.dtype).max) / 4
+    size = num.power_below(jnp.clip(most, least, limit))
     # beside infinite entries the finite ones vanish
     ends = jnp.where(jnp.isinf(x), jnp.sign(x), 0)
-    return jnp.where(jnp.isinf(largest), ends, x / size), size
+    return jnp.where(jnp.isinf(most), ends, x / size), size
 
 
 @activation
-def squash(x: Array, axis: int | tuple[int, ...] | None = -1) -> Array:
+def squash(x: Array, axis: Axis = -1) -> Array:
     """Squash: a vector's length n becomes n^2 / (1 + n^2), its direction stays.
 
     y = x * n / (1 + n^2), n being the length of x along the axis.
@@ -51,25 +49,26 @@ def squash(x: Array, axis: int | tuple[int, ...] | None = -1) -> Array:
     return u * jnp.where(near, small * small, 1) / (1 + small * small)
 
 
-def _polar(x: Array, axis: Axis) -> tuple[Array, Array, Array]:
+def _polar(x: Array, axis: Any) -> tuple[Array, Array, Array]:
     """u; the smaller of n and 1 / n; whether it is n."""
     v, size = _scaled(x, axis, float(jnp.finfo(x.dtype).smallest_normal))
     square = jnp.sum(v * v, axis, keepdims=True)
     root = jnp.sqrt(jnp.where(square == 0, 1, square))  # of 0 the slope is infinite
-    n = jnp.where(jnp.any(jnp.isinf(x), axis, keepdims=True), jnp.inf, root * size)
+    infinite = jnp.isinf(largest(num.magnitude(x), axis, 0))
+    n = jnp.where(infinite, jnp.inf, root * size)
     near = n < 1
     return v / root, jnp.where(near, n, 1 / jnp.where(near, 1, n)), near
 
 
 @definition_of(squash)
-def _squash_plain(x: Any, axis: Axis = -1) -> Array:
+def _squash_plain(x: Any, axis: Any = -1) -> Array:
     square = jnp.sum(x * x, axis, keepdims=True)
     root = jnp.sqrt(jnp.where(square == 0, 1, square))
     return x * root / (1 + square)
 
 
 @pushforward_of(squash)
-def _squash_push(t: Array, x: Array, axis: Axis) -> Array:
+def _squash_push(t: Array, x: Array, axis: Any) -> Array:
     u, small, near = _polar(x, axis)
     ratio = 1 / (1 + small * small)
     turn = (1 - small) * (1 + small) * ratio
@@ -78,7 +77,7 @@ def _squash_push(t: Array, x: Array, axis: Axis) -> Array:
     return small * ratio * jnp.where(near, inner, outer)
 
 
-def _across(t: Array, u: Array, axis: Axis) -> Array:
+def _across(t: Array, u: Array, axis: Any) -> Array:
     """t - u (u . t) of a unit vector, the part of t across it.
 
     Where one entry is most of u that would cancel.  So a multiple of u is taken from t
@@ -98,7 +97,7 @@ def poly_norm(
     x: Array,
     weights: Array | tuple[float, ...] = (1 / 3, 1 / 3, 1 / 3),
     bias: float | Array = 0.0,
-    axis: int | tuple[int, ...] | None = -1,
+    axis: Axis = -1,
     epsilon: float | Array = 1e-6,
 ) -> Array:
     """PolyNorm: a polynomial of x, each power over its root mean square.
@@ -128,7 +127,7 @@ def poly_norm(
     return sum(terms, start=jnp.zeros_like(x)) + bias
 
 
-def _powers(v: Array, size: Array, weights: Any, axis: Axis, epsilon: Any) -> Any:
+def _powers(v: Array, size: Array, weights: Any, axis: Any, epsilon: Any) -> Any:
     """The weights, powers of v and their root mean squares."""
     power = v
     for i, weight in enumerate(weights):
@@ -143,7 +142,7 @@ def _poly_norm_plain(
     x: Any,
     weights: Any = (1 / 3, 1 / 3, 1 / 3),
     bias: Any = 0.0,
-    axis: Axis = -1,
+    axis: Any = -1,
     epsilon: Any = 1e-6,
 ) -> Array:
     y = bias + jnp.zeros_like(x)
@@ -154,9 +153,7 @@ def _poly_norm_plain(
 
 
 @pushforward_of(poly_norm)
-def _poly_norm_push(
-    t: Array, x: Array, weights: Any, axis: Axis, epsilon: Any
-) -> Array:
+def _poly_norm_push(t: Array, x: Array, weights: Any, axis: Any, epsilon: Any) -> Array:
     v, size = _scaled(x, axis, 1.0)
     t = t / size
     total, below = jnp.zeros_like(t), jnp.ones_like(v)

@@ -5,75 +5,158 @@ They are what `normalizers` divide by, and leave out what those leave out.
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
 from .. import _numerics as num
-from .._core import activation, definition_of, pushforward_of
-from .normalizers import Axis, base_of, exponentials, masked, total, weights
+from .._core import activation, definition_of, plain_axis, pushforward_of, spelled
+from .._weights import (
+    Axis,
+    axes_of,
+    base_of,
+    excess,
+    exponentials,
+    largest,
+    masked,
+    total,
+)
+from .normalizers import weights
 
 
-@activation
-def logsumexp(
+def _kernel(
     x: Array,
-    axis: int | tuple[int, ...] | None = None,
-    *,
-    where: Array | None = None,
+    axis: Axis = None,
+    b: Array | None = None,
     keepdims: bool = False,
+    where: Array | None = None,
 ) -> Array:
-    """Logarithm of a sum of exponentials, a smooth maximum.
-
-    y = log(sum_j exp(x_j))
-
-    Derivative: sum_j p_j t_j along t, p being the softmax.  What is kept is x (and
-    `where`).  -inf of nothing.  The `b` and `return_sign` of `jax.nn.logsumexp` are
-    left out, and what follows `axis` goes by name: with weights b > 0 the sum is
-    logsumexp(x + log(b)).
-
-    Args:
-        x: an array or number of real dtype; integers count as float32.
-        axis: the axis or axes to sum over; None for all.
-        where: a mask that broadcasts with x; what is False is left out.
-        keepdims: whether the axes stay, of length 1.
-
-    Raises:
-        TypeError: an argument is no array or number of real dtype.
-        ValueError: x has no such axis.
-    """
-    x = masked(x, where)
-    base = base_of(x, axis)
-    y = base + jnp.log1p(total(exponentials(x, base, 1), axis, less=1))
+    """The activation behind `logsumexp`, which calls x otherwise."""
+    if jnp.iscomplexobj(x):
+        return _complex(jax.nn.logsumexp, x, axis, where, b=b, keepdims=keepdims)
+    if b is not None:
+        x, _, whole = _weighed(x, b, axis, where)
+        y = _logsumexp(x, axis, keepdims=True)
+        y = y + jnp.log(jnp.where(whole < 0, jnp.nan, whole))
+    else:
+        x = masked(x, where)
+        base = base_of(x, axis)
+        y = base + jnp.log1p(excess(x, base, axis, 1))
+        y = jnp.where(largest(x, axis) == -jnp.inf, -jnp.inf, y)
     return y if keepdims else _squeezed(y, axis)
 
 
-def _squeezed(y: Array, axis: Axis) -> Array:
+def _complex(f: Any, x: Array, axis: Any, where: Any, **more: Any) -> Array:
+    """What jax.nn makes of complex numbers, which have no largest one."""
+    return f(x, axis, where=where if where is None else where != 0, **more)
+
+
+_kernel.__name__ = "logsumexp"  # what errors and profiles call it
+_logsumexp = activation(holomorphic=True)(_kernel)
+
+
+def _weighed(x: Array, b: Array, axis: Any, where: Any) -> tuple[Array, Array, Array]:
+    """The entries that count, their softmax times b, and the sum of that.
+
+    With the rule of the softmax all of it can be differentiated further.
+    """
+    shape = jnp.broadcast_shapes(x.shape, b.shape, jnp.shape(where))
+    x, b = jnp.broadcast_to(x, shape), jnp.broadcast_to(b, shape)
+    left_out = b == 0 if where is None else (b == 0) | (where == 0)
+    x = jnp.where(left_out, -jnp.inf, x)
+    p = jnp.where(left_out, 0, b * weights(x, axis, None))
+    # inf less inf is NaN
+    ends = jnp.where(x == jnp.inf, b * jnp.inf, 0)
+    ends = lax.stop_gradient(total(ends, axis))
+    return x, p, jnp.where(ends == 0, total(p, axis), ends)
+
+
+def _squeezed(y: Array, axis: Any) -> Array:
     """A sum with keepdims as one without."""
-    return jnp.squeeze(y, tuple(range(y.ndim)) if axis is None else axis)
+    return jnp.squeeze(y, axes_of(axis, y))
 
 
-@definition_of(logsumexp)
+@definition_of(_logsumexp)
 def _logsumexp_plain(
-    x: Any, axis: Axis = None, *, where: Any = None, keepdims: bool = False
+    x: Any, axis: Any = None, b: Any = None, keepdims: bool = False, where: Any = None
 ) -> Array:
     x = x if where is None else jnp.where(where, x, -jnp.inf)
     base = lax.stop_gradient(jnp.max(x, axis, keepdims=True))
-    y = base + jnp.log(jnp.sum(jnp.exp(x - base), axis, keepdims=True))
+    e = jnp.exp(x - base) if b is None else b * jnp.exp(x - base)
+    y = base + jnp.log(total(e, axis))
     return y if keepdims else _squeezed(y, axis)
 
 
-@pushforward_of(logsumexp)
+@pushforward_of(_logsumexp)
 def _logsumexp_push(
-    t: Array, x: Array, axis: Axis, where: Any, keepdims: bool
+    t: Array, x: Array, axis: Any, b: Any, keepdims: bool, where: Any
 ) -> Array:
-    p = weights(x, axis, where)
+    if b is None:
+        p = weights(x, axis, where)
+    else:
+        x, p, whole = _weighed(x, b, axis, where)
+        p = p / whole
     return jnp.sum(jnp.where(p == 0, 0, p * t), axis, keepdims=keepdims)
 
 
-@activation
+@spelled(_logsumexp)
+def logsumexp(
+    a: Any,
+    axis: Axis = None,
+    b: Any = None,
+    keepdims: bool = False,
+    return_sign: bool = False,
+    where: Any = None,
+) -> Any:
+    """Logarithm of a sum of exponentials, a smooth maximum.
+
+    y = log(sum_j b_j exp(a_j)), b being 1 if left out
+
+    Derivative: sum_j p_j t_j along t, p being the softmax, times b over its weighed
+    sum.  What is kept is a (and `b` and `where`).  -inf of nothing, NaN of a sum below
+    0.  Arguments and results are those of `jax.nn.logsumexp`.
+
+    Args:
+        a: an array or number; integers count as float32, complex numbers go to jax.nn.
+        axis: the axis or axes to sum over; None for all.
+        b: factors of the exponentials, of any sign, that broadcast with a; what has
+            a factor of 0 is left out.
+        keepdims: whether the axes stay, of length 1.
+        return_sign: whether to return a pair, the logarithm of the sum's size and the
+            sign of the sum.
+        where: a mask that broadcasts with a; what is False is left out.
+
+    Raises:
+        TypeError: an argument is no array or number.
+        ValueError: a has no such axis.
+    """
+    y = _logsumexp(a, axis, b, keepdims, where)
+    if y.weak_type:  # a Python number gives a float32 as any other does
+        y = lax.convert_element_type(y, y.dtype)
+    if not return_sign:
+        return y
+    along: Any = plain_axis(axis)
+    if jnp.iscomplexobj(y):
+        return jax.nn.logsumexp(a, along, b, keepdims, return_sign=True, where=where)
+    if b is None:
+        sign = jnp.where(jnp.isnan(y), y, jnp.where(y == -jnp.inf, 0, 1))
+        return y, lax.stop_gradient(sign).astype(y.dtype)
+    # the logarithm of a sum times its sign, which is constant but for jumps
+    wide = jnp.promote_types(y.dtype, jnp.float32)
+    x, factor = (jnp.asarray(v).astype(wide) for v in (a, b))
+    *_, whole = _weighed(x, factor, along, where)
+    sign = lax.stop_gradient(jnp.sign(whole)).astype(y.dtype)
+    factor = jnp.asarray(b).astype(y.dtype)
+    shape = jnp.broadcast_shapes(factor.shape, sign.shape)
+    factor, many = (jnp.broadcast_to(v, shape) for v in (factor, sign))
+    y = _logsumexp(a, axis, factor * many, keepdims, where)
+    return y, sign if keepdims else _squeezed(sign, along)
+
+
+@activation(holomorphic=True)
 def logmeanexp(
     x: Array,
-    axis: int | tuple[int, ...] | None = None,
-    *,
+    axis: Axis = None,
     where: Array | None = None,
     keepdims: bool = False,
 ) -> Array:
@@ -81,38 +164,40 @@ def logmeanexp(
 
     y = log(mean_j exp(x_j))
 
-    Derivative: sum_j p_j t_j along t, p being the softmax, as of `logsumexp`.  -inf of
-    nothing.
+    Derivative: sum_j p_j t_j along t, p being the softmax, as of `logsumexp`.  NaN of
+    nothing, as of `jax.nn.logmeanexp`, with derivative 0.
 
     Args:
-        x: an array or number of real dtype; integers count as float32.
+        x: an array or number; integers count as float32, complex numbers go to jax.nn.
         axis: the axis or axes to average over; None for all.
         where: a mask that broadcasts with x; what is False is left out.
         keepdims: whether the axes stay, of length 1.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is no array or number.
         ValueError: x has no such axis.
     """
+    if jnp.iscomplexobj(x):
+        return _complex(jax.nn.logmeanexp, x, axis, where, keepdims=keepdims)
     counted = jnp.ones(x.shape, bool) if where is None else where != 0
     x = masked(x, where)
     base = base_of(x, axis)
     counted = jnp.broadcast_to(counted, x.shape).astype(x.dtype)
-    count = jnp.maximum(jnp.sum(counted, axis, keepdims=True), 1)
-    mean = total(exponentials(x, base, 1), axis) / count
-    y = base + jnp.log(mean)
+    count = total(counted, axis)
+    whole = total(exponentials(x, base, 1), axis)
+    y = base + jnp.log(whole / (exponentials(base, base, 1) * count))
     # of small x, where the logarithm is near 0
     small = jnp.where(counted == 0, 0, jnp.clip(x, -0.25, 0.25))
-    near = jnp.log1p(jnp.sum(jnp.expm1(small), axis, keepdims=True) / count)
+    near = jnp.log1p(total(jnp.expm1(small), axis) / count)
     size = jnp.where(counted == 0, -1, num.magnitude(x))
-    largest = jnp.max(size, axis, keepdims=True, initial=-1)  # -1 of nothing
-    y = jnp.where((largest >= 0) & (largest < 0.25), near, y)
+    most = largest(size, axis, -1)  # -1 of nothing
+    y = jnp.where((most >= 0) & (most < 0.25), near, y)
     return y if keepdims else _squeezed(y, axis)
 
 
 @definition_of(logmeanexp)
 def _logmeanexp_plain(
-    x: Any, axis: Axis = None, *, where: Any = None, keepdims: bool = False
+    x: Any, axis: Any = None, where: Any = None, keepdims: bool = False
 ) -> Array:
     base = lax.stop_gradient(
         jnp.max(x, axis, keepdims=True, where=where, initial=-1e38)
@@ -123,6 +208,6 @@ def _logmeanexp_plain(
 
 @pushforward_of(logmeanexp)
 def _logmeanexp_push(
-    t: Array, x: Array, axis: Axis, where: Any, keepdims: bool
+    t: Array, x: Array, axis: Any, where: Any, keepdims: bool
 ) -> Array:
-    return _logsumexp_push(t, x, axis, where, keepdims)
+    return _logsumexp_push(t, x, axis, None, keepdims, where)

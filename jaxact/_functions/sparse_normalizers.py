@@ -10,20 +10,19 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from .._core import activation, definition_of, pushforward_of
-from .normalizers import (
+from .._weights import (
     Axis,
     base_of,
     below,
     by_rows,
     leading,
     masked,
-    softmax,
     softmax_push,
-    weights,
 )
+from .normalizers import softmax, weights
 
 
-def _less_largest(x: Array, axis: Axis, where: Any) -> Array:
+def _less_largest(x: Array, axis: Any, where: Any) -> Array:
     """x less the largest entry of its row; -1 and below has no weight."""
     x = masked(x, where)
     base = base_of(x, axis)
@@ -33,7 +32,7 @@ def _less_largest(x: Array, axis: Axis, where: Any) -> Array:
 @activation
 def sparsemax(
     x: Array,
-    axis: int | tuple[int, ...] | None = -1,
+    axis: Axis = -1,
     where: Array | None = None,
 ) -> Array:
     """Sparsemax: the nearest point of the probability simplex, with exact zeros.
@@ -77,7 +76,7 @@ def _ranks(z: Array) -> Array:
 
 
 @definition_of(sparsemax)
-def _sparsemax_plain(x: Any, axis: Axis = -1, where: Any = None) -> Array:
+def _sparsemax_plain(x: Any, axis: Any = -1, where: Any = None) -> Array:
     x = x if where is None else jnp.where(where, x, -1e30)
 
     def rows(z: Array) -> Array:
@@ -90,11 +89,11 @@ def _sparsemax_plain(x: Any, axis: Axis = -1, where: Any = None) -> Array:
 
 
 @pushforward_of(sparsemax)
-def _sparsemax_push(t: Array, y: Array, axis: Axis) -> Array:
+def _sparsemax_push(t: Array, y: Array, axis: Any) -> Array:
     return _centred(t, jnp.sign(y), axis)
 
 
-def _centred(t: Array, g: Array, axis: Axis) -> Array:
+def _centred(t: Array, g: Array, axis: Any) -> Array:
     """g * (t - the mean of t weighed by g)."""
     t = jnp.where(g == 0, 0, t)
     weight = jnp.sum(g, axis, keepdims=True)
@@ -105,7 +104,7 @@ def _centred(t: Array, g: Array, axis: Axis) -> Array:
 @activation
 def entmax15(
     x: Array,
-    axis: int | tuple[int, ...] | None = -1,
+    axis: Axis = -1,
     where: Array | None = None,
 ) -> Array:
     """Entmax with alpha = 1.5: between softmax and sparsemax, with exact zeros.
@@ -157,7 +156,7 @@ def _taus(order: Array) -> Array:
 
 
 @definition_of(entmax15)
-def _entmax15_plain(x: Any, axis: Axis = -1, where: Any = None) -> Array:
+def _entmax15_plain(x: Any, axis: Any = -1, where: Any = None) -> Array:
     x = x if where is None else jnp.where(where, x, -1e30)
 
     def rows(z: Array) -> Array:
@@ -171,7 +170,7 @@ def _entmax15_plain(x: Any, axis: Axis = -1, where: Any = None) -> Array:
 
 
 @pushforward_of(entmax15)
-def _entmax15_push(t: Array, y: Array, axis: Axis) -> Array:
+def _entmax15_push(t: Array, y: Array, axis: Any) -> Array:
     # no root of 0, whose slope is infinite
     g = jnp.where(y == 0, 0, jnp.sqrt(jnp.where(y == 0, 1, y)))
     return _centred(t - leading(t, y, axis), g, axis)  # 1 - y is lost in a y near 1
@@ -180,7 +179,7 @@ def _entmax15_push(t: Array, y: Array, axis: Axis) -> Array:
 @activation
 def hardmax(
     x: Array,
-    axis: int | tuple[int, ...] | None = -1,
+    axis: Axis = -1,
     where: Array | None = None,
     straight_through: bool = False,
 ) -> Array:
@@ -201,7 +200,8 @@ def hardmax(
     """
 
     def rows(z: Array) -> Array:
-        first = jax.nn.one_hot(jnp.argmax(z, -1), z.shape[-1], dtype=z.dtype)
+        place = lax.broadcasted_iota(int, z.shape, z.ndim - 1)
+        first = (place == jnp.argmax(z, -1, keepdims=True)).astype(z.dtype)
         return jnp.where(jnp.any(jnp.isnan(z), -1, keepdims=True), jnp.nan, first)
 
     x = masked(x, where)
@@ -210,7 +210,7 @@ def hardmax(
 
 @definition_of(hardmax)
 def _hardmax_plain(
-    x: Any, axis: Axis = -1, where: Any = None, straight_through: bool = False
+    x: Any, axis: Any = -1, where: Any = None, straight_through: bool = False
 ) -> Array:
     x = x if where is None else jnp.where(where, x, -jnp.inf)
 
@@ -226,7 +226,7 @@ def _hardmax_plain(
 
 @pushforward_of(hardmax)
 def _hardmax_push(
-    t: Array, x: Array, axis: Axis, where: Any, straight_through: bool
+    t: Array, x: Array, axis: Any, where: Any, straight_through: bool
 ) -> Array:
     if not straight_through:
         return jnp.zeros_like(t)
@@ -238,7 +238,7 @@ def gumbel_softmax(
     key: Array,
     temperature: float | Array = 1.0,
     hard: bool = False,
-    axis: int | tuple[int, ...] | None = -1,
+    axis: Axis = -1,
 ) -> Array:
     """A random choice among entries with log-probabilities x that can be trained.
 

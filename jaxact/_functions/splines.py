@@ -14,6 +14,7 @@ import numpy as np
 from jax import Array
 
 from .._core import activation, definition_of, pushforward_of
+from .._weights import gathering
 
 
 @activation
@@ -165,7 +166,11 @@ def _spline(at: Array, rows: Array, grid: tuple[float, float], degree: int) -> A
 
 def _picked(rows: Array, index: Array) -> Array:
     """rows[index] at every element."""
-    return jnp.take_along_axis(rows, index[None], 0, mode="clip")[0]
+
+    def picked(index: Array, rows: Array) -> Array:
+        return jnp.take_along_axis(rows, index[None], 0, mode="clip")[0]
+
+    return gathering(picked, index, rows)
 
 
 def _spline_slope(
