@@ -610,7 +610,8 @@ def _apply(
         if n not in arrays and n not in constants
     }
     plain = {
-        n: c.value if isinstance(c, _Constant) else c for n, c in constants.items()
+        n: jnp.asarray(c.value) if isinstance(c, _Constant) else c
+        for n, c in constants.items()
     }
     if not jnp.issubdtype(dtype, jnp.inexact):
         if definition.integers == "keep":

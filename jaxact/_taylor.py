@@ -44,7 +44,7 @@ class Wide(NamedTuple):
         # a zero must not keep what is added to it from being tiny, but keeps its power
         # beside another, for what may be differentiated further
         given = jnp.maximum(_integers(a), _integers(b))
-        powers = (jnp.where(w.pair.head == 0, _NONE, _integers(w)) for w in (a, b))
+        powers = (_select(w.pair.head == 0, _NONE, _integers(w)) for w in (a, b))
         power = jnp.maximum(*powers)
         power = jnp.where(power == _NONE, given, power)
         return Wide(_sum(a.shifted(power), b.shifted(power)), power)
@@ -140,6 +140,11 @@ def _exact(number: Fraction | float, like: Array) -> Wide:
     return Wide(exact, power and jnp.asarray(power, integer_like(like)))
 
 
+def _select(test: Any, a: Any, b: Any) -> Any:
+    """`jnp.where`, decided here if the test is of a constant."""
+    return jnp.where(test, a, b) if isinstance(test, Array) else a if test else b
+
+
 def _cut(u: Wide) -> Wide:
     """The same, computed in a loop of its own.
 
@@ -148,7 +153,14 @@ def _cut(u: Wide) -> Wide:
     if jax.__version_info__ < (0, 12):
         return u
     power = None if isinstance(u.power, int) else u.power
-    head, rest, power = lax.optimization_barrier((u.pair.head, u.pair.rest, power))
+    # elsewhere, as inside a Pallas kernel, there is no such trouble, or no barrier
+    head, rest, power = lax.platform_dependent(
+        u.pair.head,
+        u.pair.rest,
+        power,
+        cpu=lambda *v: lax.optimization_barrier(v),
+        default=lambda *v: v,
+    )
     return Wide(Pair(head, rest), u.power if power is None else power)
 
 

@@ -331,10 +331,8 @@ def test_keeps_nothing_that_it_was_given():
 
 def test_leaks_no_tracer():
     with jax.checking_leaks():
-        for f in (jnp.sin, lambda v: 2.0 * jnp.sin(v), jaxact.tanh):
-            jax.jit(lambda x, f=f: derivative(f, 2)(x) + value_and_derivative(f)(x)[0])(
-                jnp.asarray(X)
-            )
+        for f in (lambda v: 2.0 * jnp.sin(v), jaxact.relu):
+            jax.jit(derivative(f))(jnp.asarray(X))
 
 
 def test_pickles():

@@ -56,7 +56,10 @@ def every(dtype, options, produced):
             f = functools.partial(catalogue.get(name), axis=-1, **given)
             of_x = lambda x, f=f: f(produced(x))  # noqa: E731
             y, pull = jax.vjp(of_x, x)
-            found[name] = y, pull(jnp.ones_like(y) * x.ravel()[: y.size].reshape(y.shape))[0]
+            found[name] = (
+                y,
+                pull(jnp.ones_like(y) * x.ravel()[: y.size].reshape(y.shape))[0],
+            )
         return found
 
     return jax.jit(program)
