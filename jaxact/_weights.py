@@ -245,9 +245,17 @@ def beside_sink(
     x, sink = masked(x, where), jnp.asarray(sink, x.dtype)
     base = base_of(x, axis, sink)
     e, of_sink = (exponentials(v, base, temperature) for v in (x, sink))
-    whole = total(e, axis) + of_sink
+    whole = _careful_total(e, axis) + of_sink
     whole = jnp.where(whole == 0, 1, whole)
     return e / whole, of_sink / whole
+
+
+def _careful_total(e: Array, axis: Any) -> Array:
+    """The sum of numbers up to 5, their upper bits apart, for products of weights."""
+    if in_half():
+        return total(e, axis)
+    upper = jnp.round(e * 2.0**11) * 2.0**-11
+    return total(upper, axis) + total(e - upper, axis)
 
 
 @activation
