@@ -324,7 +324,9 @@ def beside_dsink(
     x: Array, sink: Any, axis: Any, where: Any, temperature: Temperature
 ) -> Array:
     y, of_sink = both_weights(x, sink, axis, where, temperature)
-    return -y * of_sink / temperature
+    # a product of two weights has the rounding of their sum twice, which 1 tells
+    more = lax.stop_gradient((1 - of_sink) - _careful_total(y, axis))
+    return -y * (of_sink + 2 * of_sink * more) / temperature
 
 
 def beside_dtemperature(
