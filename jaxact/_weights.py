@@ -245,9 +245,17 @@ def beside_sink(
     x, sink = masked(x, where), jnp.asarray(sink, x.dtype)
     base = base_of(x, axis, sink)
     e, of_sink = (exponentials(v, base, temperature) for v in (x, sink))
-    whole = total(e, axis) + of_sink
+    whole = _careful_total(e, axis) + of_sink
     whole = jnp.where(whole == 0, 1, whole)
     return e / whole, of_sink / whole
+
+
+def _careful_total(e: Array, axis: Any) -> Array:
+    """The sum of numbers up to 5, their upper bits apart, for products of weights."""
+    if in_half():
+        return total(e, axis)
+    upper = jnp.round(e * 2.0**11) * 2.0**-11
+    return total(upper, axis) + total(e - upper, axis)
 
 
 @activation
@@ -316,7 +324,9 @@ def beside_dsink(
     x: Array, sink: Any, axis: Any, where: Any, temperature: Temperature
 ) -> Array:
     y, of_sink = both_weights(x, sink, axis, where, temperature)
-    return -y * of_sink / temperature
+    # a product of two weights has the rounding of their sum twice, which 1 tells
+    more = lax.stop_gradient((1 - of_sink) - _careful_total(y, axis))
+    return -y * (of_sink + 2 * of_sink * more) / temperature
 
 
 def beside_dtemperature(

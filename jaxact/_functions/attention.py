@@ -40,7 +40,8 @@ def softmax_with_sink(
         sink: a number, or an array with one entry along `axis`.
         axis: the axis or axes that are weighed; None for all.
         where: a mask that broadcasts with x; what is False is left out.
-        temperature: positive; a number, or an array with one entry along `axis`.
+        temperature: positive; a number, or an array with one entry along `axis`; of
+            inf all weights are equal, the sink's too.
 
     Raises:
         TypeError: an argument is no array or number of real dtype.

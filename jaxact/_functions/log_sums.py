@@ -60,7 +60,8 @@ def _weighed(x: Array, b: Array, axis: Any, where: Any) -> tuple[Array, Array, A
 
     With the rule of the softmax all of it can be differentiated further.
     """
-    shape = jnp.broadcast_shapes(x.shape, b.shape, jnp.shape(where))
+    shapes = [v.shape for v in (x, b, where) if v is not None]
+    shape = jnp.broadcast_shapes(*shapes)
     x, b = jnp.broadcast_to(x, shape), jnp.broadcast_to(b, shape)
     left_out = b == 0 if where is None else (b == 0) | (where == 0)
     x = jnp.where(left_out, -jnp.inf, x)

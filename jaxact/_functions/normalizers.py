@@ -6,7 +6,7 @@ so that nothing overflows.  Four rules hold for every function here:
 - An entry whose mask `where` is False, or that is -inf, is left out: its weight is 0,
   the logarithm of it -inf, its gradient 0, whatever it and its tangent hold, NaN too.
 - Of a row in which nothing is left all weights are 0, their logarithms and that of
-  their sum -inf, and the gradients 0.
+  their sum -inf, and the gradients 0; the mean of nothing is NaN, as in jax.nn.
 - Entries of inf share the weight equally; a NaN makes its row NaN.
 - float16 and bfloat16 are summed in float32 and rounded once.
 """
@@ -51,13 +51,14 @@ def softmax(
     1 - y_m is not lost in the rounding of y_m.  By T: along t = -x / T.
 
     Args:
-        x: an array of real dtype; integers count as float32.
-        axis: the axis or axes that sum to one; None for all.
+        x: an array; integers count as float32, complex numbers go to jax.nn.
+        axis: the axis or axes that sum to one, numbers or names; None for all.
         where: a mask that broadcasts with x; what is False is left out.
-        temperature: positive; a number, or an array with one entry along `axis`.
+        temperature: positive; a number, or an array with one entry along `axis`; of
+            inf all weights are equal.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is no array or number.
         ValueError: x has no such axis, or the temperature differs along it.
 
     Reference:
@@ -128,13 +129,14 @@ def softmin(
     entries of -inf share the weight.
 
     Args:
-        x: an array of real dtype; integers count as float32.
-        axis: the axis or axes that sum to one; None for all.
+        x: an array; integers count as float32, complex numbers go to jax.nn.
+        axis: the axis or axes that sum to one, numbers or names; None for all.
         where: a mask that broadcasts with x; what is False is left out.
-        temperature: positive; a number, or an array with one entry along `axis`.
+        temperature: positive; a number, or an array with one entry along `axis`; of
+            inf all weights are equal.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is no array or number.
         ValueError: x has no such axis, or the temperature differs along it.
     """
     if jnp.iscomplexobj(x):
@@ -177,13 +179,14 @@ def log_softmax(
     rounded, and p with it: by 3 % where y is -10 in bfloat16.
 
     Args:
-        x: an array of real dtype; integers count as float32.
-        axis: the axis or axes along which the probabilities sum to one; None for all.
+        x: an array; integers count as float32, complex numbers go to jax.nn.
+        axis: the axis or axes that sum to one, numbers or names; None for all.
         where: a mask that broadcasts with x; what is False is left out.
-        temperature: positive; a number, or an array with one entry along `axis`.
+        temperature: positive; a number, or an array with one entry along `axis`; of
+            inf all weights are equal.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is no array or number.
         ValueError: x has no such axis, or the temperature differs along it.
     """
     if jnp.iscomplexobj(x):

@@ -5,8 +5,8 @@ Where terms cancel, the unit is that of the sum of their sizes: for a derivative
 slope times tangent, and for all of slope times argument, which is what one rounding of
 every argument in float32 moves.
 
-Every row is measured as it is, and compiled behind a product that it is the rounded
-result of.  XLA may compute such a product twice, rounded for one use and not for
+Rows are measured as they are, and compiled behind a product that they are the rounded
+results of.  XLA may compute such a product twice, rounded for one use and not for
 another, and a function must bear that.
 """
 
@@ -24,9 +24,8 @@ from .._core import Definition
 from ._measure import Measurement, given, merge
 from ._ulp import as_float64, format_of, ulp
 
-ROWS, LENGTHS, SCALES = 32, (2, 3, 16, 48), (1 / 64, 1.0, 8.0, 2.0**13)
-# x / 3 * 3 is x if its last bit is 0, but not without the rounding of the product
-FACTOR = 3
+ROWS, LENGTHS, SCALES = 32, (2, 3, 16, 48), (1 / 64, 1.0, 8.0)
+FACTOR, FAR = 1.37, 2.0**13  # of the product; how much further values are behind it
 
 
 class Unmeasurable(Exception):
@@ -73,12 +72,28 @@ def measure_rows(
     call = _call(f or definition.function, arguments, wrt)
     parts: list[Measurement] = []
     for x in _rows(definition, dtype, arguments):
-        exact = _exactly(definition, x, arguments, wrt)
-        if order == 0:
-            parts += _value(call, x, exact)
-        else:
-            parts += _derivatives(definition, call, x, wrt, arguments, exact)
+        for w, factor in _products(x, order):
+            x = (w * np.asarray(factor, w.dtype)).astype(w.dtype)
+            exact = _exactly(definition, x, arguments, wrt)
+            if order == 0:
+                parts.append(_value(call, w, factor, x, exact))
+            else:
+                parts += _derivatives(
+                    definition, call, w, factor, x, wrt, arguments, exact
+                )
     return reduce(merge, parts)
+
+
+def _products(x: np.ndarray, order: int) -> Iterator[tuple[np.ndarray, float]]:
+    """Rows and factors whose products to measure: those of x, and others behind it.
+
+    A half precision may lose a whole rounding, too much for a slope or far away.
+    """
+    yield x, 1.0
+    if order == 0 or x.dtype.itemsize >= 4:
+        yield x, FACTOR
+    if order == 0 and x.dtype.itemsize >= 4:
+        yield x * np.asarray(FAR, x.dtype), FACTOR
 
 
 def variables(definition: Definition) -> tuple[str, ...]:
@@ -127,8 +142,7 @@ def _rows(
         taken = True
         x = random.uniform(-1, 1, (len(SCALES), ROWS, length))
         x = np.asarray(SCALES)[:, None, None] * x
-        bits = x.reshape(-1, length).astype(dtype).view(f"i{dtype.itemsize}")
-        yield (bits & -2).view(dtype)
+        yield x.reshape(-1, length).astype(dtype)
     if not taken:
         line = str(problem).splitlines()[0]
         raise Unmeasurable(f"needs arguments, see jaxact.testing._measure: {line}")
@@ -203,25 +217,25 @@ def _conditioned(f: Callable[..., Any], *args: Any) -> Any:
 
 
 def _value(
-    call: Callable[..., Any], x: np.ndarray, exact: _Exact
-) -> Iterator[Measurement]:
-    """Of the rows as they are, and behind a product."""
+    call: Callable[..., Any],
+    w: np.ndarray,
+    factor: float,
+    x: np.ndarray,
+    exact: _Exact,
+) -> Measurement:
+    """Of the rows x, which are the product of w and the factor."""
+    got = jax.jit(jax.vmap(lambda w: call(w * factor)))(w)
     unit = np.maximum(ulp(exact.y, x.dtype), _rounding(x.dtype) * exact.size)
-    got = jax.jit(jax.vmap(call))(x)
-    yield _compared(np.asarray(got), exact.y, unit, x)
-    got = jax.jit(jax.vmap(lambda w: call(w * FACTOR)))(_before(x))
-    unit = np.maximum(unit, _unrounded(x.dtype) * exact.size)
-    yield _compared(np.asarray(got), exact.y, unit, x)
+    unit = unit + _unrounded(x.dtype, factor) * exact.size + _TOLD
+    return _compared(np.asarray(got), exact.y, unit, x)
 
 
-def _before(x: np.ndarray) -> np.ndarray:
-    """What the product is x of."""
-    return x / np.asarray(FACTOR, x.dtype)
+_TOLD = 2.0**-50  # a definition in float64 tells no more
 
 
-def _unrounded(dtype: Any) -> float:
-    """What a rounding of the argument left out may move, in halves."""
-    return float(jnp.finfo(dtype).eps)
+def _unrounded(dtype: Any, factor: float) -> float:
+    """Twice what the rounding of a product moves that is left out."""
+    return 0.0 if factor == 1 else float(jnp.finfo(dtype).eps)
 
 
 def _rounding(dtype: np.dtype) -> float:
@@ -233,12 +247,14 @@ def _rounding(dtype: np.dtype) -> float:
 def _derivatives(
     definition: Definition,
     call: Callable[..., Any],
+    w: np.ndarray,
+    factor: float,
     x: np.ndarray,
     wrt: str,
     parameters: dict[str, np.ndarray],
     exact: _Exact,
 ) -> Iterator[Measurement]:
-    """In forward and in reverse mode, in random directions."""
+    """In forward and in reverse mode, in random directions, at x = w * factor."""
     random, p = np.random.default_rng(1), None if wrt == "x" else parameters[wrt]
     t, c = (
         random.uniform(-1, 1, (len(x), n)).astype(x.dtype)
@@ -246,24 +262,20 @@ def _derivatives(
     )
 
     both = partial(_both, call, p)
-    plain = jax.jit(jax.vmap(both))(x, t, c)
-    behind = jax.jit(jax.vmap(lambda w, t, c: both(w * FACTOR, t, c)))(_before(x), t, c)
+    got = jax.jit(jax.vmap(lambda w, t, c: both(w * factor, t, c)))(w, t, c)
     with jax.enable_x64(True):
         wide = {n: as_float64(v) for n, v in parameters.items()}
         swings = _swings(definition, wrt)(*map(as_float64, (x, t, c)), wide)
-    sides = zip(plain, behind, (t, c), (2, 1), map(np.asarray, swings), strict=True)
-    for alone, after, v, axis, swing in sides:
+    for value, v, axis, swing in zip(got, (t, c), (2, 1), swings, strict=True):
         moved = np.expand_dims(as_float64(v), 3 - axis)
         wanted = (exact.slope * moved).sum(axis)
         terms = np.abs(exact.terms * moved).sum(axis)
         unit = ulp(np.maximum(np.abs(wanted), terms), x.dtype)
-        for value, rounding in (
-            (alone, _rounding(x.dtype)),
-            (after, max(_rounding(x.dtype), _unrounded(x.dtype))),
-        ):
-            least = np.where(exact.told, np.maximum(unit, rounding * swing), np.inf)
-            rows = (a[exact.smooth] for a in (np.asarray(value), wanted, least, x))
-            yield _compared(*rows)
+        unit = np.maximum(unit, _rounding(x.dtype) * np.asarray(swing))
+        unit = unit + _unrounded(x.dtype, factor) * np.asarray(swing)
+        unit = np.where(exact.told, unit, np.inf)
+        rows = (a[exact.smooth] for a in (np.asarray(value), wanted, unit, x))
+        yield _compared(*rows)
 
 
 def _both(call: Callable[..., Any], p: Any, x: Any, t: Any, c: Any) -> tuple[Any, Any]:
