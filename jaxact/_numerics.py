@@ -68,6 +68,11 @@ def finite(x: Array) -> Array:
     return jnp.clip(x, -largest, largest)
 
 
+def infinite(x: Array) -> Array:
+    """Whether x is infinite; compared with no infinity, which JAX's debugging trips."""
+    return jnp.abs(x) > float(jnp.finfo(x.dtype).max)
+
+
 def polynomial(table: Table, x: Array) -> Array:
     """A minimax polynomial of `_polynomials` at x."""
     return horner(coefficients(table, x), x)
@@ -205,13 +210,16 @@ def ratio(
 ) -> tuple[Array, Array | float]:
     """(x + more) / a up to a limit to both sides, and what its rounding leaves."""
     a = number(a, x)
-    z = jnp.clip(x / a, -limit, limit)
+    most = limit * jnp.abs(a)
+    inside = jnp.abs(x) < most
+    x = jnp.clip(x, -most, most)
+    z = x / a
     if in_half():
         return z, 0.0
     z_high, a_high = upper_half(z), upper_half(a)
     rest = (x - z_high * a_high) - z_high * (a - a_high)
     rest = ((rest - (z - z_high) * a) + more) / a
-    return z, jnp.where(jnp.abs(z) < limit, rest, 0)
+    return z, jnp.where(inside, rest, 0)
 
 
 def exact_product(a: Array, b: Array) -> Pair:
@@ -306,6 +314,11 @@ def exp_times(x: Array, factor: Array | float, rest: Array | float = 0.0) -> Arr
     return product * power_of_two(first, x) * power_of_two(last, x)
 
 
+def lowest(x: Array) -> float:
+    """The argument whose exponential counts as 0."""
+    return _format(x).smallest
+
+
 def lowest_argument(x: Array) -> float:
     """The argument whose exponential is 0 times any factor."""
     return 2 * _format(x).faint
@@ -328,7 +341,7 @@ def raised(x: Array) -> tuple[Array, Array]:
     For what is linear in a small x, but made of terms that underflow before it does.
     """
     tiny = jnp.abs(x) < float(jnp.finfo(x.dtype).smallest_normal) * 2**26
-    up = jnp.where(tiny, x * 2.0**24, x)
+    up = x * jnp.where(tiny, jnp.asarray(2.0**24, x.dtype), 1)
     return up, jnp.where(tiny, jnp.asarray(2.0**-24, x.dtype), 1)
 
 
@@ -404,6 +417,16 @@ def gauss_limit(x: Array) -> float:
     return 14.5 if x.dtype.itemsize == 4 else 39.0
 
 
+def bell_limit(x: Array) -> float:
+    """The a up to which exp(-a * a / 2) times a large factor counts."""
+    return 15.25 if x.dtype.itemsize == 4 else 39.9
+
+
+def lit(a: Array) -> Array:
+    """Whether a is below `bell_limit`, to which `ratio` comes but for a rounding."""
+    return a < bell_limit(a) * (1 - 2.0**-16)
+
+
 def gauss_clip(a: Array) -> Array:
     """a, or where exp(-a * a / 2) times any factor is 0."""
     return jnp.minimum(a, 19.0 if a.dtype.itemsize == 4 else 54.0)
@@ -434,7 +457,8 @@ _PHI = 0.3085375387259869  # the normal distribution at -1/2
 def normal(x: Array, rest: Array | float = 0.0) -> Array:
     """The normal distribution at x + rest."""
     a, below = gauss_clip(jnp.abs(x)), x < 0
-    small = gauss(a, jnp.where(below, -rest, rest)).times(shared(normal_tail(a) / a))
+    tail = shared(normal_tail(a) / jnp.maximum(a, 1))
+    small = gauss(a, jnp.where(below, -rest, rest)).times(tail)
     gate = normal_middle(a, below, jnp.where(below, -rest, rest))
     return jnp.where(a < 1, gate, jnp.where(below, small, 1 - small))
 

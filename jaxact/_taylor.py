@@ -86,8 +86,10 @@ class Wide(NamedTuple):
         if isinstance(self.power, int):
             return self.pair
         top = jnp.finfo(self.pair.head.dtype).maxexp - 1
+        # of a small limit no more than is needed: a product would overflow
+        most = top if limit > 2.0 ** (top // 2) else top // 2 + 1
         whole = self.pair.times(
-            num.power_of_two(jnp.clip(self.power, -top, top), self.pair.head)
+            num.power_of_two(jnp.clip(self.power, -top, most), self.pair.head)
         )
         head = jnp.clip(whole.head, -limit, limit)
         if whole.rest is None:
@@ -123,7 +125,7 @@ def wide(x: Array) -> Wide:
     power = jnp.clip(stored - (info.maxexp - 1), -top, top)
     power = jnp.where(x == 0, 0, power)  # a slope through 2**-top would underflow
     mantissa = x * num.power_of_two(-power, x)
-    far = jnp.isinf(x)
+    far = num.infinite(x)
     mantissa = jnp.where(far, num.sign(x), mantissa)
     return Wide(pair(mantissa), jnp.where(far, _BEYOND, power))
 
@@ -221,14 +223,15 @@ def _wide_expm1(u: Wide) -> Wide:
         # a series near 0, where the exponential is rounded
         x = jnp.clip(u.bounded(1.0).head, -0.34, 0.34)
         bent = u * Wide(Pair(1 + x * num.polynomial(poly.EXPM1_TAIL, x), None), 0)
-        return _where(jnp.abs(u.value()) < 0.34, bent, Wide(e, k) - one)
+        return _where(jnp.abs(u.bounded(1.0).value()) < 0.34, bent, Wide(e, k) - one)
     # where 1 and the head, of half a mantissa, overlap, taking 1 from it is exact
     top = jnp.finfo(e.head.dtype).nmant // 2
     whole = e.times(num.power_of_two(jnp.clip(k, -top, top), e.head))
     near = Wide(_normal(whole.head - 1, jnp.asarray(whole.rest)), 0)
     large = Wide(_normal(e.head, e.rest), k) - one
     result = _where(jnp.abs(k) < top, near, large)
-    small = jnp.abs(u.value()) < float(jnp.finfo(e.head.dtype).eps) / 8
+    least = float(jnp.finfo(e.head.dtype).eps) / 8
+    small = jnp.abs(u.bounded(1.0).value()) < least
     return _where(small, u, result)
 
 
@@ -237,16 +240,17 @@ def _wide_exp_bend(u: Wide) -> Wide:
     x = jnp.clip(u.bounded(1.0).value(), -0.34, 0.34)
     half, *more = num.coefficients(poly.EXPM1_TAIL, x)
     near = u * u * (_exact(half, x) + Wide(pair(x * num.horner(more, x)), 0))
-    return _where(jnp.abs(u.value()) < 0.34, near, _wide_expm1(u) - u)
+    small = jnp.abs(u.bounded(1.0).value()) < 0.34
+    return _where(small, near, _wide_expm1(u) - u)
 
 
 def _wide_log1p(u: Wide) -> Wide:
     """log(1 + u) of u from 0 to 1, as 2 atanh(u / (2 + u)) of a u up to 0.42."""
     one = _exact(1, u.pair.head)
-    upper = u.value() > 0.414
+    upper = u.bounded(1.0).value() > 0.414
     u = _where(upper, _half(u - one), u)  # log(2) less
     v = u / (_twice(one) + u)
-    square = jnp.clip((v * v).value(), 0, 0.0295)
+    square = jnp.clip((v * v).bounded(1.0).value(), 0, 0.0295)
     tail = Wide(pair(num.polynomial(poly.ATANH_TAIL, square)), 0)
     near = _twice(v + v * v * v * tail)
     return _where(upper, near + _exact(_LN2, u.pair.head), near)
@@ -286,7 +290,7 @@ def _wide_tanh(u: Wide) -> Wide:
 
 def _wide_tanh_lag(u: Wide) -> Wide:
     """tanh(u) - u * (1 - tanh(u)**2), which is 2/3 u**3 near 0."""
-    square = jnp.minimum((u * u).value(), 0.5)
+    square = jnp.minimum((u * u).bounded(1.0).value(), 0.5)
     near = u * u * u * Wide(pair(num.polynomial(poly.TANH_LAG, square)), 0)
     size, one = _positive(u), _exact(1, u.pair.head)
     e = _wide_exp(_twice(-size))
@@ -325,7 +329,7 @@ def _over(a: Array, b: Array) -> Pair:
 
 def _near_erf(u: Wide) -> Wide:
     """The error function of u below sqrt(1/2)."""
-    square = jnp.minimum((u * u).value(), 0.5)
+    square = jnp.minimum((u * u).bounded(1.0).value(), 0.5)
     bend = square * num.polynomial(poly.ERF_MIDDLE, square)
     return u * (_exact(_ERF_SLOPE, bend) + Wide(pair(bend), 0))
 

@@ -4,6 +4,7 @@ The argument of the exponential is a square or a product; it is kept to more dig
 one float, for its rounding error is the relative error of the result.
 """
 
+import jax.numpy as jnp
 from jax import Array
 
 from .. import _numerics as num
@@ -61,13 +62,18 @@ def gaussian(x: Array, sigma: float | Array = 1.0) -> Array:
 
 def _deviations(x: Array, sigma: float | Array) -> tuple[Array, Array | float]:
     """|x / sigma| as far as the bell is not 0, and what its rounding leaves."""
-    return num.ratio(num.magnitude(x), sigma, num.gauss_limit(x))
+    return num.ratio(num.magnitude(x), sigma, num.bell_limit(x))
 
 
 @derivative_of(gaussian)
 def _gaussian_dx(x: Array, sigma: Array) -> Array:
     z, rest = _deviations(x, sigma)
-    return -num.sign(x) * num.gauss(z, rest).times(num.finite(z / sigma))
+    return -num.sign(x) * num.gauss(z, rest).times(_within(z, z / sigma))
+
+
+def _within(z: Array, factor: Array) -> Array:
+    """A factor of the bell, 0 where the bell is: 0 times an infinite one is NaN."""
+    return jnp.where(num.lit(z), num.finite(factor), 0)
 
 
 @derivative_of(gaussian, order=2)
@@ -75,10 +81,10 @@ def _gaussian_dx2(x: Array, sigma: Array) -> Array:
     z, rest = _deviations(x, sigma)
     head, more = num.half_square(z)
     factor = (2 * head - 1) + 2 * (more + z * rest)
-    return num.gauss(z, rest).times(num.finite(factor / sigma / sigma))
+    return num.gauss(z, rest).times(_within(z, factor / sigma / sigma))
 
 
 @derivative_of(gaussian, wrt="sigma")
 def _gaussian_dsigma(x: Array, sigma: Array) -> Array:
     z, rest = _deviations(x, sigma)
-    return num.gauss(z, rest).times(num.finite(z * (z / sigma)))
+    return num.gauss(z, rest).times(_within(z, z * (z / sigma)))

@@ -25,9 +25,9 @@ def _clamped(value: Array, limit: float | Array) -> Array:
     return jnp.where(jnp.abs(value) > limit, num.sign(value) * limit, value)
 
 
-def _over(value: Array, limit: Array) -> Array:
-    """The slope of the clamped value by its limit."""
-    return jnp.where(jnp.abs(value) > limit, num.sign(value), 0)
+def _over(value: Array, limit: Array, gate: Array) -> Array:
+    """The gate times the slope of the clamped value by its limit."""
+    return jnp.where(jnp.abs(value) > limit, num.sign(value) * gate, 0)
 
 
 _POSITIVE = {"limit": (0.0, math.inf)}
@@ -101,7 +101,7 @@ def _swiglu_oai_dalpha(x: Array, value: Array, alpha: Array, limit: Array) -> Ar
 def _swiglu_oai_dlimit(x: Array, value: Array, alpha: Array, limit: Array) -> Array:
     factor = _clamped(value, limit) + 1
     of_gate = jnp.where(x > limit, gates.silu_dx(limit, alpha, factor), 0)
-    return of_gate + _over(value, limit) * gates.silu(_capped(x, limit), alpha)
+    return of_gate + _over(value, limit, gates.silu(_capped(x, limit), alpha))
 
 
 @activation(kinks=lambda limit: (limit,), domain=_POSITIVE)
@@ -161,7 +161,7 @@ def _swiglu_clamped_dvalue_dx(x: Array, value: Array, limit: Array) -> Array:
 def _swiglu_clamped_dlimit(x: Array, value: Array, limit: Array) -> Array:
     factor, gate = _clamped(value, limit), _capped(x, limit)
     of_gate = jnp.where(x > limit, gates.silu_dx(limit, gates.ONE, factor), 0)
-    return of_gate + _over(value, limit) * gates.silu(gate, gates.ONE)
+    return of_gate + _over(value, limit, gates.silu(gate, gates.ONE))
 
 
 def _silu_reaches(limit: float) -> tuple[float, ...]:
@@ -238,4 +238,4 @@ def _swiglu_clamped_after_dvalue_dx(x: Array, value: Array, limit: Array) -> Arr
 def _swiglu_clamped_after_dlimit(x: Array, value: Array, limit: Array) -> Array:
     factor, above = _clamped(value, limit), _above(x, limit)
     gate = jnp.where(above, limit, gates.silu(x, gates.ONE))
-    return jnp.where(above, factor, 0) + _over(value, limit) * gate
+    return jnp.where(above, factor, 0) + _over(value, limit, gate)

@@ -64,7 +64,8 @@ def erf(x: Array) -> Array:
     """
     low = jnp.clip(x, -1, 1)
     near = low * num.polynomial(poly.ERF, low * low)
-    a = num.gauss_clip(jnp.maximum(jnp.abs(x), 1) * math.sqrt(2))
+    end = num.gauss_limit(x) / math.sqrt(2)
+    a = jnp.clip(jnp.abs(x), 1, end) * math.sqrt(2)
     far = 1 - num.gauss(a).times(shared(2 * num.normal_tail(a) / a))
     return jnp.where(x > 1, far, jnp.where(x < -1, -far, near))
 
@@ -119,13 +120,14 @@ def _deviations(
     distance = pair(x) - pair(number(mu, x))
     d = distance.value()
     rest = (distance.head - d) + distance.tail()
-    return num.ratio(d, sigma, num.gauss_limit(x), rest)
+    return num.ratio(d, sigma, num.bell_limit(x), rest)
 
 
 def _density(z: Array, rest: Array | float, factor: Array) -> Array:
     """factor * phi(z + rest)."""
     a, toward = num.magnitude(z), jnp.where(z < 0, -rest, rest)
-    return num.gauss(a, toward).times(num.finite(factor) * _DENSITY)
+    factor = jnp.where(num.lit(a), num.finite(factor), 0)
+    return num.gauss(a, toward).times(factor * _DENSITY)
 
 
 @derivative_of(laplace)
@@ -165,7 +167,8 @@ def complementary_log_log(x: Array) -> Array:
     Raises:
         TypeError: `x` is no array or number of real dtype.
     """
-    return -num.expm1(-num.whole_exp(x))
+    k, mantissa = num.exp_parts(jnp.clip(x, num.lowest(x), 5))  # 1 - exp(-148) is 1
+    return -num.expm1(-mantissa.value() * num.power_of_two(k, x))
 
 
 def _gumbel(x: Array) -> tuple[num.Exp, Array]:

@@ -1,12 +1,21 @@
 """The input times a gate whose shape or range is a parameter, to be trained.
 
 Between them they reach the identity, relu, leaky_relu, silu and gelu.  Their formula
-lines are written so that nothing cancels, and the kernels are made of them.
+lines are written so that nothing cancels, and most kernels are made of them.
 """
 
+from typing import NamedTuple
+
+import jax.numpy as jnp
 from jax import Array
 
+from .. import _gates as gates
+from .. import _numerics as num
+from .. import _polynomials as poly
 from .._computed import by_formula, derivative_by_formula
+from .._core import activation, derivative_of
+from .._pairs import Pair, shared
+from .._precision import cancelling
 
 
 @by_formula
@@ -30,7 +39,7 @@ def e_swish(x: Array, beta: float | Array = 1.5) -> Array:
     ...
 
 
-@by_formula
+@activation
 def aptx(
     x: Array,
     alpha: float | Array = 1.0,
@@ -39,11 +48,10 @@ def aptx(
 ) -> Array:
     """Alpha plus tanh times x: at the defaults silu(2x) / 2, a steeper silu.
 
-    aptx(x, alpha, beta, gamma) = gamma * x * (alpha - 1 + (1 + tanh(beta * x)))
+    aptx(x, alpha, beta, gamma) = (alpha + tanh(beta * x)) * gamma * x
 
-    That is (alpha + tanh(beta * x)) * gamma * x.  Derivative:
-    gamma * (alpha + t + beta * x * (1 - t**2)) with t = tanh(beta * x); by alpha:
-    gamma * x; by beta: gamma * x**2 * (1 - t**2); by gamma: (alpha + t) * x.
+    Derivative: gamma * (alpha + t + beta * x * (1 - t**2)) with t = tanh(beta * x); by
+    alpha: gamma * x; by beta: gamma * x**2 * (1 - t**2); by gamma: (alpha + t) * x.
 
     Args:
         x: an array or number of real dtype; integers count as float32.
@@ -57,7 +65,108 @@ def aptx(
     Reference:
         Kumar (2022), arXiv:2209.06119
     """
-    ...
+    return _gated(x, alpha, beta, gamma)
+
+
+# at the default of alpha it is 2 * gamma * silu(x, 2 * beta)
+def _doubled(gamma: float | Array) -> Array | None:
+    return jnp.asarray(2 * gamma) if isinstance(gamma, Array) else None
+
+
+class _Tanh(NamedTuple):
+    """The tanh of u = beta * x: what a sum with it is made of."""
+
+    x: Array  # as far as tanh is not 1
+    u: Pair
+    a: Array  # |u|, but for a rest
+    rest: Array
+    sign: Array
+    bend: Array  # u - tanh(u), for |u| < 1
+    tail: num.Exp  # exp(-2 * |u|)
+    most: Array  # 2 / (1 + tail): tail times it is 1 - |tanh(u)|
+
+
+def _tanh_of(x: Array, beta: float | Array) -> _Tanh:
+    end, largest = 1 - num.lowest(x), float(jnp.finfo(x.dtype).max)
+    steep = jnp.asarray(beta, x.dtype)
+    limit = end / jnp.maximum(jnp.abs(steep), end / largest)
+    x = jnp.clip(x, -limit, limit)
+    u = num.exact_product(x, steep)
+    a, below = num.magnitude(u.head), u.head < 0
+    rest = jnp.where(below, -u.tail(), u.tail())
+    tail = num.faint_exp(-2 * a, -2 * rest)
+    low = jnp.clip(u.head, -1, 1)
+    square = low * low
+    bend = low * (square * num.polynomial(poly.TANH_SHRINK, square))
+    sign, most = jnp.where(below, -1, 1), shared(2 / (1 + tail.value()))
+    return _Tanh(x, u, a, rest, sign.astype(x.dtype), bend, tail, most)
+
+
+def _added(alpha: float | Array, u: Array, rest: Array) -> Array:
+    """alpha + u + rest, where alpha and u may cancel."""
+    total = alpha + u
+    back = total - alpha
+    return total + (((alpha - (total - back)) + (u - back)) + rest)
+
+
+def _opened(x: Array, gate: Array) -> Array:
+    """The input times a gate, 0 where that is."""
+    return jnp.where(gate == 0, num.finite(x), x) * gate
+
+
+@cancelling()
+def _gated(
+    x: Array, alpha: float | Array, beta: float | Array, gamma: float | Array
+) -> Array:
+    if not isinstance(alpha, Array):
+        return gates.silu(x, 2 * beta, _doubled(gamma))
+    t = _tanh_of(x, beta)
+    near = _added(alpha, t.u.head, t.u.tail() - t.bend)
+    far = (alpha + t.sign) - t.sign * (t.tail.value() * t.most)
+    # where alpha is 1, a tail that is no number may be one times x
+    faint = t.tail.times(-t.sign * t.most * (gamma * t.x))
+    gate = gamma * jnp.where(t.a < 0.6, near, far)
+    return jnp.where(alpha == -t.sign, faint, _opened(x, gate))
+
+
+@derivative_of(aptx)
+@cancelling()
+def _aptx_dx(x: Array, alpha: Array, beta: Array, gamma: Array) -> Array:
+    if not isinstance(alpha, Array):
+        return gates.silu_dx(x, 2 * beta, _doubled(gamma))
+    t = _tanh_of(x, beta)
+    tanh = t.u.head - t.bend
+    rest = 2 * t.u.tail() - (t.bend + t.u.head * (tanh * tanh))
+    near = _added(alpha, 2 * t.u.head, rest)
+    # |u| * (1 - tanh(u)**2) - (1 - |tanh(u)|) is the tail times this
+    size = (2 * t.a - 1) - (t.tail.value() - 2 * t.rest)
+    size = t.sign * (t.most * t.most) * (size / 2)
+    far = (alpha + t.sign) + t.tail.value() * size
+    slope = jnp.where(t.a < 0.6, near, far)
+    faint = (alpha == -t.sign) & (t.a > 1)
+    return gamma * jnp.where(faint, t.tail.times(size), slope)
+
+
+@derivative_of(aptx, order=2)
+def _aptx_dx2(x: Array, beta: Array, gamma: Array) -> Array:
+    return gates.silu_dx2(x, 2 * beta, _doubled(gamma))
+
+
+@derivative_of(aptx, wrt="alpha")
+def _aptx_dalpha(x: Array, gamma: Array) -> Array:
+    return _opened(x, gamma)
+
+
+@derivative_of(aptx, wrt="beta")
+def _aptx_dbeta(x: Array, beta: Array, gamma: Array) -> Array:
+    return gates.silu_dbeta(x, 2 * beta, jnp.asarray(4 * gamma))
+
+
+@derivative_of(aptx, wrt="gamma")
+def _aptx_dgamma(x: Array, alpha: Array, beta: Array) -> Array:
+    if not isinstance(alpha, Array):
+        return gates.silu(x, 2 * beta, jnp.asarray(2.0, x.dtype))
+    return _gated(x, alpha, beta, 1.0)
 
 
 @by_formula(by_hand=[("p1",), ("p2",)])

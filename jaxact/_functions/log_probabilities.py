@@ -66,14 +66,16 @@ def log1mexp(x: Array) -> Array:
         Maechler (2012), Accurately computing log(1 - exp(-|a|)), R package Rmpfr
     """
     tail = num.plain_exp(-jnp.abs(x))
-    near, far = jnp.log(tail.complement()), num.log1m(tail)
-    return jnp.where(x < 0, jnp.nan, jnp.where(x < 0.7, near, far))
+    # of a negative number NaN, which as a constant JAX's debugging would stop at
+    near = jnp.log(jnp.where(x < 0, x, tail.complement()))
+    return jnp.where(x < 0.7, near, num.log1m(tail))
 
 
 @derivative_of(log1mexp)
 def _log1mexp_dx(x: Array) -> Array:
     tail = num.plain_exp(-jnp.abs(x))
-    return jnp.where(x < 0, jnp.nan, tail.value() / tail.complement())
+    e, u = (jnp.where(x < 0, 0, v) for v in (tail.value(), tail.complement()))
+    return e / u  # NaN below 0
 
 
 @derivative_of(log1mexp, order=2)
@@ -84,6 +86,5 @@ def _log1mexp_dx2(x: Array) -> Array:
     low = jnp.clip(x, 2.0**-30, 1)
     square = low * low
     near = 1 / (square + square * square * num.polynomial(poly.SINH_TAIL, square))
-    least = jnp.square(1 / x)
-    size = jnp.where(x < 2.0**-30, least, jnp.where(x < 1, near, far))
-    return jnp.where(x < 0, jnp.nan, -size)
+    least = jnp.square(jnp.where(x < 0, 0, 1) / jnp.maximum(x, 0))  # NaN below 0
+    return -jnp.where(x < 2.0**-30, least, jnp.where(x < 1, near, far))

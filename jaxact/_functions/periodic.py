@@ -15,6 +15,15 @@ from .._pairs import Pair, constant, number, pair
 from .._precision import cancelling
 
 
+def _seen(x: Array, frequency: float | Array) -> Array:
+    """x, a finite one where the frequency is 0, for 0 * inf is NaN."""
+    return jnp.where(frequency == 0, num.finite(x), x)
+
+
+def _angle(x: Array, frequency: float | Array) -> angles.Angle:
+    return angles.product(_seen(x, frequency), frequency)
+
+
 @activation
 def sine(x: Array, w0: float | Array = 30.0) -> Array:
     """Sine, the activation of SIREN.
@@ -34,32 +43,32 @@ def sine(x: Array, w0: float | Array = 30.0) -> Array:
     Reference:
         Sitzmann, Martel, Bergman, Lindell, Wetzstein (2020), arXiv:2006.09661
     """
-    return angles.sin(angles.product(x, w0)).value()
+    return angles.sin(_angle(x, w0)).value()
 
 
 @derivative_of(sine)
 def _sine_dx(x: Array, w0: Array) -> Array:
-    return w0 * angles.cos(angles.product(x, w0)).value()
+    return w0 * angles.cos(_angle(x, w0)).value()
 
 
 @derivative_of(sine, order=2)
 def _sine_dx2(x: Array, w0: Array) -> Array:
-    return -w0 * (w0 * angles.sin(angles.product(x, w0)).value())
+    return -w0 * (w0 * angles.sin(_angle(x, w0)).value())
 
 
 @derivative_of(sine, order=3)
 def _sine_dx3(x: Array, w0: Array) -> Array:
-    return -w0 * (w0 * (w0 * angles.cos(angles.product(x, w0)).value()))
+    return -w0 * (w0 * (w0 * angles.cos(_angle(x, w0)).value()))
 
 
 @derivative_of(sine, order=4)
 def _sine_dx4(x: Array, w0: Array) -> Array:
-    return w0 * (w0 * (w0 * (w0 * angles.sin(angles.product(x, w0)).value())))
+    return w0 * (w0 * (w0 * (w0 * angles.sin(_angle(x, w0)).value())))
 
 
 @derivative_of(sine, wrt="w0")
 def _sine_dw0(x: Array, w0: Array) -> Array:
-    return x * angles.cos(angles.product(x, w0)).value()
+    return x * angles.cos(_angle(x, w0)).value()
 
 
 @activation
@@ -80,21 +89,22 @@ def cosine(x: Array, w0: float | Array = 1.0) -> Array:
     Reference:
         Rahimi, Recht (2007), Random features for large-scale kernel machines, NIPS
     """
-    return angles.cos(angles.product(x, w0)).value()
+    return angles.cos(_angle(x, w0)).value()
 
 
 @derivative_of(cosine)
 def _cosine_dx(x: Array, w0: Array) -> Array:
-    return -w0 * angles.sin(angles.product(x, w0)).value()
+    return -w0 * angles.sin(_angle(x, w0)).value()
 
 
 @derivative_of(cosine, order=2)
 def _cosine_dx2(x: Array, w0: Array) -> Array:
-    return -w0 * (w0 * angles.cos(angles.product(x, w0)).value())
+    return -w0 * (w0 * angles.cos(_angle(x, w0)).value())
 
 
 @derivative_of(cosine, wrt="w0")
 def _cosine_dw0(x: Array, w0: Array) -> Array:
+    x = _seen(x, w0)
     return -x * angles.sin(angles.product(x, w0)).value()
 
 
@@ -121,11 +131,12 @@ def finer(x: Array, w0: float | Array = 30.0) -> Array:
     Reference:
         Liu et al. (2023), arXiv:2312.02434
     """
-    return angles.sin(_finer_angle(x, w0)).value()
+    return angles.sin(_finer_angle(_seen(x, w0), w0)).value()
 
 
 @derivative_of(finer)
 def _finer_dx(x: Array, w0: Array) -> Array:
+    x = _seen(x, w0)
     cosine = angles.cos(_finer_angle(x, w0)).value()
     return 2 * ((num.magnitude(x) + 0.5) * (w0 * cosine))
 
@@ -133,6 +144,7 @@ def _finer_dx(x: Array, w0: Array) -> Array:
 @derivative_of(finer, order=2)
 @cancelling()
 def _finer_dx2(x: Array, w0: Array) -> Array:
+    x = _seen(x, w0)
     s, c = angles.sin_cos(_finer_angle(x, w0))
     a, half, tilt = num.magnitude(x), constant(0.5, like=x), w0 * num.sign(x)
     speed = pair(number(w0, x)) * (pair(jnp.minimum(a, 2.0**30)) + half)
@@ -144,7 +156,7 @@ def _finer_dx2(x: Array, w0: Array) -> Array:
 
 @derivative_of(finer, wrt="w0")
 def _finer_dw0(x: Array, w0: Array) -> Array:
-    cosine = angles.cos(_finer_angle(x, w0)).value()
+    cosine = angles.cos(_finer_angle(_seen(x, w0), w0)).value()
     return x * ((num.magnitude(x) + 1) * cosine)
 
 
@@ -184,17 +196,18 @@ def snake(x: Array, alpha: float | Array = 1.0) -> Array:
 @derivative_of(snake)
 def _snake_dx(x: Array, alpha: Array) -> Array:
     # 1 + sin(2u) = 2 * sin(u + pi / 4)**2, which does not cancel
-    return 2 * num.square(angles.sin(angles.product(x, alpha), eighths=1).halved())
+    return 2 * num.square(angles.sin(_angle(x, alpha), eighths=1).halved())
 
 
 @derivative_of(snake, order=2)
 def _snake_dx2(x: Array, alpha: Array) -> Array:
-    return 2 * alpha * angles.cos(angles.product(x, 2 * alpha)).value()
+    return 2 * alpha * angles.cos(_angle(x, 2 * alpha)).value()
 
 
 @derivative_of(snake, wrt="alpha")
 @cancelling()
 def _snake_dalpha(x: Array, alpha: Array) -> Array:
+    x = _seen(x, alpha)
     s, c = angles.sin_cos(angles.product(x, alpha))
     ratio = _over(s, alpha, x)
     left = pair(x) * c.halved() - ratio.times(0.5)
@@ -235,9 +248,9 @@ def snake_beta(
 def _snake_beta_dx(x: Array, alpha: Array, beta: Array) -> Array:
     # from 2 * sin(u + pi / 4)**2, which does not cancel, or straight
     size = jnp.abs(alpha)
-    touching = 2 * num.square(angles.sin(angles.product(x, alpha), eighths=1).halved())
+    touching = 2 * num.square(angles.sin(_angle(x, alpha), eighths=1).halved())
     near = ((beta - size) + size * touching) / beta
-    wave = angles.sin(angles.product(x, 2 * alpha))
+    wave = angles.sin(_angle(x, 2 * alpha))
     steep = (pair(alpha) / pair(beta)) * wave.halved()
     far = (constant(1.0, like=x) + steep).value()
     return jnp.where((alpha > 0) & (size <= beta), near, far)
@@ -245,16 +258,17 @@ def _snake_beta_dx(x: Array, alpha: Array, beta: Array) -> Array:
 
 @derivative_of(snake_beta, order=2)
 def _snake_beta_dx2(x: Array, alpha: Array, beta: Array) -> Array:
-    cosine = angles.cos(angles.product(x, 2 * alpha)).value()
+    cosine = angles.cos(_angle(x, 2 * alpha)).value()
     return 2 * alpha * (alpha / beta * cosine)
 
 
 @derivative_of(snake_beta, wrt="alpha")
 def _snake_beta_dalpha(x: Array, alpha: Array, beta: Array) -> Array:
+    x = _seen(x, alpha)
     return x * (angles.sin(angles.product(x, 2 * alpha)).value() / beta)
 
 
 @derivative_of(snake_beta, wrt="beta")
 def _snake_beta_dbeta(x: Array, alpha: Array, beta: Array) -> Array:
-    s = angles.sin(angles.product(x, alpha)).halved()
+    s = angles.sin(_angle(x, alpha)).halved()
     return -jnp.square((s / pair(number(beta, x))).value())

@@ -8,7 +8,7 @@ from jax import Array
 
 from .. import _numerics as num
 from .._core import activation, derivative_of
-from .._pairs import number, pair
+from .._pairs import constant, number, pair
 from .._precision import cancelling
 
 
@@ -70,7 +70,7 @@ def star_relu(
     Reference:
         Yu et al. (2022), MetaFormer baselines for vision, arXiv:2210.13452
     """
-    x = jnp.maximum(x, 0)
+    x = _unless(scale == 0, jnp.maximum(x, 0))
     with cancelling():
         a = pair(jnp.minimum(x, 2.0**30))
         near = (pair(number(scale, x)) * (a * a) + pair(number(bias, x))).value()
@@ -78,9 +78,14 @@ def star_relu(
     return jnp.where(x < 2.0**30, near, far)
 
 
+def _unless(none: Array, x: Array) -> Array:
+    """x, a finite one where it will be multiplied by 0: 0 * inf is NaN."""
+    return jnp.where(none, num.finite(x), x)
+
+
 @derivative_of(star_relu)
 def _star_relu_dx(x: Array, scale: Array) -> Array:
-    return 2 * scale * jnp.maximum(x, 0)
+    return 2 * scale * _unless(scale == 0, jnp.maximum(x, 0))
 
 
 @derivative_of(star_relu, order=2)
@@ -117,13 +122,14 @@ def soft_modulus_q(x: Array) -> Array:
         Vallés-Pérez et al. (2023), arXiv:2301.05993
     """
     a = jnp.abs(x)
-    return jnp.where(a <= 1, x * (x * (2 - a)), a)
+    low = jnp.minimum(a, 1)
+    return jnp.where(a <= 1, low * (low * (2 - low)), a)
 
 
 @derivative_of(soft_modulus_q)
 def _soft_modulus_q_dx(x: Array) -> Array:
-    a = num.magnitude(x)
-    return jnp.where(a <= 1, x * (4 - 3 * a), num.sign(x))
+    x = jnp.clip(x, -1, 1)
+    return x * (4 - 3 * num.magnitude(x))
 
 
 @derivative_of(soft_modulus_q, order=2)
@@ -247,11 +253,12 @@ def _line(x: Array, t: float | Array, a: float | Array) -> Array:
     """t + a * (x - t), which has a root."""
     t, a = number(t, x), number(a, x)
     with cancelling():
+        # a * x + t * (1 - a), of which nothing is lost where a is 1
         middle = jnp.clip(x, -(2.0**30), 2.0**30)
-        near = ((pair(middle) - pair(t)) * pair(a) + pair(t)).value()
+        start = pair(t) * (constant(1.0, like=x) - pair(a))
+        near = (pair(middle) * pair(a) + start).value()
     usual = (jnp.abs(x) < 2.0**30) & (jnp.abs(x) > 2.0**-30)  # pairs are in range
-    steep = jnp.where(a == 0, num.finite(x), x)  # 0 * inf is NaN
-    return jnp.where(usual, near, a * (steep - t) + t)
+    return jnp.where(usual, near, a * _unless(a == 0, x) + t * (1 - a))
 
 
 @derivative_of(srelu)

@@ -28,7 +28,12 @@ def bilinear(x: Array, value: Array) -> Array:
     Reference:
         Shazeer (2020), GLU variants improve transformer, arXiv:2002.05202
     """
-    return x * value
+    return _finite_for(value, x) * value
+
+
+def _finite_for(value: Array, x: Array) -> Array:
+    """x, a finite one where the value is 0: 0 * inf is NaN, and the limit is 0."""
+    return jnp.where(value == 0, num.finite(x), x)
 
 
 @derivative_of(bilinear)
@@ -64,7 +69,7 @@ def reglu(x: Array, value: Array) -> Array:
     Reference:
         Shazeer (2020), GLU variants improve transformer, arXiv:2002.05202
     """
-    return jnp.maximum(x, 0) * value
+    return _finite_for(value, jnp.maximum(x, 0)) * value
 
 
 @derivative_of(reglu)
@@ -106,13 +111,13 @@ def sreglu(x: Array, value: Array) -> Array:
     Reference:
         Shazeer (2020), arXiv:2002.05202; So et al. (2021), Primer, arXiv:2109.08668
     """
-    gate = jnp.maximum(x, 0)
+    gate = _finite_for(value, jnp.maximum(x, 0))
     return gate * value * gate
 
 
 @derivative_of(sreglu)
 def _sreglu_dx(x: Array, value: Array) -> Array:
-    return jnp.maximum(x, 0) * value * 2
+    return _finite_for(value, jnp.maximum(x, 0)) * value * 2
 
 
 @derivative_of(sreglu, order=2)
@@ -150,7 +155,7 @@ def fatreglu(x: Array, value: Array, threshold: float | Array = 0.0) -> Array:
         Kurtz et al. (2020), Inducing and exploiting activation sparsity for fast neural
         network inference, ICML
     """
-    return jnp.where(x <= threshold, 0, x) * value
+    return _finite_for(value, jnp.where(x <= threshold, 0, x)) * value
 
 
 @derivative_of(fatreglu)

@@ -5,6 +5,7 @@ the backward pass keeps the output, which the next layer keeps anyway, and nothi
 """
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -247,7 +248,14 @@ def _corners(threshold: float, max_value: float) -> list[float]:
 
 
 def _capped(x: Array, max_value: float | Array) -> Array:
-    return (x >= max_value) & (max_value < math.inf)
+    if _is_infinite(max_value):
+        return jnp.zeros_like(x, bool)
+    return (x >= max_value) & (max_value <= float(jnp.finfo(x.dtype).max))
+
+
+def _is_infinite(max_value: Any) -> bool:
+    """Whether it is the default, at which as a constant JAX's debugging would stop."""
+    return not isinstance(max_value, Array) and bool(max_value == math.inf)
 
 
 @activation(kinks=_corners)
@@ -279,6 +287,8 @@ def general_relu(
     low = x - threshold
     low = jnp.where(negative_slope == 0, num.finite(low), low)  # 0 * inf is NaN
     y = jnp.where(x > threshold, x, negative_slope * low)
+    if _is_infinite(max_value):
+        return y
     return jnp.where(_capped(x, max_value), max_value, y)
 
 

@@ -302,8 +302,9 @@ def hard_silu(x: Array) -> Array:
         Howard et al. (2019), Searching for MobileNetV3, arXiv:1905.02244
     """
     # no rounding where x nears -3, one less where the other form is well conditioned
-    gate = jnp.where(x < -1.5, (x + 3) / 6, x / 6 + 0.5)
-    return jnp.where(x >= 3, x, jnp.where(x <= -3, 0, x * gate))
+    z = jnp.clip(x, -3, 3)
+    gate = jnp.where(z < -1.5, (z + 3) / 6, z / 6 + 0.5)
+    return jnp.where(x >= 3, x, jnp.where(x <= -3, 0, z * gate))
 
 
 @derivative_of(hard_silu)

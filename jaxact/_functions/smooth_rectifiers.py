@@ -203,7 +203,7 @@ def _squareplus_parts(x: Array, b: float | Array) -> tuple[Array, Array, Array, 
         step = left * num.lift(x) / jnp.where(root > 0, 2 * y + a, 1)
         y = (head * num.lift(x) + step) / num.lift(x)
     y = jnp.where(x < 0, y * num.inverse_power(up), above)
-    return jnp.where(jnp.isinf(x), jnp.maximum(x, 0), y), root, up, down
+    return jnp.where(num.infinite(x), jnp.maximum(x, 0), y), root, up, down
 
 
 @derivative_of(squareplus)

@@ -41,9 +41,10 @@ def sinc(x: Array) -> Array:
 
 def _within(x: Array, limit: float) -> tuple[Array, Array, Array]:
     """x * x up to a limit; whether that is all; x where it is not, else 1."""
-    square = x * x
-    near = square < limit
-    return jnp.minimum(square, limit), near, jnp.where(near, 1, x)
+    end = math.sqrt(limit)
+    near = jnp.abs(x) < end
+    low = jnp.where(near, x, end)
+    return low * low, near, jnp.where(near, 1, x)
 
 
 @derivative_of(sinc)
@@ -97,34 +98,35 @@ def gabor(x: Array, w0: float | Array = 10.0, s0: float | Array = 10.0) -> Array
 
 def _wave(x: Array, w0: float | Array, s0: float | Array, eighths: int) -> Array:
     """The sine of w0 * x and so many eighths of a turn, times exp(-(s0 * x)**2)."""
-    wave = angles.sin(_angle(x, w0), eighths)
+    x, _ = _lit(x, s0)
+    wave = angles.sin(angles.product(x, w0), eighths)
     return _bell(x, s0)[0].times(wave.value())
 
 
-def _angle(x: Array, w0: float | Array) -> angles.Angle:
-    return angles.product(num.finite(x), w0)  # where the bell is 0
+def _lit(x: Array, s0: float | Array) -> tuple[Array, Array]:
+    """x up to where the bell is 0, which it nowhere is if s0 is; and whether it is."""
+    limit, size = num.bell_limit(x) / math.sqrt(2), jnp.abs(number(s0, x))
+    # not an infinite quotient
+    most = limit / jnp.maximum(size, limit * 2.0 ** -(jnp.finfo(x.dtype).maxexp - 1))
+    dark = (jnp.abs(x) > most) & (size > 0)
+    return jnp.where(dark, jnp.where(x < 0, -most, most), x), dark
 
 
-def _bell(x: Array, s0: float | Array) -> tuple[num.Exp, Pair, Array]:
-    """exp(-z * z); z = s0 * x up to where that is 0; and x where it is not, else 0."""
-    limit = num.gauss_limit(x) / math.sqrt(2)
-    product = num.exact_product(x, number(s0, x))
-    inside = jnp.abs(product.head) < limit
-    z, rest = jnp.clip(product.head, -limit, limit), product.rest
-    if rest is not None:
-        rest = jnp.where(inside, rest, 0)
-    toward = jnp.where(z < 0, -product.tail(), product.tail())
-    bell = num.gauss(num.magnitude(z), jnp.where(inside, toward, 0), times=2.0)
-    return bell, Pair(z, rest), jnp.where(inside, x, 0)
+def _bell(x: Array, s0: float | Array) -> tuple[num.Exp, Pair]:
+    """exp(-z * z), and z = s0 * x."""
+    z = num.exact_product(x, number(s0, x))
+    toward = jnp.where(z.head < 0, -z.tail(), z.tail())
+    return num.gauss(num.magnitude(z.head), toward, times=2.0), z
 
 
 def _wave_dx(x: Array, w0: Array, s0: Array, eighths: int) -> Array:
-    bell, z, _ = _bell(x, s0)
-    s, c = angles.sin_cos(_angle(x, w0), eighths)
+    x, dark = _lit(x, s0)
+    bell, z = _bell(x, s0)
+    s, c = angles.sin_cos(angles.product(x, w0), eighths)
     steep = pair(number(2 * s0, x)) * z.halved()
     near = c.halved() * pair(number(w0, x)) - s.halved() * steep
     plain = w0 * c.value() - 2 * s0 * z.value() * s.value()
-    return bell.times(_unless_tiny(near, plain, z))
+    return bell.times(jnp.where(dark, 0, _unless_tiny(near, plain, z)))
 
 
 def _unless_tiny(p: Pair, plain: Array, z: Pair) -> Array:
@@ -133,26 +135,29 @@ def _unless_tiny(p: Pair, plain: Array, z: Pair) -> Array:
 
 
 def _wave_dx2(x: Array, w0: Array, s0: Array, eighths: int) -> Array:
-    bell, z, _ = _bell(x, s0)
-    s, c = angles.sin_cos(_angle(x, w0), eighths)
+    x, dark = _lit(x, s0)
+    bell, z = _bell(x, s0)
+    s, c = angles.sin_cos(angles.product(x, w0), eighths)
     width, speed = pair(number(s0, x)), pair(number(w0, x))
     steep = (width * z.halved()).times(2)
     straight = steep * steep - (width * width).times(2) - speed * speed
     near = straight * s.halved() - (speed * steep).times(2) * c.halved()
     curve = jnp.square(2 * s0 * z.value()) - (2 * s0 * s0 + w0 * w0)
     plain = curve * s.value() - 4 * w0 * s0 * z.value() * c.value()
-    return bell.times(_unless_tiny(near, plain, z))
+    return bell.times(jnp.where(dark, 0, _unless_tiny(near, plain, z)))
 
 
 def _wave_dw0(x: Array, w0: Array, s0: Array, eighths: int) -> Array:
-    bell, _, inside = _bell(x, s0)
-    return bell.times(inside * angles.cos(_angle(x, w0), eighths).value())
+    x, _ = _lit(x, s0)
+    cosine = angles.cos(angles.product(x, w0), eighths).value()
+    return _bell(x, s0)[0].times(cosine * 2.0**20) * (x * 2.0**-20)
 
 
 def _wave_ds0(x: Array, w0: Array, s0: Array, eighths: int) -> Array:
-    bell, z, inside = _bell(x, s0)
-    wave = angles.sin(_angle(x, w0), eighths)
-    return bell.times(-2 * z.value() * (inside * wave.value()))
+    x, _ = _lit(num.finite(x), s0)  # 0 for s0 = 0, wherever x is
+    bell, z = _bell(x, s0)
+    wave = angles.sin(angles.product(x, w0), eighths)
+    return bell.times(-2 * z.value() * wave.value()) * x
 
 
 @derivative_of(gabor)

@@ -95,6 +95,8 @@ class _Parts(NamedTuple):
 
 
 def _parts(x: Array, a: Array, b: Array) -> _Parts:
+    # without a wave there are limits
+    x = jnp.where((a == 0) | (b == 0), num.finite(x), x)
     s, c = angles.sin_cos(angles.product(x, b))
     one, e, below = constant(1, like=x), num.pair_of(num.exp(-num.magnitude(x))), x < 0
     steep = (one - e) / (one + e)
@@ -115,7 +117,7 @@ def _sinlu_dx(x: Array, a: Array, b: Array) -> Array:
     _, wavy, slope, g, _ = _parts(x, a, b)
     rest = g * wavy
     # far above 0 it touches 0 if a b is 1: from 2 cos(b x / 2)**2, which does not
-    half = angles.cos(angles.product(x, 0.5 * b))
+    half = angles.cos(angles.product(num.finite(x), 0.5 * b))
     touching = (1 - ab) + ab * (2 * num.square(half.halved())) + rest.value()
     far = (x > 0) & (ab > 0) & (ab <= 1)
     return num.logistic_times(x, jnp.where(far, touching, (slope + rest).value()))
@@ -133,11 +135,14 @@ def _sinlu_dx2(x: Array, a: Array, b: Array) -> Array:
 
 @derivative_of(sinlu, wrt="a")
 def _sinlu_da(x: Array, b: Array) -> Array:
+    x = jnp.where(b == 0, num.finite(x), x)
     x = _seen(x)
     return num.logistic_times(x, angles.sin(angles.product(x, b)).value())
 
 
 @derivative_of(sinlu, wrt="b")
 def _sinlu_db(x: Array, a: Array, b: Array) -> Array:
-    x = _seen(x)
-    return num.logistic_times(x, a * x * angles.cos(angles.product(x, b)).value())
+    x = _seen(jnp.where(a == 0, num.finite(x), x))
+    near = jnp.where(b == 0, num.finite(x), x)
+    cosine = angles.cos(angles.product(near, b)).value()
+    return num.logistic_times(x, a * (x * cosine))
