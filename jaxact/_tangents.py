@@ -9,7 +9,7 @@ TPU, which after a transpose meets nothing here but a `jax.custom_jvp`.
 """
 
 from collections.abc import Callable, Sequence
-from functools import reduce
+from functools import partial, reduce
 from typing import Any
 
 import jax
@@ -50,8 +50,23 @@ def _batched(
     if all(d is None for d in dims):
         return _late_p.bind(*args, **params), [None] * count
     names = {"axis_name": axis.name, "spmd_axis_name": axis.spmd_name}
-    mapped = jax.vmap(jaxpr_as_fun(jaxpr), dims, axis_size=axis.size, **names)
-    return late(mapped, args[:moving], args[moving:]), [0] * count
+    f = jaxpr_as_fun(jaxpr)
+    over = partial(jax.vmap, in_axes=dims, axis_size=axis.size, **names)
+    # a sum over a named axis is the same along it, and has to be told to be
+    ends = [0] * count
+    if type(axis.name) is not object:
+        ends = [_end(over, f, i, args) for i in range(count)]
+    mapped = over(f, out_axes=ends)
+    return late(mapped, args[:moving], args[moving:]), ends
+
+
+def _end(over: Any, f: Flat, index: int, args: Sequence[Array]) -> int | None:
+    """The batched axis of an output, None if it has none."""
+    try:
+        jax.eval_shape(over(lambda *v: f(*v)[index], out_axes=None), *args)
+    except ValueError:
+        return 0
+    return None
 
 
 def _partly_known(
