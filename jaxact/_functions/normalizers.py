@@ -13,7 +13,6 @@ so that nothing overflows.  Four rules hold for every function here:
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
@@ -51,7 +50,7 @@ def softmax(
     1 - y_m is not lost in the rounding of y_m.  By T: along t = -x / T.
 
     Args:
-        x: an array; integers count as float32, complex numbers go to jax.nn.
+        x: an array; integers count as float32, or complex, as in jax.nn.
         axis: the axis or axes that sum to one, numbers or names; None for all.
         where: a mask that broadcasts with x; what is False is left out.
         temperature: positive; a number, or an array with one entry along `axis`; of
@@ -66,13 +65,26 @@ def softmax(
         network outputs, Neurocomputing
     """
     if jnp.iscomplexobj(x):
-        return _complex(jax.nn.softmax, x, axis, where, temperature)
+        return _complex_softmax(x / temperature, axis, where)
     return softmax_of(x, axis, where, temperature)
 
 
-def _complex(f: Any, x: Array, axis: Any, where: Any, temperature: Any) -> Array:
-    """What jax.nn makes of complex numbers, which have no largest one."""
-    return f(x / temperature, axis, where if where is None else where != 0)
+def _complex(x: Array, axis: Any, where: Any) -> tuple[Array, Array]:
+    """x less what jax.nn takes for its largest entry, and the sum of exponentials.
+
+    Of complex numbers, of which a maximum has no derivative.
+    """
+    top, start = lax.stop_gradient(x), -jnp.inf
+    top = jnp.max(top, axis, where=where, initial=start, keepdims=True)
+    d = (x if where is None else jnp.where(where, x, -jnp.inf)) - top
+    return d, jnp.sum(jnp.exp(d), axis, where=where, keepdims=True)
+
+
+def _complex_softmax(x: Array, axis: Any, where: Any) -> Array:
+    where = where if where is None else where != 0
+    d, whole = _complex(x, axis, where)
+    y = jnp.exp(d) / whole
+    return y if where is None else jnp.where(where, y, 0)
 
 
 @definition_of(softmax)
@@ -129,7 +141,7 @@ def softmin(
     entries of -inf share the weight.
 
     Args:
-        x: an array; integers count as float32, complex numbers go to jax.nn.
+        x: an array; integers count as float32, or complex, as in jax.nn.
         axis: the axis or axes that sum to one, numbers or names; None for all.
         where: a mask that broadcasts with x; what is False is left out.
         temperature: positive; a number, or an array with one entry along `axis`; of
@@ -140,7 +152,7 @@ def softmin(
         ValueError: x has no such axis, or the temperature differs along it.
     """
     if jnp.iscomplexobj(x):
-        return _complex(jax.nn.softmax, -x, axis, where, temperature)
+        return _complex_softmax(-x / temperature, axis, where)
     return softmax_of(-x, axis, where, temperature)
 
 
@@ -179,7 +191,7 @@ def log_softmax(
     rounded, and p with it: by 3 % where y is -10 in bfloat16.
 
     Args:
-        x: an array; integers count as float32, complex numbers go to jax.nn.
+        x: an array; integers count as float32, or complex, as in jax.nn.
         axis: the axis or axes that sum to one, numbers or names; None for all.
         where: a mask that broadcasts with x; what is False is left out.
         temperature: positive; a number, or an array with one entry along `axis`; of
@@ -190,7 +202,10 @@ def log_softmax(
         ValueError: x has no such axis, or the temperature differs along it.
     """
     if jnp.iscomplexobj(x):
-        return _complex(jax.nn.log_softmax, x, axis, where, temperature)
+        where = where if where is None else where != 0
+        d, whole = _complex(x / temperature, axis, where)
+        y = d - jnp.log(whole)
+        return y if where is None else jnp.where(where, y, -jnp.inf)
     constant_along(axis, x, temperature=temperature)
     x = masked(x, where)
     base = base_of(x, axis)
