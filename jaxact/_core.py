@@ -20,12 +20,15 @@ import numpy as np
 from jax import Array, lax
 from jax.custom_derivatives import SymbolicZero
 from jax.dtypes import float0
-from jax.extend.core import unsafe_am_i_under_a_jit_DO_NOT_USE as under_jit
+from jax.extend import core as jax_core
 from jax.extend.core.primitives import convert_element_type_p
 
 from ._formula import Formula, find_formula
 from ._precision import rounded_to
 from ._tangents import late, times
+
+# whether a program is being traced, to which a number given to a call is a constant
+_under_jit: Any = getattr(jax_core, "unsafe_am_i_under_a_jit_DO_NOT_USE", bool)
 
 F = TypeVar("F", bound=Callable[..., Any])
 Integers = Literal["float", "weak", "keep"]
@@ -217,7 +220,7 @@ def activation(
     @functools.wraps(function)
     def public(*args: Any, **kwargs: Any) -> Array:
         try:
-            if (kwargs or len(args) > 1) and under_jit():
+            if (kwargs or len(args) > 1) and _under_jit():
                 return _with_constants(definition, traced, args, kwargs)
             return compiled(*args, **kwargs)
         except (TypeError, ValueError):
@@ -609,7 +612,7 @@ def _apply(
         for n in (*definition.parameters, *definition.options)
         if n not in arrays and n not in constants
     }
-    plain = {
+    plain: dict[str, Any] = {
         n: jnp.asarray(c.value) if isinstance(c, _Constant) else c
         for n, c in constants.items()
     }
@@ -629,7 +632,7 @@ def _apply(
             a = a.astype(dtype)
         if definition.elementwise and 0 < a.ndim < rank:
             # an explicit rank: jnp may be set to refuse promotion
-            shape = _laid(n, a, rank, constants.get("axis"))
+            shape = _laid(n, a, rank, plain.get("axis"))
             a = a.reshape((1,) * (rank - len(shape)) + shape)
         arrays[n] = a
     y = _Call(definition, constants, dtype).value(arrays)

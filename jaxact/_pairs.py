@@ -28,7 +28,7 @@ def _upper_mask(x: Any) -> Any:
     return integer_like(x)(-(1 << ((jnp.finfo(x.dtype).nmant + 2) // 2)))
 
 
-def upper_half(x: Array) -> Array:
+def upper_half(x: Any) -> Any:
     """x with the lower half of its mantissa cleared: its square is exact."""
     if not isinstance(x, Array):  # a constant stays one: Triton computes none
         x = np.asarray(x)
@@ -119,7 +119,7 @@ def number(a: Any, like: Array) -> Any:
     return a if isinstance(a, Array) else np.asarray(a, like.dtype)
 
 
-def pair(x: Array) -> Pair:
+def pair(x: Any) -> Pair:
     """A float as a pair."""
     if in_half():
         return Pair(x, None)

@@ -267,8 +267,8 @@ def changing(kind):
         wave = Wave()
         return wave.method, lambda w: setattr(wave, "width", w)
     if kind == "array":
-        width = np.ones(1, np.float32)
-        return lambda x: jnp.sin(width[0] * x), lambda w: width.fill(w)
+        widths = np.ones(1, np.float32)
+        return lambda x: jnp.sin(widths[0] * x), lambda w: widths.fill(w)
     width = 1.0
 
     def f(x):

@@ -25,6 +25,7 @@ ALL = catalogue.names()
 # a sum of polynomials whose coefficients are arrays, which a kernel wants as inputs
 TAKES_ARRAYS = tuple(ARGUMENTS)
 IN_KERNELS = [n for n in NAMES if n not in TAKES_ARRAYS]
+CONFIG: Any = jax.config  # whose flags no type checker knows
 X = np.linspace(-3, 3, 32, dtype=np.float32).reshape(4, 8)
 
 
@@ -124,8 +125,9 @@ def test_a_kernel_computes_what_the_function_does():
 
 
 def test_a_number_in_a_program_is_what_it_is_outside():
+    inputs: Any = (X, X.astype(jnp.bfloat16), np.arange(-3, 3, dtype=np.int32), 0.5)
     for a in (2, 2.0, -0.0, 0.0):
-        for x in (X, X.astype(jnp.bfloat16), np.arange(-3, 3, dtype=np.int32), 0.5):
+        for x in inputs:
             for f in (jaxact.leaky_relu, jaxact.elu, jaxact.hard_tanh):
                 with jax.numpy_dtype_promotion("standard"):
                     outside, inside = f(x, a), jax.jit(lambda x, f=f, a=a: f(x, a))(x)
@@ -141,7 +143,7 @@ def test_a_number_in_a_program_is_what_it_is_outside():
 
 @pytest.fixture(params=[False, True], ids=["remat", "remat3"])
 def remat3(request):
-    before = jax.config.jax_remat3
+    before = CONFIG.jax_remat3
     jax.config.update("jax_remat3", request.param)
     yield request.param
     jax.config.update("jax_remat3", before)
@@ -169,7 +171,7 @@ def test_keeps_one_array_and_has_the_same_gradients(remat3):
 @pytest.mark.slow
 def test_every_function_has_a_gradient_under_remat3():
     """In reverse mode: what cannot be transposed fails when it is traced."""
-    before = jax.config.jax_remat3
+    before = CONFIG.jax_remat3
     jax.config.update("jax_remat3", True)
     try:
         for name in NAMES:
