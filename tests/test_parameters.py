@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxact import catalogue, leaky_relu
+from jaxact import aptx, catalogue, leaky_relu
 from jaxact.testing import oracle, points, ulp_error
 from jaxact.testing._measure import (
     allowed_ulp,
@@ -36,7 +36,25 @@ CASES = [
     if catalogue.info(name).elementwise
     for parameter in catalogue.info(name).parameters
     for value in values(name, parameter)
+] + [  # extremes that a kernel must see to
+    ("aptx", "alpha", 1e-3),
+    ("aptx", "alpha", 0.0),
+    ("snake_beta", "beta", 1e-3),
+    ("gaussian", "sigma", 1e-3),
+    ("laplace", "sigma", 1e-3),
+    ("gabor", "s0", 1e3),
+    ("srelu", "t_right", -0.7),
+    ("srelu", "a_left", 1.0),
+    ("star_relu", "scale", 0.0),
 ]
+
+
+def test_a_small_alpha_does_not_cancel_with_tanh():
+    at = np.float32([-1e-3, 1e-3, -1.5e-3, 2e-3])
+    for alpha in (1e-3, -1e-3, 1e-6, 0.0):
+        exact = oracle(aptx, at, alpha=alpha).high
+        got = as_float64(aptx(jnp.asarray(at), alpha=alpha))
+        assert (np.abs(got - exact) <= 2.0**-16 * np.abs(exact)).all(), alpha
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,86 @@ def test_no_zero_turns_negative_and_odd_functions_keep_its_sign(name, word):
             assert np.signbit(y) == (word == "-0"), dtype
 
 
+EXTREME = (0.0, 0.3, 2.5, 7.0, 15.0, 88.0, 1e18, 1e30, 1e-30, 1e-42)
+ROOM = {"soft_sign": 1e19}  # the square under its slope overflows beyond
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_debugging_finds_no_infinity_or_nan_on_the_way_to_a_finite_result(name):
+    f, low = catalogue.get(name), catalogue.info(name).domain.get("x", (-np.inf,))[0]
+    sizes = [v for v in EXTREME if v < ROOM.get(name, np.inf)]
+    x = np.float32([s * v for v in sizes for s in (1, -1) if s * v > low])
+    x = x[np.isfinite(f(x, **given(f, {})))]
+    values = {n: jnp.full_like(x, v) for n, v in given(f, {}).items()}
+    with jax.debug_infs(True), jax.debug_nans(True), jax.disable_jit():
+        y, pull = jax.vjp(lambda x, values: f(x, **values), jnp.asarray(x), values)
+        slope, _ = pull(jnp.ones_like(y))
+    assert np.isfinite(y).all() and np.isfinite(slope).all()
+
+
+# what is made of a formula by Taylor arithmetic takes any parameter alike; a value is
+# not a parameter but the other factor, and 0 times an infinite one is NaN
+BY_HAND = [
+    (name, parameter)
+    for name in NAMES
+    for parameter in catalogue.info(name).parameters
+    if "series" not in catalogue.info(name).extras
+    and (parameter != "value" or catalogue.info(name).family == "rectified_gates")
+]
+
+
+@pytest.mark.parametrize(("name", "parameter"), BY_HAND)
+def test_limits_for_an_array_of_parameters_some_negative_some_0(name, parameter):
+    f, info = catalogue.get(name), catalogue.info(name)
+    low, high = info.domain.get(parameter, (-np.inf, np.inf))
+    values = np.float32([v for v in (-0.7, 0.0, 1e-6, 3.0) if low < v < high])
+    x = np.float32([-np.inf, np.inf])
+    fixed = {n: v for n, v in given(f, {}).items() if n != parameter}
+
+    def at(x, p):
+        return f(x, **fixed, **{parameter: p})
+
+    @jax.jit
+    def all_three(x, p):
+        x, p = (jnp.broadcast_to(v, (2, len(values))) for v in (x[:, None], p[None]))
+        one = jnp.ones_like(x)
+        y, slope = jax.jvp(lambda x: at(x, p), (x,), (one,))
+        return y, slope, jax.jvp(lambda p: at(x, p), (p,), (one,))[1]
+
+    got = np.stack(all_three(x, values))
+    for i, value in enumerate(values):
+        chosen = {**fixed, parameter: float(value)}
+        if name in ("snake", "softplus") and value == 0:
+            continue  # the formula divides by 0
+        asked = question(f, None, chosen, "float32")
+        y, slope = exact_orders(asked, x, (0, 1), "float32", "x")
+        (by_parameter,) = exact_orders(asked, x, (1,), "float32", parameter)
+        for j, exact in enumerate((y, slope, by_parameter)):
+            error = ulp_error(got[j, :, i], exact)
+            assert (error <= 8).all(), (float(value), j, got[j, :, i], exact.rounded)
+
+
+def test_a_spline_of_lines_has_its_limit_at_minus_infinity():
+    x, hinges = jnp.float32(-np.inf), jnp.float32([0.0, 1.0])
+    for slopes, limit in (([0.2, -0.1], np.inf), ([0.1, -0.2], -np.inf)):
+        slopes = jnp.float32(slopes)
+        y, pull = jax.vjp(jaxact.apl, x, slopes, hinges)
+        slope, by_slopes, by_hinges = pull(jnp.ones_like(y))
+        assert y == limit
+        chex.assert_trees_all_close(slope, -jnp.sum(slopes))
+        assert (by_slopes == np.inf).all()
+        chex.assert_trees_all_equal(by_hinges, slopes)
+    assert jaxact.apl(x, jnp.float32([0.2, -0.2]), hinges) == jnp.float32(-0.2)
+
+
+@pytest.mark.parametrize("name", ["gaussian", "laplace"])
+def test_far_from_a_narrow_bell_every_slope_is_0(name):
+    f, at = catalogue.get(name), jnp.float32([-50.0, 50.0, -np.inf])
+    for order in (1, 2):
+        assert (jaxact.derivative(f, order)(at, sigma=1e-8) == 0).all()
+    assert (jaxact.derivative(f, 1, "sigma")(at, sigma=1e-8) == 0).all()
+
+
 @pytest.mark.parametrize("name", ["elu", "celu", "selu"])
 def test_at_its_kink_an_exponential_goes_on_from_the_left_at_every_order(name):
     f = catalogue.get(name)

@@ -1,7 +1,8 @@
 """Gated linear units whose operands are clamped, gate and value alike.
 
 A clamp keeps outliers out of low precision.  Beyond it the slope is 0; at the limit
-itself it is that from inside, as of `torch.clamp` (`jnp.clip` has half of it).
+itself it is that from inside, as of `torch.clamp` up to PyTorch 2.13.  That of PyTorch
+2.14 has the slope 0 there, `jnp.clip` half of the one from inside.
 """
 
 import math

@@ -5,8 +5,8 @@ block ``swiglu(h @ gate, h @ up) @ down``.  Both are kept for the backward pass,
 nothing else.  `packed` makes them functions of one array that holds both.
 
 The product is rounded once, also where the gate alone underflows.  An infinite `value`
-times a gate of 0 is NaN, as always; a gate below 2**-252 (in float32 and the halves,
-2**-2044 in float64) counts as 0.
+times a gate of 0, and an infinite gate times a `value` of 0, is NaN, as always; a gate
+below 2**-252 (in float32 and the halves, 2**-2044 in float64) counts as 0.
 """
 
 import jax.numpy as jnp

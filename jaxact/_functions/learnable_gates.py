@@ -119,6 +119,7 @@ def _gated(
     x: Array, alpha: float | Array, beta: float | Array, gamma: float | Array
 ) -> Array:
     if not isinstance(alpha, Array):
+        x = jnp.where(gamma == 0, num.finite(x), x)  # 0 * inf is NaN
         return gates.silu(x, 2 * beta, _doubled(gamma))
     t = _tanh_of(x, beta)
     near = _added(alpha, t.u.head, t.u.tail() - t.bend)

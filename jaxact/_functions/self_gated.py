@@ -183,7 +183,7 @@ def gelu_clipped(x: Array, low: int = -10, high: int = 10) -> Array:
         else x * erfc(-x / sqrt(2)) / 2
 
     A lower limit of -10 is never reached.  Derivative: that of `gelu_exact` between
-    the limits and at them, 0 beyond, as of `torch.clip`.
+    the limits and at them, as of `torch.clip` up to PyTorch 2.13; 0 beyond.
 
     Args:
         x: an array or number of real dtype; integers count as float32.
@@ -302,9 +302,8 @@ def hard_silu(x: Array) -> Array:
         Howard et al. (2019), Searching for MobileNetV3, arXiv:1905.02244
     """
     # no rounding where x nears -3, one less where the other form is well conditioned
-    z = jnp.clip(x, -3, 3)
-    gate = jnp.where(z < -1.5, (z + 3) / 6, z / 6 + 0.5)
-    return jnp.where(x >= 3, x, jnp.where(x <= -3, 0, z * gate))
+    gate = jnp.where(x < -1.5, (x + 3) / 6, x / 6 + 0.5)
+    return jnp.where(x <= -3, 0, x * jnp.clip(gate, 0, 1))
 
 
 @derivative_of(hard_silu)

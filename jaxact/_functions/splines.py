@@ -24,7 +24,8 @@ def apl(x: Array, slopes: Array, hinges: Array) -> Array:
     apl(x) is relu(x) and the sum over i of slopes[i] * relu(hinges[i] - x).
 
     Derivative: 1 for x > 0, 0 for x <= 0, less slopes[i] for every hinge above x, not
-    counting one at x.
+    counting one at x.  At -inf the limit: infinite against the sign of the sum of
+    slopes there, or the sum of slopes[i] * hinges[i] if that is 0.
 
     Args:
         x: an array or number of real dtype; integers count as float32.
@@ -39,10 +40,17 @@ def apl(x: Array, slopes: Array, hinges: Array) -> Array:
     Reference:
         Agostinelli, Hoffman, Sadowski, Baldi (2014), arXiv:1412.6830
     """
-    total = jnp.maximum(x, 0)
-    for slope, hinge in _hinges(x, slopes, hinges):
-        total += slope * jnp.where(x < hinge, hinge - x, 0)
-    return total
+    total, terms = jnp.maximum(x, 0), _hinges(x, slopes, hinges)
+    largest = float(jnp.finfo(x.dtype).max)
+    near = jnp.maximum(x, -largest)
+    for slope, hinge in terms:
+        total += slope * jnp.where(near < hinge, hinge - near, 0)
+    if not terms:
+        return total
+    # at -inf all lines are one: the sum of each, inf - inf, is NaN
+    slope, start = sum(a for a, _ in terms), sum(a * b for a, b in terms)
+    far = jnp.where(slope == 0, 0, jnp.minimum(x, 0))
+    return jnp.where(x < -largest, start - slope * far, total)
 
 
 def _rows(x: Array, rows: Array, name: str) -> Array:

@@ -150,14 +150,16 @@ def _wave_dx2(x: Array, w0: Array, s0: Array, eighths: int) -> Array:
 def _wave_dw0(x: Array, w0: Array, s0: Array, eighths: int) -> Array:
     x, _ = _lit(x, s0)
     cosine = angles.cos(angles.product(x, w0), eighths).value()
-    return _bell(x, s0)[0].times(cosine * 2.0**20) * (x * 2.0**-20)
+    # in two factors, for x may be large and the bell faint
+    low, rest = jnp.clip(x, -(2.0**20), 2.0**20), jnp.abs(x) * 2.0**-20
+    return _bell(x, s0)[0].times(cosine * low) * jnp.maximum(rest, 1)
 
 
 def _wave_ds0(x: Array, w0: Array, s0: Array, eighths: int) -> Array:
     x, _ = _lit(num.finite(x), s0)  # 0 for s0 = 0, wherever x is
     bell, z = _bell(x, s0)
     wave = angles.sin(angles.product(x, w0), eighths)
-    return bell.times(-2 * z.value() * wave.value()) * x
+    return bell.times(-2 * z.value() * (x * wave.value()))
 
 
 @derivative_of(gabor)
