@@ -10,10 +10,9 @@ import pytest
 
 import jaxact
 from jaxact import catalogue
-from jaxact.testing import ulp_error
 from jaxact.testing._measure import allowed_ulp, evaluate, given, with_flushed
 from jaxact.testing._oracle import exact_orders, question
-from jaxact.testing._ulp import as_float64
+from jaxact.testing._ulp import as_float64, unit_error
 
 pytestmark = pytest.mark.slow
 
@@ -57,7 +56,7 @@ def test_specials(name, dtype):
             got = evaluate(f, order, "x", at, chosen)
             assert got.dtype == at.dtype
             rows = [exact[i] for i in range(len(exact.high))]
-            errors = np.stack([ulp_error(got, row) for row in rows])
+            errors = np.stack([unit_error(got, row) for row in rows])
             best = np.argmin(errors, axis=0)  # of the point, or of what it flushes to
             for i, word in enumerate(words):
                 if order and "nan" in word:
