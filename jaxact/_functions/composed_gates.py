@@ -76,7 +76,7 @@ def serf(x: Array) -> Array:
     Reference:
         Nag, Bhattacharyya (2021), arXiv:2108.09598
     """
-    return num.opened(x, parts.erf_of(*parts.softplus_of(x), True))
+    return num.opened(x, parts.erf_of(*parts.softplus_of(x)))
 
 
 @activation
@@ -102,7 +102,7 @@ def erfact(x: Array, alpha: float | Array = 0.75, beta: float | Array = 0.75) ->
     """
     u, rest = parts.product(beta, x)
     u = jnp.minimum(u, 80)  # of a finite exponential
-    return num.opened(x, parts.erf_of(*parts.exp_of(u, rest, alpha), True))
+    return num.opened(x, parts.erf_of(*parts.exp_of(u, rest, alpha)))
 
 
 @activation
@@ -127,7 +127,7 @@ def pserf(x: Array, gamma: float | Array = 1.25, delta: float | Array = 0.85) ->
         Biswas et al. (2021), arXiv:2109.04386
     """
     u = parts.softplus_of(*parts.product(delta, x))
-    return num.opened(x, parts.erf_of(*parts.product(gamma, *u), True))
+    return num.opened(x, parts.erf_of(*parts.product(gamma, *u)))
 
 
 @activation

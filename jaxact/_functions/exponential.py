@@ -163,7 +163,8 @@ def pelu(x: Array, a: float | Array = 1.0, b: float | Array = 1.0) -> Array:
     Reference:
         Trottier, Giguère, Chaib-draa (2016), arXiv:1605.09332
     """
-    below = a / b * celu(_below(x), b)
+    width = b if isinstance(b, Array) else float(b)  # a constant stays one
+    below = a / b * celu(_below(x), width)
     return jnp.where(x >= 0, a * (jnp.where(x >= 0, x, 0) / b), below)
 
 
