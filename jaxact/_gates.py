@@ -53,7 +53,7 @@ def _end(x: Array) -> float:
     return 256.0 if x.dtype.itemsize == 4 else 2048.0
 
 
-def _angle(x: Array, beta: Scale) -> tuple[Pair, Array]:
+def angle(x: Array, beta: Scale) -> tuple[Pair, Array]:
     """|u|, and where u < 0."""
     a, below = num.magnitude(x), x < 0
     if _is_one(beta):
@@ -70,7 +70,7 @@ def silu(x: Array, beta: Scale, factor: Factor = None) -> Array:
     """x / (1 + exp(-beta * x)), times a factor."""
     if _is_one(beta) and factor is None:
         return num.gated(x, jnp.abs(x))
-    u, below = _angle(x, beta)
+    u, below = angle(x, beta)
     return num.gated_times(x, u, 1.0 if factor is None else factor, below)
 
 
@@ -81,7 +81,7 @@ _SILU_ROOT = (1.2784645427610737, 1.0946994183093437e-16)
 def silu_dx(x: Array, beta: Scale, factor: Factor = None) -> Array:
     """The derivative of `silu` by x."""
     with nullcontext() if _is_one(beta) else cancelling():
-        u, down = _angle(x, beta)
+        u, down = angle(x, beta)
         scale = _only(down, factor)
         middle = num.below_root(
             jnp.minimum(u.head, 2), _SILU_ROOT, poly.SILU_DX_MIDDLE, rest=u.tail()
@@ -95,7 +95,7 @@ def silu_dx2(x: Array, beta: Scale, factor: Factor = None) -> Array:
     """The second derivative of `silu` by x."""
     plain = _is_one(beta)
     with nullcontext() if plain and factor is None else cancelling():
-        (u, _), h = _angle(x, beta), constant(2.0, like=x)
+        (u, _), h = angle(x, beta), constant(2.0, like=x)
         if plain:
             return num.gated_dx2(u.head, h, pair(u.head), 0.0, factor)
         far, b = 1.0 if factor is None else factor, _pair(beta, x).value()
@@ -104,7 +104,7 @@ def silu_dx2(x: Array, beta: Scale, factor: Factor = None) -> Array:
 
 def silu_dbeta(x: Array, beta: Array, factor: Factor = None) -> Array:
     """The derivative of `silu` by beta: x**2 times the derivative of the sigmoid."""
-    u, _ = _angle(x, beta)
+    u, _ = angle(x, beta)
     k, mantissa = num.exp_parts(-u.head, -u.tail())
     x = jnp.where(u.head < 0.99 * _end(x), num.finite(x), 0)
     quarter = num.power_of_two(k >> 2, x)

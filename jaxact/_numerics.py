@@ -137,6 +137,18 @@ def square_clip(x: Array) -> Array:
     return jnp.clip(x, -largest, largest)
 
 
+def overflowing(x: Array) -> float:
+    """A number whose square overflows, but not its double."""
+    return 2.0 ** (_bias(x) - 27)
+
+
+def opened(x: Array, gate: Array) -> Array:
+    """x * gate of a gate that has limits, and there no slope: at infinity too."""
+    end = jnp.abs(x) == jnp.inf
+    inside = jnp.where(end, 0, x) * gate
+    return jnp.where(end & (gate != 0), x * lax.stop_gradient(gate), inside)
+
+
 def exp_parts(
     x: Array, rest: Array | float = 0.0, extra_bits: int = 0
 ) -> tuple[Array, Pair]:

@@ -20,6 +20,7 @@ from jaxact.testing import (
     oracle,
     residual_bytes,
 )
+from jaxact.testing._measure import allowed_ulp
 
 ELEMENTWISE = [n for n in catalogue.names() if catalogue.info(n).elementwise]
 NAMES = [n for n in ELEMENTWISE if not catalogue.info(n).required]
@@ -69,7 +70,10 @@ def test_accurate_in_float32(name):
 def test_accurate_in_float64(name):
     with jax.enable_x64(True):
         count = 2**15 if name in JAX_NN else 2**9
-        assert_accurate(catalogue.get(name), 4, ["float64"], count=count)
+        f = catalogue.get(name)
+        for order in (0, 1, 2):
+            bound = allowed_ulp(f, "float64", order)
+            assert_accurate(f, bound, ["float64"], [order], count=count)
 
 
 @pytest.mark.parametrize("name", beyond(ELEMENTWISE))
@@ -296,9 +300,11 @@ def test_the_formula_is_everywhere():
     assert without == {n for n, d in everything.items() if not d.elementwise}
 
 
-def test_every_order_is_declared():
+def test_every_order_is_declared_or_left_to_the_parts():
     for name in NAMES:
         kernels = catalogue.info(name).kernels
+        if ("x",) not in kernels:
+            continue
         first = inspect.signature(kernels["x",]).parameters
         assert ("x", "x") in kernels or "y" in first  # JAX goes on through y, exactly
         for parameter in catalogue.info(name).parameters:

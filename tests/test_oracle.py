@@ -14,7 +14,7 @@ from jaxact._core import activation
 from jaxact.testing._oracle import exact_orders, question
 from jaxact.testing._panels import bulk
 from jaxact.testing._roots import roots
-from jaxact.testing._ulp import round_to
+from jaxact.testing._ulp import round_to, unit_error
 
 SMALL = ("bfloat16", "float16", "float8_e4m3fn", "float8_e5m2")
 SIGMOID = "1 / (1 + exp(-x))"
@@ -404,3 +404,35 @@ def test_a_root_forgives_nothing_in_half_precision():
     got = np.array([2.0**-20 + 2.0**-24])
     assert testing.ulp_error(got.astype(np.float16), exact)[0] == 1
     assert testing.ulp_error(got.astype(np.float32), exact)[0] == 0.5
+
+
+def exactly(*values, scale=np.nan):
+    high = np.array(values, np.float64)
+    return testing.Exact(high, high, 0 * high, np.full(high.shape, scale))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_small_results_have_larger_units(dtype):
+    r = np.array([2e-6, 2e-7, -2e-20, 2e-29])
+    got = (r * (1 + 2.0**-19)).astype(dtype)
+    error = unit_error(got, exactly(*r))
+    assert error[0] == testing.ulp_error(got, exactly(*r))[0] > 7
+    np.testing.assert_allclose(error[1:], 1, rtol=0.1)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32", "float64"])
+def test_faint_results_need_a_sign_alone(dtype):
+    got = np.array([0, -0.0, 1e-31, 9e-31, -1e-31, 2e-30, np.nan, np.inf])
+    error = unit_error(got.astype(jnp.dtype(dtype)), exactly(*[5e-31] * 8))
+    np.testing.assert_array_equal(error[:4], 0)
+    assert error[4] == np.inf and error[5] > 100
+    assert error[6] == np.inf and error[7] > 100
+    assert unit_error(np.array([1e-31]), exactly(0.0)) > 100
+
+
+def test_a_half_precision_is_forgiven_what_float32_rounds_at_a_root():
+    exact = exactly(2.0**-20, scale=1.0)
+    got = np.array([2.0**-20 + 2.0**-21 + 2.0**-24], np.float16)
+    assert unit_error(got, exact) < testing.ulp_error(got, exact)
+    far = np.array([2.0**-19 + 2.0**-20], np.float16)
+    assert unit_error(far, exact) > 0.51

@@ -82,7 +82,7 @@ def test_accurate(name, parameter, value, dtype):
         answers = exact_orders(asked, with_flushed(at, dtype), orders, dtype, wrt)
         for order, exact in zip(orders, answers, strict=True):
             found = compare(f, dtype, order, wrt, at, exact, chosen)
-            bound = allowed_ulp(f, dtype, order)
+            bound = allowed_ulp(f, dtype, order, chosen)
             told = f"{name}({parameter}={value}), order {order} by {wrt}: {found}"
             assert found.max_ulp <= bound and not found.wrong, told
 

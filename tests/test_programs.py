@@ -79,11 +79,6 @@ def not_there(platform: str, name: str) -> str | None:
     """Why a function has no lowering, if it has none."""
     if (platform, name) == ("tpu", "arctan"):
         return "Unimplemented primitive.*: atan"
-    series = "series" in catalogue.info(name).extras
-    if platform == "cuda" and series and jax.__version_info__ >= (0, 12):
-        return "Unimplemented primitive.*: platform_index"
-    if (platform, name) == ("cuda", "xielu"):
-        return "'i1'"  # Triton takes a scalar for a truth value
     return None
 
 

@@ -10,10 +10,9 @@ import pytest
 
 import jaxact
 from jaxact import catalogue
-from jaxact.testing import ulp_error
 from jaxact.testing._measure import allowed_ulp, evaluate, given, with_flushed
 from jaxact.testing._oracle import exact_orders, question
-from jaxact.testing._ulp import as_float64
+from jaxact.testing._ulp import as_float64, unit_error
 
 pytestmark = pytest.mark.slow
 
@@ -57,7 +56,7 @@ def test_specials(name, dtype):
             got = evaluate(f, order, "x", at, chosen)
             assert got.dtype == at.dtype
             rows = [exact[i] for i in range(len(exact.high))]
-            errors = np.stack([ulp_error(got, row) for row in rows])
+            errors = np.stack([unit_error(got, row) for row in rows])
             best = np.argmin(errors, axis=0)  # of the point, or of what it flushes to
             for i, word in enumerate(words):
                 if order and "nan" in word:
@@ -154,7 +153,7 @@ def test_limits_for_an_array_of_parameters_some_negative_some_0(name, parameter)
         y, slope = exact_orders(asked, x, (0, 1), "float32", "x")
         (by_parameter,) = exact_orders(asked, x, (1,), "float32", parameter)
         for j, exact in enumerate((y, slope, by_parameter)):
-            error = ulp_error(got[j, :, i], exact)
+            error = unit_error(got[j, :, i], exact)
             assert (error <= 8).all(), (float(value), j, got[j, :, i], exact.rounded)
 
 

@@ -469,7 +469,7 @@ def _judge(row: Row, job: Job, found: Measurement) -> None:
     """Fill in what was found, and whether it is good enough."""
     order, definition = row.order, lookup(job.f)
     in_rows = definition is not None and not definition.elementwise
-    row.bound = allowed_ulp(job.f, job.dtype, order)
+    row.bound = allowed_ulp(job.f, job.dtype, order, job.parameters)
     if definition is not None and in_rows:
         row.bound = bound(definition, job.dtype, order)
     row.max_ulp, row.wrong = found.max_ulp, found.wrong
@@ -480,7 +480,9 @@ def _judge(row: Row, job: Job, found: Measurement) -> None:
     if found.max_ulp > row.bound:
         notes.append(f"over {row.bound:g} ULP at {_place(row)}")
     if found.wrong:
-        notes.append(f"NaN or limit wrong at x = {_short(found.wrong_at, row.dtype)}")
+        notes.append(
+            f"NaN, limit or sign wrong at x = {_short(found.wrong_at, row.dtype)}"
+        )
     if order > 0 and not in_rows:
         problem = disagreement(
             job.f, job.dtype, order, job.wrt, parameters=job.parameters

@@ -1,14 +1,18 @@
 """The input times a gate that is a function of a function: x * tanh(softplus(x)).
 
-Relatives of mish.  Their kernels are made of the formula line.
+Relatives of mish.  They are made of their parts, whose rules are their derivatives.
 """
 
+import jax.numpy as jnp
 from jax import Array
 
-from .._computed import by_formula
+from .. import _numerics as num
+from .. import _parts as parts
+from .._core import activation
+from .self_gated import gelu_exact
 
 
-@by_formula
+@activation
 def golu(x: Array) -> Array:
     """Gompertz linear unit: the input times the Gumbel distribution function.
 
@@ -26,10 +30,11 @@ def golu(x: Array) -> Array:
     Reference:
         Das et al. (2025), arXiv:2502.03654
     """
-    ...
+    gate = jnp.exp(-jnp.exp(jnp.minimum(-x, 7)))  # 0 beyond
+    return num.opened(x, gate)
 
 
-@by_formula
+@activation
 def tanhexp(x: Array) -> Array:
     """The input times the tanh of its exponential, also called TeLU.
 
@@ -46,13 +51,14 @@ def tanhexp(x: Array) -> Array:
     Reference:
         Liu, Di (2020), arXiv:2003.09855; Fernandez, Mali (2024), arXiv:2412.20269
     """
-    ...
+    # of what is larger tanh is 1, and its slope 0
+    return num.opened(x, parts.tanh_of(*parts.exp_of(jnp.minimum(x, 6)), True))
 
 
 telu = tanhexp
 
 
-@by_formula
+@activation
 def serf(x: Array) -> Array:
     """The input times the error function of its softplus.
 
@@ -70,10 +76,10 @@ def serf(x: Array) -> Array:
     Reference:
         Nag, Bhattacharyya (2021), arXiv:2108.09598
     """
-    ...
+    return num.opened(x, parts.erf_of(*parts.softplus_of(x)))
 
 
-@by_formula
+@activation
 def erfact(x: Array, alpha: float | Array = 0.75, beta: float | Array = 0.75) -> Array:
     """ErfAct: the input times the error function of an exponential.
 
@@ -94,10 +100,12 @@ def erfact(x: Array, alpha: float | Array = 0.75, beta: float | Array = 0.75) ->
     Reference:
         Biswas et al. (2021), arXiv:2109.04386
     """
-    ...
+    u, rest = parts.product(beta, x)
+    u = jnp.minimum(u, 80)  # of a finite exponential
+    return num.opened(x, parts.erf_of(*parts.exp_of(u, rest, alpha)))
 
 
-@by_formula
+@activation
 def pserf(x: Array, gamma: float | Array = 1.25, delta: float | Array = 0.85) -> Array:
     """Parametric serf: the input times the error function of a scaled softplus.
 
@@ -118,10 +126,11 @@ def pserf(x: Array, gamma: float | Array = 1.25, delta: float | Array = 0.85) ->
     Reference:
         Biswas et al. (2021), arXiv:2109.04386
     """
-    ...
+    u = parts.softplus_of(*parts.product(delta, x))
+    return num.opened(x, parts.erf_of(*parts.product(gamma, *u)))
 
 
-@by_formula
+@activation
 def logish(x: Array) -> Array:
     """The input times the logarithm of 1 + sigmoid.
 
@@ -140,10 +149,10 @@ def logish(x: Array) -> Array:
         Zhu et al. (2021), Logish: a new nonlinear nonmonotonic activation function for
         convolutional neural network, Neurocomputing 458
     """
-    ...
+    return num.opened(x, jnp.log1p(parts.sigmoid_of(*parts.exactly(x))))
 
 
-@by_formula
+@activation
 def smish(x: Array) -> Array:
     """The input times the tanh of the logarithm of 1 + sigmoid.
 
@@ -162,10 +171,13 @@ def smish(x: Array) -> Array:
         Wang, Ren, Wang (2022), Smish: a novel activation function for deep learning
         methods, Electronics 11
     """
-    ...
+    s = parts.sigmoid_of(*parts.exactly(x))
+    w = s * (2 + s)  # (1 + s)**2 - 1
+    inverse = 1 / (2 + w)
+    return num.opened(x, jnp.where(x > 0, 1 - 2 * inverse, w * inverse))
 
 
-@by_formula
+@activation
 def phish(x: Array) -> Array:
     """The input times the tanh of its GELU.
 
@@ -183,10 +195,10 @@ def phish(x: Array) -> Array:
         Naveen (2022), Phish: a novel activation function that could bring a
         significant improvement to deep learning, TechRxiv
     """
-    ...
+    return num.opened(x, parts.tanh_of(*parts.exactly(gelu_exact(x))))
 
 
-@by_formula
+@activation
 def mila(x: Array, beta: float | Array = -0.25) -> Array:
     """Mish with its gate shifted.
 
@@ -205,4 +217,5 @@ def mila(x: Array, beta: float | Array = -0.25) -> Array:
     Reference:
         Misra (2019), Mila, a package of its author
     """
-    ...
+    u = parts.softplus_of(*parts.total(beta, x))
+    return num.opened(x, parts.tanh_of(*u, True))

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from .. import _numerics as num
+from .. import _parts as parts
 from .. import _polynomials as poly
-from .._computed import by_formula
 from .._core import activation, derivative_of
 
 
@@ -143,7 +143,7 @@ def _selu_dx2(x: Array) -> Array:
     return jnp.where(x > 0, 0, below)
 
 
-@by_formula(kinks=(0.0,), domain={"a": (0.0, float("inf")), "b": (0.0, float("inf"))})
+@activation(kinks=(0.0,), domain={"a": (0.0, float("inf")), "b": (0.0, float("inf"))})
 def pelu(x: Array, a: float | Array = 1.0, b: float | Array = 1.0) -> Array:
     """Parametric exponential linear unit, of slope a / b at 0 from both sides.
 
@@ -163,14 +163,26 @@ def pelu(x: Array, a: float | Array = 1.0, b: float | Array = 1.0) -> Array:
     Reference:
         Trottier, Giguère, Chaib-draa (2016), arXiv:1605.09332
     """
-    ...
+    width = b if isinstance(b, Array) else float(b)  # a constant stays one
+    below = a / b * celu(_below(x), width)
+    return jnp.where(x >= 0, a * (jnp.where(x >= 0, x, 0) / b), below)
+
+
+@derivative_of(pelu, wrt="b")  # the sum of its parts cancels far below 0
+def _pelu_db(x: Array, a: Array, b: Array) -> Array:
+    z, rest = _ratio(_below(x), b)
+    below = num.exp_times(z, 1.0, rest) * z
+    return -(a / b) * jnp.where(x >= 0, x / b, below)
+
+
+_NEAR = -0.34  # up to here the polynomial of exp(x) - 1 - x is made
 
 
 def _xielu_kinks(epsilon: float) -> tuple[float, ...]:
     return (epsilon, 0.0) if epsilon < 0 else (0.0,)
 
 
-@by_formula(kinks=_xielu_kinks)
+@activation(kinks=_xielu_kinks)
 def xielu(
     x: Array,
     alpha_p: float | Array = 0.8,
@@ -208,4 +220,14 @@ def xielu(
     Reference:
         Huang, Schlag (2024), arXiv:2411.13010
     """
-    ...
+    above = jnp.where(x > 0, x, 0)
+    below = jnp.where(x > epsilon, epsilon, x)
+    low = jnp.maximum(below, _NEAR)
+    near = low * low * num.horner(poly.EXPM1_TAIL[x.dtype.name], low) + (below - x)
+    near = alpha_n * near + beta * x
+    u, (_, rest) = (beta - alpha_n) * x, parts.product(beta - alpha_n, x)
+    middle = alpha_n * elu(below) + u
+    far = alpha_n * jnp.exp(below) + (u - alpha_n)
+    far = jnp.where(below < -1, far, middle) + rest
+    negative = jnp.where(below > _NEAR, near, far)
+    return jnp.where(x > 0, (alpha_p * above + beta) * above, negative)

@@ -1,9 +1,10 @@
 """The input times a gate whose shape or range is a parameter, to be trained.
 
-Between them they reach the identity, relu, leaky_relu, silu and gelu.  Their formula
-lines are written so that nothing cancels, and most kernels are made of them.
+Between them they reach the identity, relu, leaky_relu, silu and gelu.  They are made of
+their parts; a derivative is declared where the sum of these would cancel.
 """
 
+import math
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -11,14 +12,16 @@ from jax import Array
 
 from .. import _gates as gates
 from .. import _numerics as num
+from .. import _parts as parts
 from .. import _polynomials as poly
-from .._computed import by_formula, derivative_by_formula
 from .._core import activation, derivative_of
 from .._pairs import Pair, shared
 from .._precision import cancelling
+from .distributions import erf, normal_cdf
+from .sigmoids import tanh
 
 
-@by_formula
+@activation
 def e_swish(x: Array, beta: float | Array = 1.5) -> Array:
     """Silu times a constant.
 
@@ -36,7 +39,7 @@ def e_swish(x: Array, beta: float | Array = 1.5) -> Array:
     Reference:
         Alcaide (2018), E-swish: adjusting activations to different network depths
     """
-    ...
+    return num.opened(beta * x, parts.sigmoid_of(*parts.exactly(x)))
 
 
 @activation
@@ -109,11 +112,6 @@ def _added(alpha: float | Array, u: Array, rest: Array) -> Array:
     return total + (((alpha - (total - back)) + (u - back)) + rest)
 
 
-def _opened(x: Array, gate: Array) -> Array:
-    """The input times a gate, 0 where that is."""
-    return jnp.where(gate == 0, num.finite(x), x) * gate
-
-
 @cancelling()
 def _gated(
     x: Array, alpha: float | Array, beta: float | Array, gamma: float | Array
@@ -127,7 +125,7 @@ def _gated(
     # where alpha is 1, a tail that is no number may be one times x
     faint = t.tail.times(-t.sign * t.most * (gamma * t.x))
     gate = gamma * jnp.where(t.a < 0.6, near, far)
-    return jnp.where(alpha == -t.sign, faint, _opened(x, gate))
+    return jnp.where(alpha == -t.sign, faint, num.opened(x, gate))
 
 
 @derivative_of(aptx)
@@ -155,7 +153,7 @@ def _aptx_dx2(x: Array, beta: Array, gamma: Array) -> Array:
 
 @derivative_of(aptx, wrt="alpha")
 def _aptx_dalpha(x: Array, gamma: Array) -> Array:
-    return _opened(x, gamma)
+    return num.opened(x, gamma)
 
 
 @derivative_of(aptx, wrt="beta")
@@ -170,7 +168,7 @@ def _aptx_dgamma(x: Array, alpha: Array, beta: Array) -> Array:
     return _gated(x, alpha, beta, 1.0)
 
 
-@by_formula(by_hand=[("p1",), ("p2",)])
+@activation
 def acon_c(
     x: Array,
     p1: float | Array = 1.0,
@@ -200,17 +198,21 @@ def acon_c(
     Reference:
         Ma et al. (2020), arXiv:2009.04759
     """
-    ...
+    s = parts.sigmoid_of(*parts.product(beta * (p1 - p2), x))
+    return num.opened(x, p2 + (p1 - p2) * s)
 
 
-# x * (s + v * s') and x * (1 - s - v * s'), where p1 is near p2 too
-_V = "beta * (p1 - p2) * x"
-_S, _T = f"(1 / (1 + exp(-({_V}))))", f"(1 / (1 + exp({_V})))"
-derivative_by_formula(acon_c, "p1", f"x * ({_S} + {_V} * {_S} * {_T})")
-derivative_by_formula(acon_c, "p2", f"x * ({_T} - {_V} * {_S} * {_T})")
+@derivative_of(acon_c, wrt="p1")  # x * (s + v * s'), where p1 is near p2 too
+def _acon_c_dp1(x: Array, p1: Array, p2: Array, beta: Array) -> Array:
+    return num.opened(x, gates.silu_dx(x, beta * (p1 - p2)))
 
 
-@by_formula(by_hand=[("alpha",)])
+@derivative_of(acon_c, wrt="p2")  # x * (1 - s - v * s')
+def _acon_c_dp2(x: Array, p1: Array, p2: Array, beta: Array) -> Array:
+    return num.opened(x, gates.silu_dx(x, beta * (p2 - p1)))
+
+
+@activation
 def smu(x: Array, alpha: float | Array = 0.25, mu: float | Array = 1e6) -> Array:
     """Smooth maximum unit: a smooth leaky_relu.
 
@@ -235,16 +237,17 @@ def smu(x: Array, alpha: float | Array = 0.25, mu: float | Array = 1e6) -> Array
     Reference:
         Biswas et al. (2021), arXiv:2111.04682
     """
-    ...
+    v = parts.product(mu * (1 - alpha), x)
+    return num.opened(x, alpha + (1 - alpha) * parts.half_erfc_of(*v))
 
 
-_U = "(mu * (1 - alpha) * x)"
-derivative_by_formula(
-    smu, "alpha", f"x * (erfc({_U}) / 2 - {_U} * exp(-{_U}**2) / sqrt(pi))"
-)
+@derivative_of(smu, wrt="alpha")  # x * (erfc(v) / 2 - v * b), which is 0 far above
+def _smu_dalpha(x: Array, alpha: Array, mu: Array) -> Array:
+    v, _ = parts.product(mu * (1 - alpha), x)
+    return num.opened(x, gates.gelu_exact_dx(-math.sqrt(2) * v))
 
 
-@by_formula
+@activation
 def b_silu(x: Array, alpha: float | Array = 1.67) -> Array:
     """Bounded silu: a silu that tends to -alpha / 2.
 
@@ -264,10 +267,11 @@ def b_silu(x: Array, alpha: float | Array = 1.67) -> Array:
     Reference:
         Horuz et al. (2025), arXiv:2505.22074
     """
-    ...
+    silu = num.opened(x, parts.sigmoid_of(*parts.exactly(x)))
+    return silu + alpha / 2 * parts.tanh_of(*parts.exactly(x / 2))
 
 
-@by_formula
+@activation
 def x_silu(x: Array, alpha: float | Array = 0.0) -> Array:
     """Silu with an expanded gate, from -alpha to 1 + alpha.
 
@@ -287,10 +291,16 @@ def x_silu(x: Array, alpha: float | Array = 0.0) -> Array:
     Reference:
         Huang (2024), arXiv:2405.20768
     """
-    ...
+    s = parts.sigmoid_of(*parts.exactly(x))
+    return num.opened(x, (1 + 2 * alpha) * s - alpha)
 
 
-@by_formula
+@derivative_of(x_silu, wrt="alpha")  # the sum of its parts cancels around 0
+def _x_silu_dalpha(x: Array) -> Array:
+    return x * tanh(x / 2)
+
+
+@activation
 def x_gelu(x: Array, alpha: float | Array = 0.0) -> Array:
     """Gelu with an expanded gate, from -alpha to 1 + alpha.
 
@@ -310,4 +320,9 @@ def x_gelu(x: Array, alpha: float | Array = 0.0) -> Array:
     Reference:
         Huang (2024), arXiv:2405.20768
     """
-    ...
+    return num.opened(x, (1 + 2 * alpha) * normal_cdf(x) - alpha)
+
+
+@derivative_of(x_gelu, wrt="alpha")  # likewise
+def _x_gelu_dalpha(x: Array) -> Array:
+    return x * erf(x * math.sqrt(0.5))

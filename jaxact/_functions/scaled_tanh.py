@@ -1,15 +1,20 @@
 """Tanh and the error function with scales, fixed or to be trained.
 
-They cap logits, stand in for a normalisation, or smooth |x|.  Their kernels are made of
-the formula line.
+They cap logits, stand in for a normalisation, or smooth |x|.
 """
 
+import math
+
+import jax.numpy as jnp
 from jax import Array
 
-from .._computed import by_formula, derivative_by_formula
+from .. import _numerics as num
+from .. import _parts as parts
+from .._core import activation, derivative_of
+from .sigmoids import tanh
 
 
-@by_formula(by_hand=[("cap",)], domain={"cap": (0.0, float("inf"))})
+@activation(domain={"cap": (0.0, float("inf"))})
 def softcap(x: Array, cap: float | Array = 50.0) -> Array:
     """Soft cap: keeps scores within -cap to cap.
 
@@ -28,14 +33,23 @@ def softcap(x: Array, cap: float | Array = 50.0) -> Array:
     Reference:
         Gemma Team (2024), arXiv:2408.00118
     """
-    ...
+    return cap * parts.tanh_of(*parts.quotient(x, cap))
 
 
-_LAG = "tanh(x / cap) - x / cap * (1 - tanh(x / cap)**2)"
-derivative_by_formula(softcap, "cap", _LAG)
+@derivative_of(softcap, wrt="cap")  # tanh(u) - u * tanh'(u), whose terms cancel at 0
+def _softcap_dcap(x: Array, cap: Array) -> Array:
+    u, rest = parts.quotient(x, cap)
+    slope = 4 * parts.sigmoid_slope(2 * u, 2 * rest)
+    low = jnp.clip(u, -1, 1)
+    near = low * low * low * num.horner(_LAG, low * low) * slope
+    return jnp.where(jnp.abs(u) < 1, near, tanh(u) - u * slope)
 
 
-@by_formula
+# (sinh(2 * u) / 2 - u) / u**3, in powers of u**2
+_LAG = tuple(2.0 ** (2 * n) / math.factorial(2 * n + 1) for n in range(1, 12))
+
+
+@activation
 def lecun_tanh(x: Array) -> Array:
     """Tanh scaled so that 1 and -1 are about fixed.
 
@@ -52,10 +66,10 @@ def lecun_tanh(x: Array) -> Array:
     Reference:
         LeCun, Bottou, Orr, Müller (1998), Efficient backprop
     """
-    ...
+    return 1.7159 * parts.tanh_of(*parts.quotient(x, 1.5))
 
 
-@by_formula
+@activation
 def adaptive_tanh(
     x: Array, alpha: float | Array = 1.0, n: float | Array = 1.0
 ) -> Array:
@@ -77,10 +91,10 @@ def adaptive_tanh(
     Reference:
         Jagtap, Kawaguchi, Karniadakis (2019), arXiv:1906.01170
     """
-    ...
+    return parts.tanh_of(*parts.product(n * alpha, x))
 
 
-@by_formula
+@activation
 def dyt(
     x: Array,
     alpha: float | Array = 0.5,
@@ -106,10 +120,10 @@ def dyt(
     Reference:
         Zhu et al. (2025), arXiv:2503.10622
     """
-    ...
+    return gamma * parts.tanh_of(*parts.product(alpha, x)) + beta
 
 
-@by_formula
+@activation
 def derf(
     x: Array,
     alpha: float | Array = 0.5,
@@ -138,10 +152,11 @@ def derf(
     Reference:
         Chen et al. (2025), arXiv:2512.10938
     """
-    ...
+    u = parts.total(shift, *parts.product(alpha, x))
+    return gamma * parts.erf_of(*u) + beta
 
 
-@by_formula
+@activation
 def stan(x: Array, beta: float | Array = 1.0) -> Array:
     """Self-scalable tanh: tanh that grows, for networks that solve equations.
 
@@ -160,10 +175,16 @@ def stan(x: Array, beta: float | Array = 1.0) -> Array:
     Reference:
         Gnanasambandam et al. (2022), arXiv:2204.12589
     """
-    ...
+    t = parts.tanh_of(*parts.exactly(x))
+    return t + num.opened(x, beta * t)
 
 
-@by_formula
+@derivative_of(stan, wrt="beta")
+def _stan_dbeta(x: Array) -> Array:
+    return x * tanh(x)  # at infinity too
+
+
+@activation
 def lisht(x: Array) -> Array:
     """Linearly scaled tanh: an even function, |x| with a round bottom.
 
@@ -180,10 +201,10 @@ def lisht(x: Array) -> Array:
     Reference:
         Roy et al. (2019), arXiv:1901.05894
     """
-    ...
+    return num.opened(x, parts.tanh_of(*parts.exactly(x)))
 
 
-@by_formula(domain={"a": (0.0, float("inf"))})
+@activation(domain={"a": (0.0, float("inf"))})
 def soft_modulus_t(x: Array, a: float | Array = 0.01) -> Array:
     """Soft modulus by tanh: `lisht` drawn near to |x|.
 
@@ -202,4 +223,4 @@ def soft_modulus_t(x: Array, a: float | Array = 0.01) -> Array:
     Reference:
         Vallés-Pérez et al. (2023), arXiv:2301.05993
     """
-    ...
+    return num.opened(x, parts.tanh_of(*parts.quotient(x, a)))

@@ -6,20 +6,12 @@ Each is the integral of a sigmoid of `sigmoids`, which is therefore its derivati
 import jax.numpy as jnp
 from jax import Array
 
+from .. import _gates as gates
 from .. import _numerics as num
 from .. import _polynomials as poly
-from .._computed import by_formula, derivative_by_formula, kernel
 from .._core import activation, derivative_of
-from .._formula import parse_formula
 from .._pairs import pair, shared, upper_half
 from .._precision import in_half
-
-_SCALED = parse_formula("log(1 + exp(beta * x)) / beta", ("x", "beta"))
-# u * sigmoid(u) - softplus(u), u = beta * x: it cancels above 0, but it is even
-_DBETA = (
-    "-(log(1 + exp(-abs(beta * x))) + abs(beta * x) / (1 + exp(abs(beta * x))))"
-    " / beta**2"
-)
 
 
 @activation(holomorphic=True)
@@ -46,35 +38,45 @@ def softplus(x: Array, beta: float | Array = 1.0) -> Array:
     if jnp.iscomplexobj(x):
         return jnp.logaddexp(beta * x, jnp.zeros_like(x)) / beta
     if isinstance(beta, Array):
-        return kernel(_SCALED)(x=x, beta=beta)
+        tail, _, below = _scaled(x, beta)
+        return jnp.where(below, 0, x) + num.log1p(tail) / beta
     return jnp.maximum(x, 0) + num.log1p(num.plain_exp(-jnp.abs(x)))
 
 
 @derivative_of(softplus)
 def _softplus_dx(x: Array, beta: Array) -> Array:
     if isinstance(beta, Array):
-        return kernel(_SCALED, ("x",))(x=x, beta=beta)
+        tail, _, below = _scaled(x, beta)
+        e = tail.value()
+        return jnp.where(below, e, 1) / (1 + e)
     return num.logistic(x)
 
 
 @derivative_of(softplus, order=2)
 def _softplus_dx2(x: Array, beta: Array) -> Array:
     if isinstance(beta, Array):
-        return kernel(_SCALED, ("x", "x"))(x=x, beta=beta)
+        tail, _, _ = _scaled(x, beta, beta)
+        return tail.times(1.0) / num.square(num.one_plus(tail.pair()))
     return num.logistic_dx(x)
 
 
-@derivative_of(softplus, order=3)
-def _softplus_dx3(x: Array, beta: Array) -> Array:
-    if isinstance(beta, Array):
-        return kernel(_SCALED, ("x", "x", "x"))(x=x, beta=beta)
-    return num.logistic_dx2(x)
+@derivative_of(softplus, wrt="beta")
+def _softplus_dbeta(x: Array, beta: Array) -> Array:
+    # u * sigmoid(u) - softplus(u), u = beta * x: it cancels above 0, but it is even
+    tail, u, _ = _scaled(x, beta, 1 / beta)
+    e = tail.value()
+    return -(num.log1p(tail) + tail.times(u) / (1 + e)) / beta
 
 
-derivative_by_formula(softplus, "beta", _DBETA)
+def _scaled(
+    x: Array, beta: Array, factor: Array | None = None
+) -> tuple[num.Exp, Array, Array]:
+    """exp(-|u|) of u = beta * x, with a factor; |u|; and where u < 0."""
+    u, below = gates.angle(x, beta)
+    return num.faint_exp(-u.head, -u.tail(), factor=factor), u.value(), below
 
 
-@by_formula(by_hand=[("beta",)], domain={"beta": (0.0, float("inf"))})
+@activation(domain={"beta": (0.0, float("inf"))})
 def softplus_thresholded(
     x: Array, beta: float | Array = 1.0, threshold: float | Array = 20.0
 ) -> Array:
@@ -98,12 +100,8 @@ def softplus_thresholded(
     Reference:
         The documentation of torch.nn.Softplus
     """
-    ...
-
-
-derivative_by_formula(
-    softplus_thresholded, "beta", f"0 if beta * x > threshold else {_DBETA}"
-)
+    smooth = softplus(x, beta) if isinstance(beta, Array) else softplus(x)
+    return jnp.where(beta * x > threshold, x, smooth)
 
 
 @activation
@@ -145,7 +143,7 @@ def _shifted_softplus_dx3(x: Array) -> Array:
     return num.logistic_dx2(x)
 
 
-@by_formula
+@activation
 def sqrt_softplus(x: Array) -> Array:
     """Square root of softplus, which scores the experts of DeepSeek V4.
 
@@ -163,7 +161,9 @@ def sqrt_softplus(x: Array) -> Array:
     Reference:
         The code of DeepSeek V4 in Hugging Face transformers
     """
-    ...
+    far = x < -40  # where softplus(x) is exp(x), which underflows long before its root
+    near = jnp.sqrt(softplus(jnp.where(far, -40, x)))
+    return jnp.where(far, jnp.exp(jnp.where(far, x, 0) / 2), near)
 
 
 @activation(domain={"b": (0.0, float("inf"))})

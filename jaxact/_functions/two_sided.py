@@ -1,14 +1,19 @@
 """One formula below 0 and another above, of which neither is a straight line alone.
 
-Their kernels are made of the formula line; its comparison decides at the seam.
+The comparison of the formula decides at the seam; what is not chosen is given a number
+from its own side, so that its slopes are finite.
 """
 
+import jax.numpy as jnp
 from jax import Array
 
-from .._computed import by_formula
+from .. import _numerics as num
+from .. import _parts as parts
+from .._core import activation, derivative_of
+from .exponential import elu
 
 
-@by_formula(kinks=(0.0,))
+@activation(kinks=(0.0,))
 def elish(x: Array) -> Array:
     """Exponential linear sigmoid squashing: silu above 0, a gated elu below.
 
@@ -27,10 +32,11 @@ def elish(x: Array) -> Array:
     Reference:
         Basirat, Roth (2018), arXiv:1808.00783
     """
-    ...
+    rising = jnp.where(x >= 0, x, elu(jnp.where(x < 0, x, 0)))
+    return num.opened(rising, parts.sigmoid_of(*parts.exactly(x)))
 
 
-@by_formula(kinks=(-1.0, 0.0, 1.0))
+@activation(kinks=(-1.0, 0.0, 1.0))
 def hard_elish(x: Array) -> Array:
     """Piecewise elish: with a piecewise linear gate that opens from -1 to 1.
 
@@ -49,10 +55,13 @@ def hard_elish(x: Array) -> Array:
     Reference:
         Basirat, Roth (2018), arXiv:1808.00783
     """
-    ...
+    near = jnp.clip(x, -1, 1)
+    rising = jnp.where(x >= 0, near, elu(near))
+    between = rising * ((near + 1) / 2)
+    return jnp.where(x >= 1, x, jnp.where(x <= -1, 0, between))
 
 
-@by_formula(kinks=(0.0,))
+@activation(kinks=(0.0,))
 def delu(x: Array, n: float | Array = 1.0) -> Array:
     """Silu below 0, a straight line and an exponential above.
 
@@ -71,10 +80,15 @@ def delu(x: Array, n: float | Array = 1.0) -> Array:
     Reference:
         Pishchik (2023), Trainable activations for image classification, Preprints
     """
-    ...
+    above = jnp.where(x > 0, x, 0)
+    return jnp.where(
+        x > 0,
+        (n + 0.5) * above - elu(-above),
+        num.opened(x, parts.sigmoid_of(*parts.exactly(x))),
+    )
 
 
-@by_formula(kinks=(0.0,))
+@activation(kinks=(0.0,))
 def nelu(x: Array, alpha: float | Array = 0.2) -> Array:
     """Negative slope linear unit: the identity above 0, a falling tail below.
 
@@ -94,4 +108,25 @@ def nelu(x: Array, alpha: float | Array = 0.2) -> Array:
     Reference:
         Horuz et al. (2025), arXiv:2505.22074
     """
-    ...
+    return jnp.where(x > 0, x, -alpha * _inverse(x)[0])
+
+
+def _inverse(x: Array) -> tuple[Array, Array]:
+    """1 / (1 + x**2) of x <= 0, and an x whose square may overflow, but not 2 * x."""
+    below = jnp.maximum(jnp.where(x > 0, 0, x), -num.overflowing(x))
+    return 1 / (1 + below * below), below
+
+
+@derivative_of(nelu)  # JAX would square the denominator, which overflows
+def _nelu_dx(x: Array, alpha: Array) -> Array:
+    inverse, below = _inverse(x)
+    return jnp.where(x > 0, 1, 2 * alpha * below * inverse * inverse)
+
+
+@derivative_of(nelu, order=2)  # likewise
+def _nelu_dx2(x: Array, alpha: Array) -> Array:
+    inverse, below = _inverse(x)
+    # (1 - 3 * x**2) * inverse, in which nothing overflows
+    near = jnp.maximum(below, -1)
+    turn = jnp.where(x < -1, 4 * inverse - 3, (1 - 3 * near * near) * inverse)
+    return jnp.where(x > 0, 0, 2 * alpha * inverse * inverse * turn)

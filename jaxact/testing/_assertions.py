@@ -33,10 +33,18 @@ def assert_accurate(
     bfloat16 and float16 are measured at all of their 65,536 bit patterns, float32 and
     float64 at a sample of every magnitude; all of it on the default backend.
 
+    The unit of an error is the last place of the exact result r, in the dtype, for
+    |r| >= 1e-6.  In float32 and float64 a smaller r has a unit of at least 2^-19 of its
+    size: 8 units are a relative error of 2^-16.  For |r| < 1e-30 every result that has
+    the sign of r or is 0, and is at most 1e-30 in size, counts as exact, and a wrong
+    sign as wrong.  Near a root of a derivative the unit is the rounding error of the
+    terms that cancel, |x| times the next derivative times the epsilon of the dtype; the
+    half precisions are computed in float32, and forgiven 8 such units of it.
+
     Args:
         f: an activation with a formula line, or any elementwise function.
-        max_ulp: the error allowed in units in the last place; a number for all dtypes
-            or one by dtype.  0.51 is as good as correctly rounded.
+        max_ulp: the error allowed in these units; a number for all dtypes or one by
+            dtype.  0.51 is as good as correctly rounded.
         dtypes: the dtypes to compute in.
         orders: 0 for the value, 1, 2, ... for the derivatives by x.
         formula: the formula in `x` and the parameters, for a function without one.
@@ -65,8 +73,8 @@ def assert_accurate(
                 wrong = ""
                 if found.wrong:
                     wrong = (
-                        f"\n  NaN or a limit is wrong at {found.wrong} points, the "
-                        f"first is x = {found.wrong_at!r}"
+                        f"\n  NaN, a limit or a sign is wrong at {found.wrong} points, "
+                        f"the first is x = {found.wrong_at!r}"
                     )
                 raise AssertionError(
                     f"{_call(f, parameters)}: {_ordinal(order)} in {dtype}\n"

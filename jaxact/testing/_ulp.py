@@ -86,6 +86,15 @@ def round_to(high: np.ndarray, low: np.ndarray, dtype: Any) -> np.ndarray:
         return value.astype(dtype)
 
 
+def _unit(exact: Exact, dtype: Any) -> np.ndarray:
+    """The spacing of a dtype, or the rounding error of the terms around a root."""
+    unit = _spacing(exact.high, format_of(dtype))
+    if jnp.dtype(dtype).itemsize < 4:
+        return unit
+    scale = np.where(np.isnan(exact.root_scale), 0, exact.root_scale)
+    return np.maximum(unit, scale * float(jnp.finfo(dtype).eps))
+
+
 def ulp_error(got: Any, exact: Any, dtype: Any = None) -> np.ndarray:
     """The error of `got` in units in the last place of a dtype at the exact value.
 
@@ -113,10 +122,7 @@ def ulp_error(got: Any, exact: Any, dtype: Any = None) -> np.ndarray:
     if not isinstance(exact, Exact):
         exact = Exact.of(np.asarray(exact, np.float64))
     high, low = exact.high, np.where(np.isfinite(exact.high), exact.low, 0)
-    unit = _spacing(high, form)
-    if jnp.dtype(dtype).itemsize >= 4:
-        scale = np.where(np.isnan(exact.root_scale), 0, exact.root_scale)
-        unit = np.maximum(unit, scale * float(jnp.finfo(dtype).eps))
+    unit = _unit(exact, dtype)
 
     with np.errstate(invalid="ignore", over="ignore"):
         over = np.isfinite(high) & (np.abs(high) > form.largest)
@@ -140,3 +146,37 @@ def ulp_error(got: Any, exact: Any, dtype: Any = None) -> np.ndarray:
     error = np.where(np.isnan(error), np.inf, error)
     flushed = (got == 0) & (np.abs(high) < 2.0**form.lowest)
     return np.where(flushed, 0.0, error)
+
+
+_SMALL, _FAINT = 1e-6, 1e-30
+_AT_A_ROOT = 8.0  # units of float32 that half precisions, computed in it, are forgiven
+
+
+def unit_error(got: Any, exact: Exact) -> np.ndarray:
+    """The error of `got` in the units in which `jaxact.testing` states bounds.
+
+    That is `ulp_error` where the exact result r is at least 1e-6 in size.  Of a smaller
+    one float32 and float64 need fewer digits: the unit is at least 2^-19 of r, so that
+    8 units are a relative error of 2^-16.  Below 1e-30, in every format, what has the
+    sign of r or is 0, and is not larger than 1e-30, has no error; the wrong sign has an
+    infinite one.  Near a root of a derivative, where terms cancel, a half precision is
+    forgiven 8 units of float32 before its own error counts.
+
+    Returns:
+        float64 errors; inf where one of the two is NaN, or a limit is missed.
+    """
+    got = np.asarray(got)
+    dtype, error = got.dtype, ulp_error(got, exact)
+    got, size = as_float64(got), np.abs(exact.high)
+    known, unit = np.isfinite(size), _unit(exact, dtype)
+    scale = np.where(np.isnan(exact.root_scale), 0, exact.root_scale)
+    if jnp.dtype(dtype).itemsize >= 4:
+        small = known & (size < _SMALL)
+        error = error * unit / np.where(small, np.maximum(unit, size * 2.0**-19), unit)
+    else:
+        forgiven = _AT_A_ROOT * float(jnp.finfo("float32").eps) * scale
+        error = np.maximum(error - np.where(known, forgiven / unit, 0), 0)
+    faint = known & (size < _FAINT) & (size > 0)
+    error = np.where(faint & (np.abs(got) <= _FAINT), 0, error)
+    opposite = (got != 0) & (np.signbit(got) != np.signbit(exact.high))
+    return np.where(faint & opposite & (scale == 0), np.inf, error)

@@ -1,0 +1,161 @@
+"""Parts of compositions whose argument is known to more digits than a float holds.
+
+Each is a function of x + rest.  The rest, at most some roundings of x, is too small for
+the value, and is not computed there; where a slope falls off exponentially it counts.
+Every derivative is made of parts again, so that JAX can go on.
+"""
+
+import math
+
+import jax.numpy as jnp
+from jax import Array, lax
+
+from . import _numerics as num
+from ._core import activation, derivative_of
+from ._functions.distributions import erf, normal_cdf
+from ._functions.sigmoids import tanh
+from ._functions.smooth_rectifiers import softplus
+from ._pairs import number, pair, shared
+from ._precision import in_half
+
+Known = tuple[Array, Array]  # an argument and its rest
+
+# --- functions -----------------------------------------------------------------------
+
+
+@activation
+def sigmoid_of(x: Array, rest: Array) -> Array:
+    """The sigmoid."""
+    e, inverse = _falling(x, rest)
+    return jnp.where(x < 0, e, 1) * inverse
+
+
+@activation
+def sigmoid_slope(x: Array, rest: Array) -> Array:
+    """Its derivative."""
+    e, inverse = _falling(x, rest)
+    return e * inverse * inverse
+
+
+def _falling(x: Array, rest: Array) -> Known:
+    """exp(-|x|), and the inverse of it and 1: value and slope share them."""
+    e = jnp.exp(-jnp.abs(x))
+    e = e + e * jnp.where(x < 0, rest, -rest)
+    return e, shared(1 / (1 + e))
+
+
+@derivative_of(sigmoid_of)
+def _sigmoid_of_dx(x: Array, rest: Array) -> Array:
+    return sigmoid_slope(x, rest)
+
+
+@derivative_of(sigmoid_slope)
+def _sigmoid_slope_dx(x: Array, rest: Array) -> Array:
+    return -tanh_of(x / 2, rest / 2) * sigmoid_slope(x, rest)
+
+
+@activation
+def tanh_of(x: Array, rest: Array, careful: bool = False) -> Array:
+    """The hyperbolic tangent, of 4 ULP in float32; the gates need it better."""
+    return tanh(x) if careful else jnp.tanh(x)
+
+
+@derivative_of(tanh_of)
+def _tanh_of_dx(x: Array, rest: Array) -> Array:
+    return 4 * sigmoid_slope(2 * x, 2 * rest)
+
+
+@activation
+def bell(x: Array, rest: Array) -> Array:
+    """exp(-x**2)."""
+    a = jnp.minimum(jnp.abs(x), num.gauss_limit(x) / math.sqrt(2))
+    return num.gauss(a, jnp.where(x < 0, -rest, rest), times=2).times(1.0)
+
+
+@derivative_of(bell)
+def _bell_dx(x: Array, rest: Array) -> Array:
+    return -2 * num.modest(x) * bell(x, rest)
+
+
+@activation
+def erf_of(x: Array, rest: Array) -> Array:
+    """The error function; `lax.erf` has no lowering in Triton."""
+    return erf(x)
+
+
+@derivative_of(erf_of)
+def _erf_of_dx(x: Array, rest: Array) -> Array:
+    return 2 / math.sqrt(math.pi) * bell(x, rest)
+
+
+@activation
+def half_erfc_of(x: Array, rest: Array) -> Array:
+    """erfc(-x) / 2."""
+    return normal_cdf(math.sqrt(2) * x)
+
+
+@derivative_of(half_erfc_of)
+def _half_erfc_of_dx(x: Array, rest: Array) -> Array:
+    return 1 / math.sqrt(math.pi) * bell(x, rest)
+
+
+def _still(x: Array) -> Array:
+    return jnp.zeros_like(x)
+
+
+for _part in (sigmoid_of, sigmoid_slope, tanh_of, bell, erf_of, half_erfc_of):
+    derivative_of(_part, wrt="rest")(_still)  # a rest moves with nothing
+
+# --- arguments -----------------------------------------------------------------------
+
+
+def _known(x: Array, rest: Array | float) -> Known:
+    # beyond, every slope is 0 or constant, and the rest not small
+    return x, lax.stop_gradient(jnp.where(jnp.abs(x) < 2.0**12, rest, 0))
+
+
+def exactly(x: Array) -> Known:
+    """x, with nothing left."""
+    return x, jnp.zeros_like(x)
+
+
+def product(a: float | Array, x: Array, rest: Array | float = 0.0) -> Known:
+    """a * (x + rest) of an x up to 2**60."""
+    x, factor = num.square_clip(x), number(a, x)
+    return _known(factor * x, num.exact_product(factor, x).tail() + factor * rest)
+
+
+def total(a: float | Array, x: Array, rest: Array | float = 0.0) -> Known:
+    """a + (x + rest) of an x up to 2**60."""
+    x, a = num.square_clip(x), number(a, x)
+    y = a + x
+    added = y - x
+    return _known(y, ((x - (y - added)) + (a - added)) + rest)
+
+
+def quotient(x: Array, a: float | Array) -> Known:
+    """x / a, up to where an exponential of it is 0."""
+    return _known(*num.ratio(num.square_clip(x), a, -num.lowest_argument(x)))
+
+
+def softplus_of(x: Array, rest: Array | float = 0.0) -> Known:
+    """The softplus; below 0 it is not large enough to have a rest."""
+    y = softplus(x)
+    y = y + jnp.minimum(y, 1) * rest if isinstance(rest, Array) else y
+    if in_half():
+        return _known(y, 0.0)
+    left = ((num.finite(x) - y) + softplus(-num.magnitude(x))) + rest
+    return _known(y, jnp.where(x > 0, left, 0))
+
+
+def exp_of(x: Array, rest: Array | float = 0.0, factor: float | Array = 1.0) -> Known:
+    """factor * exp(x + rest) of an x up to 80."""
+    # where it is too faint for products with it to be normal, it is 0
+    y = jnp.where(x < -80, 0, jnp.exp(x))
+    y = number(factor, x) * (y + y * rest if isinstance(rest, Array) else y)
+    if in_half():
+        return _known(y, 0.0)
+    k, mantissa = num.exp_parts(jnp.clip(x, -80, 80), rest, extra_bits=7)
+    e = mantissa.times(num.power_of_two(k, x)).halved()
+    exact = pair(number(factor, x)) * e
+    return _known(y, (exact.head - y) + exact.tail())
