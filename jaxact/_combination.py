@@ -4,6 +4,7 @@ import functools
 import inspect
 import itertools
 import math
+import operator
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,11 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from . import _computed
-from . import _taylor as tay
 from ._core import Defined, Definition, activation, lookup
 from ._formula import parse_formula
-from ._taylor import Taylor, constant_like
+from ._tangents import value_of
 from .transforms import derivative
 
 Activation = Callable[..., Any]
@@ -121,10 +120,10 @@ class _Rule(NamedTuple):
     """What a combinator means.
 
     Each is a function of the parts, of what is applied to them, x, and of the numbers
-    by name: on series, and on the texts of formulas.
+    by name: on arrays, and on the texts of formulas.
     """
 
-    series: Callable[..., Taylor]
+    kernel: Callable[..., Array]
     text: Callable[..., str]
     # what the parts are applied to, if not to x; more places where a kink may be, as
     # pairs of a text and the level that it crosses
@@ -137,28 +136,35 @@ def _chain(fs: Sequence[Unary], x: Any) -> Any:
     return functools.reduce(lambda v, f: f(v), reversed(fs), x)
 
 
-def _total(fs: Sequence[Unary], x: Taylor) -> Taylor:
-    return functools.reduce(Taylor.__add__, (f(x) for f in fs))
+def _total(fs: Sequence[Unary], x: Array) -> Array:
+    return functools.reduce(operator.add, (f(x) for f in fs))
 
 
-def _product(fs: Sequence[Unary], x: Taylor) -> Taylor:
-    return functools.reduce(Taylor.__mul__, (f(x) for f in fs))
+def _product(fs: Sequence[Unary], x: Array, *factors: Array) -> Array:
+    """The product, in which a factor that vanishes wins over an infinite one."""
+    terms = [*(f(x) for f in fs), *factors]
+    plain = functools.reduce(operator.mul, terms)
+    # NaN of no NaN; its slopes would be so at other infinities too
+    value = jnp.where((plain != plain) & (x == x), 0, plain)
+    largest = float(jnp.finfo(x.dtype).max)
+    finite = (value_of(jnp.clip(y, -largest, largest), y) for y in terms)
+    return value_of(value, functools.reduce(operator.mul, finite))
 
 
-def _mixed(fs: Sequence[Unary], x: Taylor, **weights: Taylor) -> Taylor:
+def _mixed(fs: Sequence[Unary], x: Array, **weights: Array) -> Array:
     pairs = zip(fs, weights.values(), strict=True)
-    return functools.reduce(Taylor.__add__, (w * f(x) for f, w in pairs))
+    return functools.reduce(operator.add, (w * f(x) for f, w in pairs))
 
 
-def _clipped(fs: Sequence[Unary], x: Taylor, low: Taylor, high: Taylor) -> Taylor:
+def _clipped(fs: Sequence[Unary], x: Array, low: Array, high: Array) -> Array:
     y = fs[0](x)
-    return tay.where(y < low, low, tay.where(y > high, high, y))
+    return jnp.where(y < low, low, jnp.where(y > high, high, y))
 
 
-def _pieces(fs: Sequence[Unary], x: Taylor, **breakpoints: float) -> Taylor:
+def _pieces(fs: Sequence[Unary], x: Array, **breakpoints: float) -> Array:
     y = fs[-1](x)
     for f, b in zip(reversed(fs[:-1]), reversed(breakpoints.values()), strict=True):
-        y = tay.where(x < constant_like(b, x), f(x), y)
+        y = jnp.where(x < b, f(x), y)
     return y
 
 
@@ -172,31 +178,25 @@ def _pieces_text(fs: Sequence[Unary], x: str, **breakpoints: float) -> str:
 def _leaky_rule(f: Activation) -> _Rule:
     dead = dead_intervals(part("", f))
 
-    def series(fs: Sequence[Unary], x: Taylor, slope: Taylor) -> Taylor:
-        y = fs[0](x)
-        for low, high in dead:
-            y = y + slope * _way(x, low, high)
-        return y
+    def kernel(fs: Sequence[Unary], x: Array, slope: Array) -> Array:
+        ways = (_way(x, low, high) for low, high in dead)
+        return fs[0](x) + slope * functools.reduce(operator.add, ways)
 
     def text(fs: Sequence[Unary], x: str, slope: str) -> str:
         ways = " + ".join(_way_text(x, low, high) for low, high in dead)
         return f"({fs[0](x)} + {slope} * ({ways}))"
 
-    return _Rule(series, text)
+    return _Rule(kernel, text)
 
 
-def _way(x: Taylor, low: float, high: float) -> Taylor:
+def _way(x: Array, low: float, high: float) -> Array:
     """How far x has gone from 0, or from the end next to 0, inside an interval."""
     start = min(max(0.0, low), high)
-    y = x - constant_like(start, x)
-    for end, beyond in ((low, x < _at(low, x)), (high, _at(high, x) < x)):
+    y = x - start if start else x
+    for end, beyond in ((low, x < low), (high, x > high)):
         if math.isfinite(end):
-            y = tay.where(beyond, constant_like(end - start, x), y)
+            y = jnp.where(beyond, end - start, y)
     return y
-
-
-def _at(end: float, x: Taylor) -> Taylor:
-    return constant_like(end if math.isfinite(end) else 0.0, x)
 
 
 def _way_text(x: str, low: float, high: float) -> str:
@@ -212,7 +212,7 @@ def _way_text(x: str, low: float, high: float) -> str:
 def _standardized_rule(f: Activation) -> _Rule:
     gain, offset = _standard(f)
     return _Rule(
-        lambda fs, x: constant_like(gain, x) * fs[0](x) + constant_like(offset, x),
+        lambda fs, x: gain * fs[0](x) + offset,
         lambda fs, x: f"({gain!r} * {fs[0](x)} + ({offset!r}))",
     )
 
@@ -242,7 +242,7 @@ _RULES: dict[str, _Rule | Callable[[Activation], _Rule]] = {
         ),
     ),
     "gated": _Rule(
-        lambda fs, x, value: fs[0](x) * value,
+        lambda fs, x, value: _product(fs, x, value),
         lambda fs, x, value: f"{fs[0](x)} * {value}",
     ),
     "clip": _Rule(
@@ -267,7 +267,7 @@ _RULES: dict[str, _Rule | Callable[[Activation], _Rule]] = {
         inside=lambda fs, x: [f"(-{x})"],
     ),
     "surrogate": _Rule(
-        lambda fs, x: tay.surrogate(fs[0](x), fs[1](x)),
+        lambda fs, x: value_of(fs[0](x), fs[1](x)),
         lambda fs, x: f"surrogate({fs[0](x)}, {fs[1](x)})",
     ),
     "leaky": _leaky_rule,
@@ -313,18 +313,16 @@ def _define(
     given = {} if not rule.fixed else numbers
     name = _label(how, parts, settings)
 
-    def series(x: Taylor, **variables: Taylor) -> Taylor:
+    def value(**arrays: Any) -> Array:
+        x = arrays.pop("x")
         fs = [
             functools.partial(
-                _series, f, **{p: variables[n] for p, n in renamed.items()}
+                f, **_given(f, {p: arrays[n] for p, n in renamed.items()})
             )
             for f, renamed in zip(parts, layout.names, strict=True)
         ]
-        own = {p: variables[n] for p, n in layout.own.items()}
-        return rule.series(fs, x, **own, **given)
-
-    def value(**arrays: Any) -> Array:
-        return _computed.evaluate(series, (), arrays)
+        own = {p: arrays[n] for p, n in layout.own.items()}
+        return rule.kernel(fs, x, **own, **given)
 
     value.__signature__ = _signature(layout.parameters)  # type: ignore[attr-defined]
     value.__name__ = value.__qualname__ = name
@@ -339,8 +337,17 @@ def _define(
     public = activation(kinks=kinks, domain=_domain(how, layout))(value)
     definition = lookup(public)
     assert definition is not None
-    _computed.compute(definition, series)
     return definition
+
+
+def _given(f: Activation, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters to call a part with: what is its default need not be told."""
+    default = part("", f).default
+    return {
+        n: v if isinstance(v, Array) else float(v)
+        for n, v in parameters.items()
+        if isinstance(v, Array) or v != np.asarray(default(n), v.dtype)
+    }
 
 
 def _signature(parameters: Mapping[str, Any]) -> inspect.Signature:
@@ -381,55 +388,6 @@ def _domain(how: str, layout: _Parts) -> dict[str, tuple[float, float]]:
             low, high = zip(*ends, strict=True)
             found["x"] = (max(low), min(high))
     return found
-
-
-# --- how a part goes on from a series -----------------------------------------------
-
-# activations whose formula Taylor arithmetic can take as it stands
-_SOUND = frozenset(
-    "identity relu leaky_relu relu6 elu celu selu silu gelu_tanh gelu_exact mish "
-    "hard_silu sigmoid soft_sign hard_sigmoid hard_tanh sparse_sigmoid softplus "
-    "sparse_plus log_sigmoid".split()
-)
-
-
-def _series(f: Activation, x: Taylor, **given: Taylor) -> Taylor:
-    """An activation of a series."""
-    definition = part("", f)
-    if "series" in definition.extras:
-        return definition.extras["series"](x=x, **given)
-    ours = definition.function.__module__.startswith(f"{__package__}._functions.")
-    if ours and definition.name == "tanh":
-        return tay.tanh(x)
-    if ours and definition.name in _SOUND and definition.formula is not None:
-        return _computed.series_of(definition.formula)(**given, x=x)
-    return _by_kernels(f, x, 0, given)
-
-
-def _by_kernels(
-    f: Activation, x: Taylor, order: int, given: Mapping[str, Taylor]
-) -> Taylor:
-    """An activation that is known by its kernels, or a derivative of it.
-
-    What a float leaves of x moves it by the next derivative.
-    """
-    numbers = {n: p.first.value() for n, p in given.items()}
-    at = x.first.value()
-
-    def kernel(order: int, wrt: str = "x") -> tay.Wide:
-        g = derivative(f, order, wrt) if order else f
-        return tay.wide(g(at, **numbers))
-
-    value = kernel(order)
-    if order < 2:
-        rest = (x.first - tay.wide(at)).value()
-        value = value + kernel(order + 1) * tay.wide(rest)
-    result = x.followed(value, lambda x: _by_kernels(f, x, order + 1, given))
-    for n, p in given.items():  # kernels by parameters are of the first order
-        if order == 0 and any(p.terms[1:]):
-            moved = Taylor(kernel(1, n), None) * Taylor(p.terms[1], None)
-            result = result + Taylor(constant_like(0, x).first, moved.first)
-    return result
 
 
 # --- facts that are found by numbers ------------------------------------------------

@@ -8,6 +8,7 @@ normal does not underflow on the way.
 import math
 from contextlib import nullcontext
 from fractions import Fraction
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -69,7 +70,7 @@ def angle(x: Array, beta: Scale) -> tuple[Pair, Array]:
 def silu(x: Array, beta: Scale, factor: Factor = None) -> Array:
     """x / (1 + exp(-beta * x)), times a factor."""
     if _is_one(beta) and factor is None:
-        return num.gated(x, jnp.abs(x))
+        return num.light_silu(x)
     u, below = angle(x, beta)
     return num.gated_times(x, u, 1.0 if factor is None else factor, below)
 
@@ -80,6 +81,8 @@ _SILU_ROOT = (1.2784645427610737, 1.0946994183093437e-16)
 
 def silu_dx(x: Array, beta: Scale, factor: Factor = None) -> Array:
     """The derivative of `silu` by x."""
+    if _is_one(beta) and factor is None:
+        return num.light_silu_dx(x)
     with nullcontext() if _is_one(beta) else cancelling():
         u, down = angle(x, beta)
         scale = _only(down, factor)
@@ -127,6 +130,62 @@ def _v(a: Array) -> Pair:
     return num.odd_cubic(a, constant(*V1, like=a), constant(*V3, like=a))
 
 
+# float32: v / ln 2 and v' as polynomials in a**2, whose parts on a grid of a**2 are
+# exact: heads of few bits, and what they leave
+_B1, _B3 = (
+    (2.3022079467773438, 2.513669811391339e-07),
+    (0.1029052734375, 3.796614252348742e-05),
+)
+_W1, _W3 = (
+    (1.5957698822021484, -7.605964177257403e-07),
+    (0.214111328125, -4.687930719925367e-05),
+)
+_H = 2.0**-30
+
+
+class _Growth(NamedTuple):
+    """exp(v(a)) * 2**-30 as s * (1 + q), and twice a * a on a grid and off it."""
+
+    s: Array
+    q: Array
+    grid: Array
+    off: Array
+
+
+def _growth(a: Array) -> _Growth:
+    """Of |x| in float32, up to where the gelu is 0."""
+    magic, coarse = 1.5 * 2.0**23 + 127 - 30, 1.5 * 2.0**16
+    twice = a + a
+    grid = (a * a + coarse) * 2 - 2 * coarse
+    off = twice * a - grid
+    w = grid * (_B3[0] / 2) + _B1[0]
+    low = off * sum(_B3) + (grid * _B3[1] + 2 * _B1[1])
+    t = a * w + magic
+    back = 2 * magic - t * 2
+    r = ((twice * w + back) + a * low) * (math.log(2) / 2)
+    q = (r * r) * num.horner(poly.EXPM1_TAIL["float32"], r) + r
+    bits = lax.bitcast_convert_type(t, np.int32) << np.int32(23)
+    return _Growth(lax.bitcast_convert_type(bits, a.dtype), q, grid, off)
+
+
+def _light_gelu_tanh(x: Array) -> Array:
+    """max(x, 0) - |x| / (1 + exp(v)): one formula for both signs."""
+    a = jnp.minimum(jnp.abs(x), 10.85)
+    s, q, _, _ = _growth(a)
+    return jnp.maximum(x, 0) - (a / ((s * q + _H) + s)) * _H
+
+
+def _light_gelu_tanh_dx(x: Array) -> Array:
+    """((1 - a v') + a v' / d) / d with d = 1 + exp(v), or 1 less that above 0."""
+    a = jnp.minimum(jnp.abs(x), 10.85)
+    s, q, grid, off = _growth(a)
+    d = (s * q + _H) + s
+    w = grid * (_W3[0] / 2) + _W1[0]
+    low = off * (sum(_W3) / 2) + (grid * (_W3[1] / 2) + _W1[1])
+    share = ((a * _H) * (w + low)) / d
+    return num.mirrored(((1 - a * w) + (share - a * low)) / d, x, _H)
+
+
 def _near(x: Array) -> Array:
     """x, or where the gate is 0 or 1 for float32 and float64."""
     limit = 16 if x.dtype.itemsize == 4 else 32
@@ -135,6 +194,8 @@ def _near(x: Array) -> Array:
 
 def gelu_tanh(x: Array, factor: Factor = None) -> Array:
     """The gelu in the approximation by tanh, times a factor."""
+    if factor is None and x.dtype == jnp.float32:
+        return _light_gelu_tanh(x)
     v = _v(_near(jnp.abs(x)))
     if factor is None:
         return num.gated(x, v.head, v.tail())
@@ -143,6 +204,8 @@ def gelu_tanh(x: Array, factor: Factor = None) -> Array:
 
 def gelu_tanh_dx(x: Array, factor: Factor = None) -> Array:
     """The derivative of `gelu_tanh`."""
+    if factor is None and x.dtype == jnp.float32:
+        return _light_gelu_tanh_dx(x)
     a, scale = jnp.abs(_near(x)), _only(x <= 0, factor)
     middle = num.below_root(
         jnp.minimum(a, 1.4), _GELU_TANH_ROOT, poly.GELU_TANH_DX_MIDDLE

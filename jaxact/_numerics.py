@@ -491,16 +491,94 @@ def normal_tail(a: Array) -> Array:
     return polynomial(_polynomials.GELU_TAIL, far(jnp.maximum(a, 1), 1.5625))
 
 
+def grown(
+    a: Array, times: float = 1.0, bias: int = 0, short: bool = False
+) -> tuple[Array, Array]:
+    """2**(k + bias) and q with exp(times * a) = 2**k * (1 + q).
+
+    An exponential that grows needs no care for what underflows; its inverse is small.
+    The sum with `magic` has k in its last bits, and as it stands that power of two's.
+    A short one is for a modest argument, of which the last bits do not count.
+    """
+    f, integer = _format(a), integer_like(a)
+    magic = 1.5 * 2.0 ** _mantissa(a) + _bias(a) + bias
+    t = a * (times / math.log(2)) + magic
+    back = magic - t  # -k; XLA would fold the other difference
+    if short:
+        r = a * times + back * math.log(2)
+    else:
+        r = ((a if times == 1 else a * times) + back * f.ln2_high) + back * f.ln2_low
+    tail = horner(_polynomials.EXPM1_TAIL[a.dtype.name], r)
+    power = lax.bitcast_convert_type(t, integer) << integer(_mantissa(a))
+    return lax.bitcast_convert_type(power, a.dtype), (r * r) * tail + r
+
+
+def _plus(s: Array, q: Array, h: float) -> Array:
+    """(1 + E) * h of E = (1 + q) * s / h, for E >= 1."""
+    return s * q + (s + h)
+
+
+def _growth_end(x: Array) -> float:
+    """The argument whose grown exponential, times 2**-30, is the largest there is."""
+    return 108.5 if x.dtype.itemsize == 4 else 729.0
+
+
 def logistic(x: Array) -> Array:
-    """1 / (1 + exp(-x)), as 2**-k / (2**-k + 1 + q); 0 where that is subnormal."""
+    """1 / (1 + exp(-x)); 0 where that is subnormal."""
     least = _format(x).smallest
-    k, mantissa = exp_parts(jnp.clip(-x, least, -least))
-    one, q = mantissa.head, mantissa.tail()
-    if not in_half():  # a small 2**-k is added to what is smaller than 1
-        tail = x < -4
-        one, q = jnp.where(tail, q, one), jnp.where(tail, one, q)
-    power = power_of_two(-k, x)
-    return power / ((power + one) + q)
+    s, q = grown(jnp.clip(x, least, -least), -1)
+    return 1 / ((s * q + 1) + s)
+
+
+def light_logistic_dx(x: Array) -> Array:
+    """The derivative of `logistic`: j - j**2 with j = 1 / (1 + exp(|x|))."""
+    h = 2.0**-4
+    s, q = grown(jnp.minimum(jnp.abs(x), 1.5 - _format(x).smallest), 1, -4)
+    j = h / _plus(s, q, h)
+    return j - j * j
+
+
+def light_tanh(x: Array) -> Array:
+    """(1 - E) / (1 + E) with E = exp(-2 |x|), with the sign of x."""
+    a = jnp.minimum(jnp.abs(x), 9.1 if x.dtype.itemsize == 4 else 19.5)
+    s, q = grown(a, -2, short=True)
+    y = ((1 - s) - s * q) / ((s + 1) + s * q)
+    integer = integer_like(x)
+    bits = (lax.bitcast_convert_type(v, integer) for v in (x, y))
+    sign = next(bits) & np.iinfo(integer).min
+    return lax.bitcast_convert_type(next(bits) | sign, x.dtype)
+
+
+def light_tanh_dx(x: Array) -> Array:
+    """4 (j - j**2) with j = 1 / (1 + exp(2 |x|))."""
+    h = 2.0**-4
+    end = (1.5 - _format(x).smallest) / 2
+    s, q = grown(jnp.minimum(jnp.abs(x), end), 2, -4)
+    j = (4 * h) / _plus(s, q, h)
+    return j - (j * 0.25) * j
+
+
+def light_silu(x: Array) -> Array:
+    """max(x, 0) - |x| / (1 + exp(|x|)): one formula for both signs."""
+    h = 2.0**-30
+    a = jnp.minimum(jnp.abs(x), _growth_end(x))
+    s, q = grown(a, 1, -30)
+    return jnp.maximum(x, 0) - (a / ((s * q + h) + s)) * h
+
+
+def light_silu_dx(x: Array) -> Array:
+    """((1 - a) + a / d) / d with a = |x|, d = 1 + exp(a), or 1 less that above 0."""
+    h = 2.0**-30
+    a = jnp.minimum(jnp.abs(x), _growth_end(x))
+    s, q = grown(a, 1, -30)
+    d = _plus(s, q, h)
+    return mirrored(((1 - a) + (a * h) / d) / d, x, h)
+
+
+def mirrored(g: Array, x: Array, h: float) -> Array:
+    """g * h where x <= 0, 1 - g * h where x > 0."""
+    up = x > 0
+    return g * jnp.where(up, -h, h).astype(g.dtype) + jnp.where(up, 1, 0)
 
 
 def logistic_times(x: Array, factor: Array) -> Array:

@@ -2,9 +2,9 @@
 
 What a combinator returns is an activation like any other: a function of `x` and of the
 parameters of its parts, with a formula line, rules for its derivatives, and one array
-kept for the backward pass however deep it is.  It is computed by Taylor arithmetic in
-one go, so that nothing is rounded from part to part; two of the same construction are
-equal, and hash, pickle and print as such.
+kept for the backward pass however deep it is.  It is computed as it is written, and its
+derivative is the chain rule through those of the parts; two of the same construction
+are equal, and hash, pickle and print as such.
 
     mish = multiply(identity, compose(tanh, softplus))
 

@@ -45,7 +45,7 @@ def sigmoid(x: Array) -> Array:
 
 @derivative_of(sigmoid)
 def _sigmoid_dx(x: Array) -> Array:
-    return num.logistic_dx(x)
+    return num.light_logistic_dx(x)
 
 
 @derivative_of(sigmoid, order=2)
@@ -83,20 +83,12 @@ def tanh(x: Array) -> Array:
     """
     if jnp.iscomplexobj(x) or in_half():
         return jnp.tanh(x)  # of 4 ULP in float32
-    tail = num.plain_exp(-2 * jnp.abs(x))
-    e, far = tail.pair(), tail.value() < 0.3
-    top = jnp.where(far, 2 * tail.value(), tail.complement())
-    y = top / ((1 + e.head) + e.tail())
-    y = jnp.abs(y)  # of what is positive: several users split XLA's loop at a division
-    y = jnp.where(far, 1 - y, y)
-    return jnp.where(x > 0, y, jnp.where(x < 0, -y, x))
+    return num.light_tanh(x)
 
 
 @derivative_of(tanh)
 def _tanh_dx(x: Array) -> Array:
-    tail = num.faint_exp(-2 * num.magnitude(x))
-    d = num.one_plus(num.pair_of(tail.value()))
-    return tail.times(4.0) / num.square(d)
+    return num.light_tanh_dx(x)
 
 
 @derivative_of(tanh, order=2)
