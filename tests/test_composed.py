@@ -1,7 +1,6 @@
-"""Activations that are a formula alone, and what is special about some of them."""
+"""Activations that are composed of others, and what is special about some of them."""
 
 import ast
-from typing import Any
 
 import chex
 import jax
@@ -11,9 +10,8 @@ import pytest
 
 import jaxact
 from jaxact import catalogue, derivative
-from jaxact._computed import by_formula, kernel
-from jaxact._formula import fits, parse_formula
-from jaxact.testing import assert_accurate, oracle, ulp_error
+from jaxact._formula import fits
+from jaxact.testing import assert_accurate, oracle
 from jaxact.testing._oracle import exact_orders, question
 
 X = np.concatenate(
@@ -38,54 +36,6 @@ X = np.concatenate(
 def test_a_pattern_says_what_u_is(pattern, text, u):
     found = fits(pattern, ast.parse(text, mode="eval").body)
     assert (found and tuple(map(ast.unparse, found))) == (u and (u,))
-
-
-@by_formula
-def hidden(x: Any, a: Any = 2.0) -> Any:
-    """Sums that cancel unless they are read as what they mean.
-
-    hidden(x, a) = (exp(a * x) - 1 - a * x) * (1 + tanh(x)) * log(1 + exp(x))
-    """
-    ...
-
-
-@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
-def test_what_would_cancel_does_not(dtype):
-    f = hidden
-    at = X[np.abs(X) > 1e-12].astype(dtype)
-    for order in (0, 1, 2):
-        exact = oracle(f, at, order)
-        got = f(at) if order == 0 else derivative(f, order)(jnp.asarray(at))
-        assert ulp_error(np.asarray(got), exact).max() < 4
-
-
-def test_zero_beside_what_is_tiny_is_nothing():
-    @by_formula
-    def beside(x: Any, a: Any = 1.0) -> Any:
-        """beside(x, a) = x * (a - 1 + (1 + tanh(x)))"""
-        ...
-
-    x = np.linspace(-45, -40, 101, dtype=np.float32)
-    for y in (beside(x), beside(x, jnp.float32(1))):
-        assert ulp_error(np.asarray(y), oracle(beside, x)).max() < 2
-
-
-def test_what_is_left_to_do_by_hand_is_not_declared():
-    @by_formula(by_hand=[("a",), ("x", "x", "x")])
-    def partly(x: Any, a: Any = 1.0) -> Any:
-        """partly(x, a) = a * x**3"""
-        ...
-
-    definition = jaxact._core.lookup(partly)
-    assert definition is not None
-    kernels = definition.kernels
-    assert set(kernels) == {(), ("x",), ("x",) * 2, ("x",) * 4}
-    with pytest.raises(ValueError, match="formless has no formula line"):
-
-        @by_formula
-        def formless(x: Any) -> Any:
-            """Nothing."""
-            ...
 
 
 def test_near_a_root_a_derivative_by_a_parameter_is_allowed_what_its_terms_round_to():
@@ -220,23 +170,3 @@ def test_values_and_slopes_at_the_seams():
     slope = derivative(jaxact.hard_elish)(np.array([0, 1], np.float32))
     np.testing.assert_allclose(slope, [0.5, 1])
     assert derivative(jaxact.delu)(1e-9) == 2.5
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "log(1 + exp(x))",
-        "1 / (1 + exp(x))",
-        "1 + tanh(x)",
-        "sqrt(1 + x)",
-        "3e6 * x * abs(x)",
-    ],
-)
-def test_what_jax_makes_of_a_kernel_is_the_next_one(text):
-    formula = parse_formula(text, ("x",), "f")
-    for path in ((), ("x",)):
-        now, next_one = kernel(formula, path), kernel(formula, (*path, "x"))
-        for x in (0.0, 1e-3, 0.5, 2.0, 9.0):
-            found = jax.jit(jax.grad(lambda x, now=now: now(x=x)))(x)
-            wanted = next_one(x=jnp.float32(x))
-            np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-6)
