@@ -389,7 +389,10 @@ def _domain(how: str, layout: _Parts) -> dict[str, tuple[float, float]]:
 _SOUND = frozenset(
     "identity relu leaky_relu relu6 elu celu selu silu gelu_tanh gelu_exact mish "
     "hard_silu sigmoid soft_sign hard_sigmoid hard_tanh sparse_sigmoid softplus "
-    "sparse_plus log_sigmoid".split()
+    "sparse_plus log_sigmoid golu tanhexp serf erfact pserf logish smish phish mila "
+    "e_swish aptx acon_c smu b_silu x_silu x_gelu softcap lecun_tanh adaptive_tanh dyt "
+    "derf stan lisht soft_modulus_t elish hard_elish delu nelu pelu xielu "
+    "softplus_thresholded sqrt_softplus".split()
 )
 
 
