@@ -99,11 +99,37 @@ def _half_erfc_of_dx(x: Array, rest: Array) -> Array:
     return 1 / math.sqrt(math.pi) * bell(x, rest)
 
 
+@activation
+def expm1_of(x: Array, rest: Array) -> Array:
+    """exp(x) - 1 of x <= 0."""
+    return num.expm1(x)
+
+
+@activation
+def falling_exp_of(x: Array, rest: Array) -> Array:
+    """exp(x) of x <= 0."""
+    y = jnp.exp(x)
+    return y + y * rest
+
+
+@derivative_of(expm1_of)
+def _expm1_of_dx(x: Array, rest: Array) -> Array:
+    return falling_exp_of(x, rest)
+
+
+@derivative_of(falling_exp_of)
+def _falling_exp_of_dx(x: Array, rest: Array) -> Array:
+    return falling_exp_of(x, rest)
+
+
 def _still(x: Array) -> Array:
     return jnp.zeros_like(x)
 
 
-for _part in (sigmoid_of, sigmoid_slope, tanh_of, bell, erf_of, half_erfc_of):
+for _part in (
+    *(sigmoid_of, sigmoid_slope, tanh_of, bell, erf_of, half_erfc_of),
+    *(expm1_of, falling_exp_of),
+):
     derivative_of(_part, wrt="rest")(_still)  # a rest moves with nothing
 
 # --- arguments -----------------------------------------------------------------------

@@ -120,7 +120,9 @@ def allowed_ulp(
 ) -> float:
     """The error that an activation may have, in the units of `unit_error`.
 
-    `parameters` are those that are set: jax.nn does not have all of ours.
+    `parameters` are those that are set: jax.nn does not have all of ours.  A second
+    derivative that JAX makes of parts is a sum of several products, and may have twice
+    the error.
     """
     size, name = jnp.dtype(dtype).itemsize, getattr(f, "__name__", "")
     if size < 4:
