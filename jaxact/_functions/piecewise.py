@@ -78,7 +78,7 @@ def star_relu(
     return jnp.where(x < 2.0**30, near, far)
 
 
-def _unless(none: Array, x: Array) -> Array:
+def _unless(none: Array | bool, x: Array) -> Array:
     """x, a finite one where it will be multiplied by 0: 0 * inf is NaN."""
     return jnp.where(none, num.finite(x), x)
 
