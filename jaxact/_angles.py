@@ -62,21 +62,10 @@ def product(a: Array, *factors: Array | float) -> Angle:
     arrays = [b for b in fixed if isinstance(b, Array)]
     constants = tuple(float(b) for b in fixed if not isinstance(b, Array))
     low, high = _quarter_turns(arrays, constants)
-    small = _small([abs(b) for b in fixed])
+    small = Pair(abs(fixed[0]), None)
+    for b in fixed[1:]:
+        small = _times_exactly(small, abs(b))
     return Angle(low, high, small, negative, jnp.where(negative, -moved, moved))
-
-
-def _small(sizes: Sequence[Array]) -> Pair:
-    """The product in radians, or something not small where a factor is huge."""
-    *first, last = sizes
-    # times the last, of a usual size, that neither overflows nor is small
-    huge = 2.0 ** ((jnp.finfo(last.dtype).maxexp - 28) // max(len(first), 1))
-    product = Pair(last, None)
-    for b in first:
-        product = _times_exactly(product, jnp.minimum(b, huge))
-    for b in first:
-        product = Pair(jnp.where(b < huge, product.head, 1), product.rest)
-    return product
 
 
 def _times_exactly(a: Pair, b: Array) -> Pair:

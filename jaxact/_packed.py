@@ -66,7 +66,7 @@ class packed:
 def split(x: Array, axis: int, layout: Layout, name: str) -> tuple[Array, Array]:
     """Gate and value of an array; `name` is for the messages."""
     if hasattr(x, "__jax_array__"):  # all that some objects have of an array
-        x = x.__jax_array__()
+        x = jnp.asarray(x)
     if not is_number(x, holomorphic=True):
         raise TypeError(f"{name}: x must be an array; got {describe(x)}")
     shape, axis = jnp.shape(x), operator.index(axis)

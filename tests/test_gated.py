@@ -582,3 +582,12 @@ def test_gelu_clipped_is_gelu_10():
     assert slope[-3] == 1 and not slope[-2:].any()
     assert jaxact.gelu_clipped(5.0, high=2) == 2
     assert jaxact.derivative(jaxact.gelu_clipped)(5.0, high=2) == 0
+
+
+def test_an_object_that_only_turns_into_an_array_counts_as_one():
+    class Wrapped:
+        def __jax_array__(self):
+            return X
+
+    for f in (jaxact.glu, packed(jaxact.swiglu, "interleaved"), jaxact.rrelu):
+        chex.assert_trees_all_equal(f(Wrapped()), f(X))

@@ -50,7 +50,7 @@ CASES = [
 
 
 def test_a_small_alpha_does_not_cancel_with_tanh():
-    at = np.float32([-1e-3, 1e-3, -1.5e-3, 2e-3])
+    at = np.array([-1e-3, 1e-3, -1.5e-3, 2e-3], np.float32)
     for alpha in (1e-3, -1e-3, 1e-6, 0.0):
         exact = oracle(aptx, at, alpha=alpha).high
         got = as_float64(aptx(jnp.asarray(at), alpha=alpha))

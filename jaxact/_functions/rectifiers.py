@@ -211,7 +211,7 @@ def rrelu(
     if not isinstance(lower, Tracer) and jnp.any(jnp.greater(lower, upper)):
         raise ValueError(f"rrelu: lower={lower} is larger than upper={upper}")
     if hasattr(x, "__jax_array__"):  # all that some objects have of an array
-        x = x.__jax_array__()
+        x = jnp.asarray(x)
     if key is None:
         return leaky_relu_left(x, (lower + upper) / 2)
     dtype = jnp.result_type(x)
