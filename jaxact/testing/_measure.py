@@ -131,6 +131,8 @@ def allowed_ulp(
     if theirs and size == 4 and name != "gelu_clipped":
         if set(parameters) <= set(inspect.signature(theirs).parameters):
             return 3.0 if order else 2.0
+    if (name, order) == ("sqrt_softplus", 2):
+        return 32.0  # two terms of the same size cancel on all of -1 to 2
     bound = 4.0 if theirs or name in _in_frameworks() else 8.0
     definition = lookup(f)
     by_jax = definition is not None and ("x",) not in definition.kernels

@@ -333,8 +333,7 @@ def _root_scales(
             beside = np.nextafter(points, np.where(step > 0, -np.inf, np.inf))
             across = np.where(across == points, beside, across)
             near = np.isfinite(slope) & (slope != 0)
-            # a second derivative is made of more terms, which cancel farther around
-            near &= np.abs(step) < np.abs(points) / (2 if n > 1 else 4)
+            near &= np.abs(step) < np.abs(points) / 4
             near &= (across > asked.domain[0]) & (across < asked.domain[1])
         at = np.flatnonzero(near)
         if not len(at):
