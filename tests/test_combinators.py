@@ -291,3 +291,18 @@ def test_kinks_are_found_through_the_parts():
 def test_errors(make, error, told):
     with pytest.raises(error, match=told):
         make()
+
+
+def test_what_wraps_a_combination_is_not_one():
+    c = compose(tanh, softplus)
+
+    @functools.wraps(c)
+    def other(x):
+        return 2 * x
+
+    for f in (jax.grad(c), jaxact.derivative(c), other, jax.jit(c)):
+        assert jaxact.catalogue.lookup(f) is None
+        with pytest.raises(TypeError, match=r"compose: .* is no activation"):
+            compose(identity, f)
+        with pytest.raises(ValueError, match="no formula"):
+            measure(f, "bfloat16")
