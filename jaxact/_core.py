@@ -741,10 +741,14 @@ class _Call:
                 wanted = f"{shape}, that of the output"
                 raise self.bad(pushforward, f"shape {tangent.shape}", wanted)
             return tangent
-        _, tangent = jax.jvp(
-            lambda v: self.run(kernels[path], {**arrays, n: v}), (arrays[n],), (t,)
-        )
-        return tangent
+
+        def along(v: Array) -> Array:
+            return self.run(kernels[path], {**arrays, n: v})
+
+        at = arrays[n]
+        if product is jnp.multiply or not self.definition.elementwise:
+            return jax.jvp(along, (at,), (t,))[1]
+        return product(t, jax.jvp(along, (at,), (jnp.ones_like(at),))[1])
 
     def run(self, kernel: Callable[..., Any], arrays: Arrays) -> Array:
         """A kernel at `arrays`, its dtype and shape checked."""

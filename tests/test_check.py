@@ -378,7 +378,7 @@ def rows(tmp_path, monkeypatch):
 
 
 # in float32: of three scales, as they are, behind a product and far from 0
-ROWS = 3 * 3 * 32
+MEASURED = 3 * 3 * 32
 
 
 def test_what_is_not_elementwise_is_measured_in_rows(rows):
@@ -388,7 +388,7 @@ def test_what_is_not_elementwise_is_measured_in_rows(rows):
     assert keys[:3] == [("float32", 0, "x"), ("float32", 1, "x"),
                         ("float32", 1, "power")]  # fmt: skip
     assert len(keys) == 6 and all(r["verdict"] == "ok" for r in found)
-    assert found[0]["residual_bytes"] == 4 and found[0]["count"] == ROWS * (2 + 5)
+    assert found[0]["residual_bytes"] == 4 and found[0]["count"] == MEASURED * (2 + 5)
     assert {r["bound"] for r in found} == {4, 0.51}
 
 
@@ -411,7 +411,7 @@ def test_rows_that_cannot_be_measured_are_no_failure(rows, monkeypatch):
     monkeypatch.setattr("jaxact.testing._measure.ARGUMENTS", sample)
     done, found = rows("mixed")
     assert done.exit_code == 0, done.output
-    assert found[0]["count"] == ROWS * 5
+    assert found[0]["count"] == MEASURED * 5
     assert [r["wrt"] for r in found] == ["x", "x", "matrix"]
 
 

@@ -130,3 +130,8 @@ def _nelu_dx2(x: Array, alpha: Array) -> Array:
     near = jnp.maximum(below, -1)
     turn = jnp.where(x < -1, 4 * inverse - 3, (1 - 3 * near * near) * inverse)
     return jnp.where(x > 0, 0, 2 * alpha * inverse * inverse * turn)
+
+
+@derivative_of(nelu, wrt="alpha")
+def _nelu_dalpha(x: Array) -> Array:
+    return jnp.where(x > 0, 0, -_inverse(x)[0])
