@@ -206,7 +206,7 @@ def _times_differentiated(
 ) -> tuple[Array, Any]:
     (t, slope), (dt, dslope) = primals, tangents
     terms = [] if _is_zero(dt) else [_times_p.bind(dt, slope)]
-    terms += [] if _is_zero(dslope) else [t * dslope]
+    terms += [] if _is_zero(dslope) else [jnp.where(t == 0, t, t * dslope)]
     return _times_p.bind(t, slope), reduce(jnp.add, terms)
 
 

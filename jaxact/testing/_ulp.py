@@ -172,7 +172,8 @@ def unit_error(got: Any, exact: Exact) -> np.ndarray:
     scale = np.where(np.isnan(exact.root_scale), 0, exact.root_scale)
     if jnp.dtype(dtype).itemsize >= 4:
         small = known & (size < _SMALL)
-        error = error * unit / np.where(small, np.maximum(unit, size * 2.0**-19), unit)
+        wider = np.maximum(unit, size * 2.0**-19)
+        error = error * np.divide(unit, wider, out=np.ones_like(unit), where=small)
     else:
         forgiven = _AT_A_ROOT * float(jnp.finfo("float32").eps) * scale
         error = np.maximum(error - np.where(known, forgiven / unit, 0), 0)
