@@ -144,7 +144,7 @@ def overflowing(x: Array) -> float:
 
 def opened(x: Array, gate: Array) -> Array:
     """x * gate of a gate that has limits, and there no slope: at infinity too."""
-    end = jnp.abs(x) == jnp.inf
+    end = infinite(x)
     inside = jnp.where(end, 0, x) * gate
     return jnp.where(end & (gate != 0), x * lax.stop_gradient(gate), inside)
 

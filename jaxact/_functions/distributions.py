@@ -257,7 +257,8 @@ def asinh(x: Array) -> Array:
     far = a > 2.0 ** (jnp.finfo(x.dtype).maxexp // 2 - 1)
     near = jnp.where(far, 0, a)
     small = jnp.log1p(near + near * near / (1 + jnp.sqrt(1 + near * near)))
-    return num.sign(x) * jnp.where(far, jnp.log(a) + math.log(2), small)
+    large = jnp.log(jnp.maximum(a, 1)) + math.log(2)
+    return num.sign(x) * jnp.where(far, large, small)
 
 
 @derivative_of(asinh)

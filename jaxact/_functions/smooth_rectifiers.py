@@ -38,8 +38,8 @@ def softplus(x: Array, beta: float | Array = 1.0) -> Array:
     if jnp.iscomplexobj(x):
         return jnp.logaddexp(beta * x, jnp.zeros_like(x)) / beta
     if isinstance(beta, Array):
-        tail, _, below = _scaled(x, beta)
-        return jnp.where(below, 0, x) + num.log1p(tail) / beta
+        tail, _, below = _scaled(x, beta, 1 / beta)
+        return jnp.where(below, 0, x) + num.log1p(tail)
     return jnp.maximum(x, 0) + num.log1p(num.plain_exp(-jnp.abs(x)))
 
 
@@ -65,7 +65,10 @@ def _softplus_dbeta(x: Array, beta: Array) -> Array:
     # u * sigmoid(u) - softplus(u), u = beta * x: it cancels above 0, but it is even
     tail, u, _ = _scaled(x, beta, 1 / beta)
     e = tail.value()
-    return -(num.log1p(tail) + tail.times(u) / (1 + e)) / beta
+    near = (num.log1p(tail) + tail.times(u) / (1 + e)) / beta
+    root = jnp.sqrt(beta)  # half of a large 1 / beta before what may underflow
+    far = tail.times((num.polynomial(poly.LOG1P, e) + u / (1 + e)) / root) / root
+    return -jnp.where(u > 64, far, near)
 
 
 def _scaled(
