@@ -127,8 +127,8 @@ BY_HAND = [
 
 # 0 times an infinite x in a composition whose gate is 0 for a value of a parameter
 NOT_YET = """
-    derf-alpha erfact-alpha erfact-beta pserf-gamma pserf-delta xielu-alpha_p e_swish-beta
-    acon_c-beta smu-mu adaptive_tanh-alpha adaptive_tanh-n dyt-alpha
+    derf-alpha erfact-alpha erfact-beta pserf-gamma pserf-delta xielu-alpha_p
+    e_swish-beta acon_c-beta smu-mu adaptive_tanh-alpha adaptive_tanh-n dyt-alpha
 """.split()
 
 
