@@ -142,11 +142,13 @@ def allowed_ulp(
 # derivatives that JAX makes of parts and that cancel far from a root
 _CANCELS = {
     ("sqrt_softplus", 2): 36.0,
-    ("mila", 1): 14.0,
+    ("golu", 0): 10.0,
+    ("golu", 1): 10.0,
+    ("mila", 1): 15.0,
     ("xielu", 0): 6.0,
-    ("erfact", 1): 14.0,
+    ("erfact", 1): 16.0,
     ("pserf", 1): 11.0,
-    ("tanhexp", 1): 9.0,
+    ("tanhexp", 1): 10.0,
 }
 
 
@@ -236,6 +238,9 @@ def compare(
         )
     error = np.min([unit_error(got, exact[row]) for row in range(len(exact.high))], 0)
     at = as_float64(points)
+    if order > 1:  # of what has underflowed the sign may be lost too
+        faint = (np.abs(exact.high[0]) < 1e-30) & (np.abs(as_float64(got)) < 1e-30)
+        error = np.where(faint & np.isinf(error), 0, error)
     if order:  # a constant slope need not be NaN where the value is already
         error = np.where(np.isnan(at), 0, error)
     number = np.isfinite(error)
