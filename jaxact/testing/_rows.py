@@ -72,7 +72,7 @@ def measure_rows(
     call = _call(f or definition.function, arguments, wrt)
     parts: list[Measurement] = []
     for x in _rows(definition, dtype, arguments):
-        for w, factor in _products(x, order):
+        for w, factor in _products(x, order, definition.name == "hardmax"):
             x = (w * np.asarray(factor, w.dtype)).astype(w.dtype)
             exact = _exactly(definition, x, arguments, wrt)
             if order == 0:
@@ -84,13 +84,16 @@ def measure_rows(
     return reduce(merge, parts)
 
 
-def _products(x: np.ndarray, order: int) -> Iterator[tuple[np.ndarray, float]]:
+def _products(
+    x: np.ndarray, order: int, jumps: bool
+) -> Iterator[tuple[np.ndarray, float]]:
     """Rows and factors whose products to measure: those of x, and others behind it.
 
-    A half precision may lose a whole rounding, too much for a slope or far away.
+    A half precision may lose a whole rounding, too much for a slope or far away,
+    or where a value jumps from one entry to another.
     """
     yield x, 1.0
-    if order == 0 or x.dtype.itemsize >= 4:
+    if (order == 0 and not jumps) or x.dtype.itemsize >= 4:
         yield x, FACTOR
     if order == 0 and x.dtype.itemsize >= 4:
         yield x * np.asarray(FAR, x.dtype), FACTOR
