@@ -70,7 +70,7 @@ def angle(x: Array, beta: Scale) -> tuple[Pair, Array]:
 def silu(x: Array, beta: Scale, factor: Factor = None) -> Array:
     """x / (1 + exp(-beta * x)), times a factor."""
     if _is_one(beta) and factor is None:
-        return num.light_silu(x)
+        return num.silu(x)
     u, below = angle(x, beta)
     return num.gated_times(x, u, 1.0 if factor is None else factor, below)
 
@@ -82,7 +82,7 @@ _SILU_ROOT = (1.2784645427610737, 1.0946994183093437e-16)
 def silu_dx(x: Array, beta: Scale, factor: Factor = None) -> Array:
     """The derivative of `silu` by x."""
     if _is_one(beta) and factor is None:
-        return num.light_silu_dx(x)
+        return num.silu_dx(x)
     with nullcontext() if _is_one(beta) else cancelling():
         u, down = angle(x, beta)
         scale = _only(down, factor)

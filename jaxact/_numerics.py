@@ -530,15 +530,7 @@ def logistic(x: Array) -> Array:
     return 1 / ((s * q + 1) + s)
 
 
-def light_logistic_dx(x: Array) -> Array:
-    """The derivative of `logistic`: j - j**2 with j = 1 / (1 + exp(|x|))."""
-    h = 2.0**-4
-    s, q = grown(jnp.minimum(jnp.abs(x), 1.5 - _format(x).smallest), 1, -4)
-    j = h / _plus(s, q, h)
-    return j - j * j
-
-
-def light_tanh(x: Array) -> Array:
+def tanh(x: Array) -> Array:
     """(1 - E) / (1 + E) with E = exp(-2 |x|), with the sign of x."""
     a = jnp.minimum(jnp.abs(x), 9.1 if x.dtype.itemsize == 4 else 19.5)
     s, q = grown(a, -2, short=True)
@@ -549,7 +541,7 @@ def light_tanh(x: Array) -> Array:
     return lax.bitcast_convert_type(next(bits) | sign, x.dtype)
 
 
-def light_tanh_dx(x: Array) -> Array:
+def tanh_dx(x: Array) -> Array:
     """4 (j - j**2) with j = 1 / (1 + exp(2 |x|))."""
     h = 2.0**-4
     end = (1.5 - _format(x).smallest) / 2
@@ -558,7 +550,7 @@ def light_tanh_dx(x: Array) -> Array:
     return j - (j * 0.25) * j
 
 
-def light_silu(x: Array) -> Array:
+def silu(x: Array) -> Array:
     """max(x, 0) - |x| / (1 + exp(|x|)): one formula for both signs."""
     h = 2.0**-30
     a = jnp.minimum(jnp.abs(x), _growth_end(x))
@@ -566,7 +558,7 @@ def light_silu(x: Array) -> Array:
     return jnp.maximum(x, 0) - (a / ((s * q + h) + s)) * h
 
 
-def light_silu_dx(x: Array) -> Array:
+def silu_dx(x: Array) -> Array:
     """((1 - a) + a / d) / d with a = |x|, d = 1 + exp(a), or 1 less that above 0."""
     h = 2.0**-30
     a = jnp.minimum(jnp.abs(x), _growth_end(x))
@@ -601,9 +593,11 @@ def _over_one_plus(tail: Exp) -> tuple[Pair, Array]:
 
 def logistic_dx(x: Array, factor: Array | None = None) -> Array:
     """exp(-x) / (1 + exp(-x))**2, times a factor."""
-    if factor is None:
-        e = exp(-magnitude(x))
-        return e / square(one_plus(pair_of(e)))
+    if factor is None:  # j - j**2 with j = 1 / (1 + exp(|x|))
+        h = 2.0**-4
+        s, q = grown(jnp.minimum(jnp.abs(x), 1.5 - _format(x).smallest), 1, -4)
+        j = h / _plus(s, q, h)
+        return j - j * j
     tail = faint_exp(-magnitude(x), factor=factor)
     return tail.times(1.0) / square(one_plus(pair_of(tail.value())))
 

@@ -148,12 +148,6 @@ def _celu_tail(t: Number) -> Number:
     return mp.nsum(lambda n: (n + 1) * z**n / mp.factorial(n + 2), [0, 40])
 
 
-def _erf_middle(s: Number) -> Number:
-    """(erf(u) / u - 2 / sqrt(pi)) / s, in s = u * u."""
-    total = mp.nsum(lambda n: (-s) ** n / (mp.factorial(n + 1) * (2 * n + 3)), [0, 40])
-    return -2 / mp.sqrt(mp.pi) * total
-
-
 def _tanh_shrink(s: Number) -> Number:
     """(x - tanh(x)) / x**3, in s = x * x."""
     x = mp.sqrt(s)
@@ -190,19 +184,6 @@ def _sinc_series(s: Number, factor: Callable[[Number], Number]) -> Number:
     return mp.nsum(lambda n: -factor(n) * (-s) ** n / mp.factorial(2 * n + 3), [0, 40])
 
 
-def _tanh_lag(s: Number) -> Number:
-    """(tanh(u) - u * (1 - tanh(u)**2)) / u**3, in s = u * u."""
-    u = mp.sqrt(s)
-    if u < 1e-20:
-        return mp.mpf(2) / 3
-    return (mp.tanh(u) - u * mp.sech(u) ** 2) / u**3
-
-
-def _atanh_tail(s: Number) -> Number:
-    """(atanh(v) / v - 1) / s, in s = v * v."""
-    return mp.nsum(lambda n: s**n / (2 * n + 3), [0, 60])
-
-
 HALF_LN2 = 0.3468  # log(2) / 2 and a little
 # name: function, interval (in float64 up to its last number), the degrees for results
 # that are rounded to half precision, to float32 and to float64
@@ -221,7 +202,6 @@ TABLES: dict[str, tuple[Callable[[Number], Number], tuple, tuple[int, int, int]]
     "INVERSE_SQUARE": (_inverse_square, ("0", "0.1354"), (3, 6, 14)),
     "MISH_INVERSE_SQUARE": (_mish_inverse_square, ("0", "0.174"), (4, 6, 14)),
     "SINH_TAIL": (_sinh_tail, ("0", "1"), (1, 3, 7)),
-    "ERF_MIDDLE": (_erf_middle, ("0", "0.5"), (2, 4, 11)),
     "TANH_SHRINK": (_tanh_shrink, ("0", "1"), (5, 7, 16)),
     "SIN_TAIL": (_sin_tail, ("0", "0.617"), (2, 3, 6)),
     "COS_TAIL": (_cos_tail, ("0", "0.617"), (2, 3, 6)),
@@ -229,8 +209,6 @@ TABLES: dict[str, tuple[Callable[[Number], Number], tuple, tuple[int, int, int]]
     "SINC_DX": (_sinc_dx, ("0", "2"), (3, 5, 9)),
     "SINC_DX2": (_sinc_dx2, ("0", "1.2"), (4, 5, 9)),
     "CELU_TAIL": (_celu_tail, ("-0.75", "0.75"), (5, 8, 17)),
-    "TANH_LAG": (_tanh_lag, ("0", "0.5"), (4, 6, 13)),
-    "ATANH_TAIL": (_atanh_tail, ("0", "0.0295"), (1, 3, 7)),
 }
 # where the rounding of the coefficients is most of the error
 ROUNDING_SHOWS = ("GELU_DX_TAIL",)

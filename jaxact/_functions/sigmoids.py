@@ -45,7 +45,7 @@ def sigmoid(x: Array) -> Array:
 
 @derivative_of(sigmoid)
 def _sigmoid_dx(x: Array) -> Array:
-    return num.light_logistic_dx(x)
+    return num.logistic_dx(x)
 
 
 @derivative_of(sigmoid, order=2)
@@ -83,12 +83,12 @@ def tanh(x: Array) -> Array:
     """
     if jnp.iscomplexobj(x) or in_half():
         return jnp.tanh(x)  # of 4 ULP in float32
-    return num.light_tanh(x)
+    return num.tanh(x)
 
 
 @derivative_of(tanh)
 def _tanh_dx(x: Array) -> Array:
-    return num.light_tanh_dx(x)
+    return num.tanh_dx(x)
 
 
 @derivative_of(tanh, order=2)
