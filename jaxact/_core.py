@@ -18,14 +18,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
-from jax.custom_derivatives import SymbolicZero
-from jax.dtypes import float0
 from jax.extend import core as jax_core
 from jax.extend.core.primitives import convert_element_type_p
 
 from ._formula import Formula, find_formula
 from ._precision import rounded_to
-from ._tangents import late, times
+from ._tangents import is_zero, late, times
 
 # whether a program is being traced, to which a number given to a call is a constant
 _under_jit: Any = getattr(jax_core, "unsafe_am_i_under_a_jit_DO_NOT_USE", bool)
@@ -815,11 +813,7 @@ def _broadcast(arrays: Iterable[Any]) -> tuple[int, ...]:
 def _moving(names: Path, tangents: Sequence[Any]) -> dict[str, Array]:
     """The tangents that are not zero by construction, by variable."""
     pairs = zip(names, tangents, strict=True)
-    return {n: t for n, t in pairs if not _is_zero(t)}
-
-
-def _is_zero(tangent: Any) -> bool:
-    return isinstance(tangent, SymbolicZero) or tangent.dtype == float0
+    return {n: t for n, t in pairs if not is_zero(t)}
 
 
 def _reads(kernel: Callable[..., Any]) -> Path:

@@ -15,6 +15,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.custom_derivatives import SymbolicZero
 from jax.dtypes import float0
 from jax.extend.core import ClosedJaxpr, Primitive, jaxpr_as_fun
 from jax.interpreters import ad, batching, mlir
@@ -102,7 +103,7 @@ def _differentiated(
 
 def _along(f: Flat, primals: Sequence[Array], tangents: Sequence[Any]) -> list[Array]:
     """The tangent of a function, along the tangents that are not zero."""
-    moves = [not _is_zero(t) for t in tangents]
+    moves = [not is_zero(t) for t in tangents]
     moving = [t for t, m in zip(tangents, moves, strict=True) if m]
 
     def tangent(*args: Array) -> Sequence[Array]:
@@ -114,8 +115,9 @@ def _along(f: Flat, primals: Sequence[Array], tangents: Sequence[Any]) -> list[A
     return late(tangent, moving, primals)
 
 
-def _is_zero(tangent: Any) -> bool:
-    return isinstance(tangent, ad.Zero) or tangent.dtype == float0
+def is_zero(tangent: Any) -> bool:
+    """Whether a tangent is zero by construction."""
+    return isinstance(tangent, (ad.Zero, SymbolicZero)) or tangent.dtype == float0
 
 
 def _with_others_fixed(f: Flat, at: Sequence[Any], free: Sequence[bool]) -> Flat:
@@ -135,7 +137,7 @@ def _transposed(
     wanted = [ad.is_undefined_primal(a) for a in args]
     avals = [a.aval for a in args if ad.is_undefined_primal(a)]
     known = [a for a in args if not ad.is_undefined_primal(a)]
-    lives = [not _is_zero(c) for c in cotangents]
+    lives = [not is_zero(c) for c in cotangents]
 
     def pulled(*operands: Array) -> Sequence[Array]:
         live = sum(lives)
@@ -149,11 +151,11 @@ def _transposed(
         return jax.linear_transpose(living, *avals)(list(operands[:live]))
 
     given = [c for c, is_live in zip(cotangents, lives, strict=True) if is_live]
-    found = iter(kept_call(pulled)(*given, *known))
+    found = iter(_kept_call(pulled)(*given, *known))
     return [next(found) if w else None for w in wanted]
 
 
-def kept_call(f: Flat) -> Flat:
+def _kept_call(f: Flat) -> Flat:
     """A function whose derivatives, of every order, keep what they read alone."""
 
     @jax.custom_jvp
@@ -205,8 +207,8 @@ def _times_differentiated(
     primals: Sequence[Array], tangents: Sequence[Any]
 ) -> tuple[Array, Any]:
     (t, slope), (dt, dslope) = primals, tangents
-    terms = [] if _is_zero(dt) else [_times_p.bind(dt, slope)]
-    terms += [] if _is_zero(dslope) else [jnp.where(t == 0, t, t * dslope)]
+    terms = [] if is_zero(dt) else [_times_p.bind(dt, slope)]
+    terms += [] if is_zero(dslope) else [jnp.where(t == 0, t, t * dslope)]
     return _times_p.bind(t, slope), reduce(jnp.add, terms)
 
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,7 +17,7 @@ from jax.experimental.pallas import triton
 
 import jaxact
 from jaxact import catalogue
-from jaxact.testing._measure import ARGUMENTS, given, residual_bytes
+from jaxact.testing._measure import ARGUMENTS, residual_bytes
 
 NAMES = [n for n in catalogue.names() if catalogue.info(n).elementwise]
 ALL = catalogue.names()
@@ -227,9 +226,3 @@ def test_checkify_finds_nothing():
     error, slope = jax.jit(checked)(-2.0)
     error.throw()
     chex.assert_trees_all_close(slope, jax.grad(jaxact.gelu_tanh)(-2.0), rtol=1e-6)
-
-
-def test_given_arguments_are_those_of_the_catalogue():
-    for name in TAKES_ARRAYS:
-        parameters = inspect.signature(catalogue.get(name)).parameters
-        assert set(given(catalogue.get(name), {})) <= set(parameters)
