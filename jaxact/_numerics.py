@@ -142,6 +142,11 @@ def overflowing(x: Array) -> float:
     return 2.0 ** (_bias(x) - 27)
 
 
+def unless(none: Array | bool, x: Array) -> Array:
+    """x, a finite one where it will be multiplied by 0: 0 * inf is NaN."""
+    return jnp.where(none, finite(x), x)
+
+
 def opened(x: Array, gate: Array) -> Array:
     """x * gate of a gate that has limits, and there no slope: at infinity too."""
     end = infinite(x)

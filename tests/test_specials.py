@@ -125,10 +125,10 @@ BY_HAND = [
 ]
 
 
-# 0 times an infinite x in a composition whose gate is 0 for a value of a parameter
+# by a parameter whose 0 makes a gate constant the slope at an infinite x is infinite
 NOT_YET = """
-    derf-alpha erfact-alpha erfact-beta pserf-gamma pserf-delta xielu-alpha_p
-    e_swish-beta acon_c-beta smu-mu adaptive_tanh-alpha adaptive_tanh-n dyt-alpha
+    derf-alpha erfact-alpha erfact-beta pserf-gamma pserf-delta acon_c-beta smu-mu
+    adaptive_tanh-alpha adaptive_tanh-n dyt-alpha
 """.split()
 
 

@@ -222,4 +222,5 @@ def xielu(
     far = alpha_n * jnp.exp(below) + (u - alpha_n)
     far = jnp.where(below < -1, far, middle) + rest
     negative = jnp.where(below > _NEAR, near, far)
-    return jnp.where(x > 0, (alpha_p * above + beta) * above, negative)
+    bend = alpha_p * num.unless(alpha_p == 0, above)
+    return jnp.where(x > 0, (bend + beta) * above, negative)

@@ -39,7 +39,13 @@ def e_swish(x: Array, beta: float | Array = 1.5) -> Array:
     Reference:
         Alcaide (2018), E-swish: adjusting activations to different network depths
     """
+    x = num.unless(beta == 0, x)
     return num.opened(beta * x, parts.sigmoid_of(*parts.exactly(x)))
+
+
+@derivative_of(e_swish, wrt="beta")  # at infinity too
+def _e_swish_dbeta(x: Array) -> Array:
+    return num.silu(x)
 
 
 @activation

@@ -70,7 +70,7 @@ def star_relu(
     Reference:
         Yu et al. (2022), MetaFormer baselines for vision, arXiv:2210.13452
     """
-    x = _unless(scale == 0, jnp.maximum(x, 0))
+    x = num.unless(scale == 0, jnp.maximum(x, 0))
     with cancelling():
         a = pair(jnp.minimum(x, 2.0**30))
         near = (pair(number(scale, x)) * (a * a) + pair(number(bias, x))).value()
@@ -78,14 +78,9 @@ def star_relu(
     return jnp.where(x < 2.0**30, near, far)
 
 
-def _unless(none: Array | bool, x: Array) -> Array:
-    """x, a finite one where it will be multiplied by 0: 0 * inf is NaN."""
-    return jnp.where(none, num.finite(x), x)
-
-
 @derivative_of(star_relu)
 def _star_relu_dx(x: Array, scale: Array) -> Array:
-    return 2 * scale * _unless(scale == 0, jnp.maximum(x, 0))
+    return 2 * scale * num.unless(scale == 0, jnp.maximum(x, 0))
 
 
 @derivative_of(star_relu, order=2)
@@ -258,7 +253,7 @@ def _line(x: Array, t: float | Array, a: float | Array) -> Array:
         start = pair(t) * (constant(1.0, like=x) - pair(a))
         near = (pair(middle) * pair(a) + start).value()
     usual = (jnp.abs(x) < 2.0**30) & (jnp.abs(x) > 2.0**-30)  # pairs are in range
-    return jnp.where(usual, near, a * _unless(a == 0, x) + t * (1 - a))
+    return jnp.where(usual, near, a * num.unless(a == 0, x) + t * (1 - a))
 
 
 @derivative_of(srelu)
