@@ -195,7 +195,9 @@ def _guarded(t: Array, slope: Array) -> Array:
 
 def _times_batched(
     axis: Any, args: Sequence[Array], dims: Sequence[Any]
-) -> tuple[Array, int]:
+) -> tuple[Array, int | None]:
+    if all(d is None for d in dims):
+        return _times_p.bind(*args), None
     at_front = [
         batching.bdim_at_front(v, d, axis.size, axis.explicit_mesh_axis)
         for v, d in zip(args, dims, strict=True)

@@ -227,3 +227,11 @@ def test_checkify_finds_nothing():
     error, slope = jax.jit(checked)(-2.0)
     error.throw()
     chex.assert_trees_all_close(slope, jax.grad(jaxact.gelu_tanh)(-2.0), rtol=1e-6)
+
+
+def test_forward_mode_twice_batches_what_does_not_move():
+    x = jnp.asarray(X[0])
+    for name in ("gelu_tanh", "lecun_tanh", "b_silu", "softmax"):
+        f = catalogue.get(name)
+        ahead = jax.jacfwd(jax.jacfwd(f))(x)
+        chex.assert_trees_all_close(ahead, jax.jacrev(jax.jacrev(f))(x), atol=1e-6)
