@@ -264,3 +264,42 @@ def gelu_exact_dx2(x: Array, factor: Factor = None) -> Array:
     start = float(np.asarray(2 * _DENSITY, a.dtype))
     w = (1 - head) - rest
     return num.gauss(a, factor=factor).times(w * start + w * (2 * _DENSITY - start))
+
+
+# --- aptx: x * (alpha + tanh(u)) with u = beta * x ------------------------------------
+
+
+class Tanh(NamedTuple):
+    """The tanh of u = beta * x: what a sum with it is made of."""
+
+    x: Array  # as far as tanh is not 1
+    u: Pair
+    a: Array  # |u|, but for a rest
+    rest: Array
+    sign: Array
+    bend: Array  # u - tanh(u), for |u| < 1
+    tail: num.Exp  # exp(-2 * |u|)
+    most: Array  # 2 / (1 + tail): tail times it is 1 - |tanh(u)|
+
+
+def tanh_of(x: Array, beta: float | Array) -> Tanh:
+    end, largest = 1 - num.lowest(x), float(jnp.finfo(x.dtype).max)
+    steep = jnp.asarray(beta, x.dtype)
+    limit = end / jnp.maximum(jnp.abs(steep), end / largest)
+    x = jnp.clip(x, -limit, limit)
+    u = num.exact_product(x, steep)
+    a, below = num.magnitude(u.head), u.head < 0
+    rest = jnp.where(below, -u.tail(), u.tail())
+    tail = num.faint_exp(-2 * a, -2 * rest)
+    low = jnp.clip(u.head, -1, 1)
+    square = low * low
+    bend = low * (square * num.polynomial(poly.TANH_SHRINK, square))
+    sign, most = jnp.where(below, -1, 1), shared(2 / (1 + tail.value()))
+    return Tanh(x, u, a, rest, sign.astype(x.dtype), bend, tail, most)
+
+
+def added(alpha: float | Array, u: Array, rest: Array) -> Array:
+    """alpha + u + rest, where alpha and u may cancel."""
+    total = alpha + u
+    back = total - alpha
+    return total + (((alpha - (total - back)) + (u - back)) + rest)

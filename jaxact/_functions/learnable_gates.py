@@ -5,7 +5,6 @@ their parts; a derivative is declared where the sum of these would cancel.
 """
 
 import math
-from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import Array
@@ -13,9 +12,7 @@ from jax import Array
 from .. import _gates as gates
 from .. import _numerics as num
 from .. import _parts as parts
-from .. import _polynomials as poly
 from .._core import activation, derivative_of
-from .._pairs import Pair, shared
 from .._precision import cancelling
 from .distributions import erf, normal_cdf
 from .sigmoids import tanh
@@ -82,51 +79,15 @@ def _doubled(gamma: float | Array) -> Array | None:
     return jnp.asarray(2 * gamma) if isinstance(gamma, Array) else None
 
 
-class _Tanh(NamedTuple):
-    """The tanh of u = beta * x: what a sum with it is made of."""
-
-    x: Array  # as far as tanh is not 1
-    u: Pair
-    a: Array  # |u|, but for a rest
-    rest: Array
-    sign: Array
-    bend: Array  # u - tanh(u), for |u| < 1
-    tail: num.Exp  # exp(-2 * |u|)
-    most: Array  # 2 / (1 + tail): tail times it is 1 - |tanh(u)|
-
-
-def _tanh_of(x: Array, beta: float | Array) -> _Tanh:
-    end, largest = 1 - num.lowest(x), float(jnp.finfo(x.dtype).max)
-    steep = jnp.asarray(beta, x.dtype)
-    limit = end / jnp.maximum(jnp.abs(steep), end / largest)
-    x = jnp.clip(x, -limit, limit)
-    u = num.exact_product(x, steep)
-    a, below = num.magnitude(u.head), u.head < 0
-    rest = jnp.where(below, -u.tail(), u.tail())
-    tail = num.faint_exp(-2 * a, -2 * rest)
-    low = jnp.clip(u.head, -1, 1)
-    square = low * low
-    bend = low * (square * num.polynomial(poly.TANH_SHRINK, square))
-    sign, most = jnp.where(below, -1, 1), shared(2 / (1 + tail.value()))
-    return _Tanh(x, u, a, rest, sign.astype(x.dtype), bend, tail, most)
-
-
-def _added(alpha: float | Array, u: Array, rest: Array) -> Array:
-    """alpha + u + rest, where alpha and u may cancel."""
-    total = alpha + u
-    back = total - alpha
-    return total + (((alpha - (total - back)) + (u - back)) + rest)
-
-
 @cancelling()
 def _gated(
     x: Array, alpha: float | Array, beta: float | Array, gamma: float | Array
 ) -> Array:
     if not isinstance(alpha, Array):
-        x = jnp.where(gamma == 0, num.finite(x), x)  # 0 * inf is NaN
+        x = num.unless(gamma == 0, x)
         return gates.silu(x, 2 * beta, _doubled(gamma))
-    t = _tanh_of(x, beta)
-    near = _added(alpha, t.u.head, t.u.tail() - t.bend)
+    t = gates.tanh_of(x, beta)
+    near = gates.added(alpha, t.u.head, t.u.tail() - t.bend)
     far = (alpha + t.sign) - t.sign * (t.tail.value() * t.most)
     # where alpha is 1, a tail that is no number may be one times x
     faint = t.tail.times(-t.sign * t.most * (gamma * t.x))
@@ -139,10 +100,10 @@ def _gated(
 def _aptx_dx(x: Array, alpha: Array, beta: Array, gamma: Array) -> Array:
     if not isinstance(alpha, Array):
         return gates.silu_dx(x, 2 * beta, _doubled(gamma))
-    t = _tanh_of(x, beta)
+    t = gates.tanh_of(x, beta)
     tanh = t.u.head - t.bend
     rest = 2 * t.u.tail() - (t.bend + t.u.head * (tanh * tanh))
-    near = _added(alpha, 2 * t.u.head, rest)
+    near = gates.added(alpha, 2 * t.u.head, rest)
     # |u| * (1 - tanh(u)**2) - (1 - |tanh(u)|) is the tail times this
     size = (2 * t.a - 1) - (t.tail.value() - 2 * t.rest)
     size = t.sign * (t.most * t.most) * (size / 2)

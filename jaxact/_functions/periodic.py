@@ -17,7 +17,7 @@ from .._precision import cancelling
 
 def _seen(x: Array, frequency: float | Array) -> Array:
     """x, a finite one where the frequency is 0, for 0 * inf is NaN."""
-    return jnp.where(frequency == 0, num.finite(x), x)
+    return num.unless(frequency == 0, x)
 
 
 def _angle(x: Array, frequency: float | Array) -> angles.Angle:

@@ -33,7 +33,7 @@ def bilinear(x: Array, value: Array) -> Array:
 
 def _finite_for(value: Array, x: Array) -> Array:
     """x, a finite one where the value is 0: 0 * inf is NaN, and the limit is 0."""
-    return jnp.where(value == 0, num.finite(x), x)
+    return num.unless(value == 0, x)
 
 
 @derivative_of(bilinear)

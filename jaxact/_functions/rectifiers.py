@@ -105,7 +105,7 @@ def leaky_relu(x: Array, negative_slope: float | Array = 0.01) -> Array:
 def _leaky(x: Array, slope: float | Array) -> Array:
     # the maximum only turns -0 into 0: the sign bit of the output then tells the
     # branch, also where the product underflows
-    low = jnp.where(slope == 0, num.finite(x), x)  # 0 * inf is NaN
+    low = num.unless(slope == 0, x)
     return jnp.where(x >= 0, jnp.maximum(x, 0), slope * low)
 
 

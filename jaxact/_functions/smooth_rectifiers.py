@@ -66,9 +66,10 @@ def _softplus_dbeta(x: Array, beta: Array) -> Array:
     tail, u, _ = _scaled(x, beta, 1 / beta)
     e = tail.value()
     near = (num.log1p(tail) + tail.times(u) / (1 + e)) / beta
-    root = jnp.sqrt(beta)  # half of a large 1 / beta before what may underflow
-    far = tail.times((num.polynomial(poly.LOG1P, e) + u / (1 + e)) / root) / root
-    return -jnp.where(u > 64, far, near)
+    # half of a large 1 / beta before the last power of two, which may underflow
+    root = jnp.sqrt(jnp.abs(beta))
+    far = tail.times((num.polynomial(poly.LOG1P, e) + u / (1 + e)) / root)
+    return -jnp.where(u > 64, far / jnp.where(beta < 0, -root, root), near)
 
 
 def _scaled(

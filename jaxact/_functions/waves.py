@@ -96,7 +96,7 @@ class _Parts(NamedTuple):
 
 def _parts(x: Array, a: Array, b: Array) -> _Parts:
     # without a wave there are limits
-    x = jnp.where((a == 0) | (b == 0), num.finite(x), x)
+    x = num.unless((a == 0) | (b == 0), x)
     s, c = angles.sin_cos(angles.product(x, b))
     one, e, below = constant(1, like=x), num.pair_of(num.exp(-num.magnitude(x))), x < 0
     steep = (one - e) / (one + e)
@@ -135,14 +135,14 @@ def _sinlu_dx2(x: Array, a: Array, b: Array) -> Array:
 
 @derivative_of(sinlu, wrt="a")
 def _sinlu_da(x: Array, b: Array) -> Array:
-    x = jnp.where(b == 0, num.finite(x), x)
+    x = num.unless(b == 0, x)
     x = _seen(x)
     return num.logistic_times(x, angles.sin(angles.product(x, b)).value())
 
 
 @derivative_of(sinlu, wrt="b")
 def _sinlu_db(x: Array, a: Array, b: Array) -> Array:
-    x = _seen(jnp.where(a == 0, num.finite(x), x))
-    near = jnp.where(b == 0, num.finite(x), x)
+    x = _seen(num.unless(a == 0, x))
+    near = num.unless(b == 0, x)
     cosine = angles.cos(angles.product(near, b)).value()
     return num.logistic_times(x, a * (x * cosine))
