@@ -16,7 +16,7 @@ from jax import Array, lax
 
 from . import _numerics as num
 from . import _polynomials as poly
-from ._pairs import Pair, constant, number, pair, where
+from ._pairs import Pair, constant, number, pair, shared, where
 from ._precision import cancelling
 
 Factor = Array | None
