@@ -508,7 +508,8 @@ def grown(
     f, integer = _format(a), integer_like(a)
     magic = 1.5 * 2.0 ** _mantissa(a) + _bias(a) + bias
     t = a * (times / math.log(2)) + magic
-    back = magic - t  # -k; XLA would fold the other difference
+    # -k, which has no slope; XLA would fold the other difference
+    back = lax.stop_gradient(magic - t)
     if short:
         r = a * times + back * math.log(2)
     else:
@@ -600,7 +601,7 @@ def logistic_dx(x: Array, factor: Array | None = None) -> Array:
     """exp(-x) / (1 + exp(-x))**2, times a factor."""
     if factor is None:  # j - j**2 with j = 1 / (1 + exp(|x|))
         h = 2.0**-4
-        s, q = grown(jnp.minimum(jnp.abs(x), 1.5 - _format(x).smallest), 1, -4)
+        s, q = grown(jnp.minimum(magnitude(x), 1.5 - _format(x).smallest), 1, -4)
         j = h / _plus(s, q, h)
         return j - j * j
     tail = faint_exp(-magnitude(x), factor=factor)
