@@ -117,7 +117,9 @@ def test_third_and_fourth_derivative(name, order):
         around += [x + s for s in (np.float32(-0.25), np.float32(0.25))]
     size = np.max([np.abs(oracle(f, a, order).high) for a in around], axis=0)
     error = np.abs(got - oracle(f, x, order).high)
-    allowed = 1e-5 * size + float(jnp.finfo(jnp.float32).smallest_normal)
+    by_hand = ("x",) in catalogue.info(name).kernels
+    relative = 1e-5 if by_hand else 2e-5  # of the terms that JAX makes of parts
+    allowed = relative * size + float(jnp.finfo(jnp.float32).smallest_normal)
     worst = int(np.argmax(error / allowed))
     assert (error <= allowed).all(), (
         f"{name}, order {order}: at {x[worst]} got {got[worst]}, "
