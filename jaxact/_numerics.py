@@ -8,7 +8,7 @@ holds adds its rest to the reduced argument.
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -468,11 +468,39 @@ def gauss(
     return faint_exp(-head * times, -(more + a * rest) * times, factor=factor)
 
 
+def single(x: Array) -> bool:
+    """Whether x is of float32, for which there are shorter kernels."""
+    return x.dtype.itemsize == 4
+
+
+def gauss_fall(a: Array, rest: Array | None = None) -> tuple[Array, Array, Array]:
+    """2**(k + 30) and q with exp(-(a + rest)**2 / 2) = 2**k * (1 + q), 1 / (1 + a / 4).
+
+    Of a float32 from 0 to 14.45: there the bell is 0.
+    """
+    s, q = fallen(a, True, 30, None if rest is None else a * -rest)
+    return s, q, shared(1 / (a * 0.25 + 1))
+
+
+def fall(table: Table, a: Array, inverse: Array) -> Array:
+    """A minimax polynomial in a / (1 + a / 4)."""
+    return polynomial(table, a * inverse - 1.5625)
+
+
 _PHI = 0.3085375387259869  # the normal distribution at -1/2
 
 
 def normal(x: Array, rest: Array | float = 0.0) -> Array:
     """The normal distribution at x + rest."""
+    if single(x):
+        a = jnp.minimum(jnp.abs(x), 14.45)
+        known = rest if isinstance(rest, Array) else None
+        s, q, inverse = gauss_fall(
+            a, None if known is None else jnp.where(x < 0, -known, known)
+        )
+        tail = fall(_polynomials.NORMAL_FALL, a, inverse) * inverse
+        tail = (tail * q + tail) * s
+        return mirrored(tail, x > 0, 2.0**-30)
     a, below = gauss_clip(jnp.abs(x)), x < 0
     tail = shared(normal_tail(a) / jnp.maximum(a, 1))
     small = gauss(a, jnp.where(below, -rest, rest)).times(tail)
@@ -485,8 +513,7 @@ def normal_middle(a: Array, below: Array, rest: Array | float = 0.0) -> Array:
     t = jnp.minimum(a, 1) - 0.5
     # Phi(-1/2) as a number whose complement is exact, and a rest
     start = round(_PHI * 2**24) / 2**24
-    # no shorter one in half: 1/2 at 0 must be exact, else the smallest results are 0
-    slope = horner(_polynomials.GELU_MIDDLE[a.dtype.name], t)
+    slope = polynomial(_polynomials.GELU_MIDDLE, t)
     bend = (_PHI - start) + (t + rest) * slope
     return jnp.where(below, start, 1 - start) + jnp.where(below, bend, -bend)
 
@@ -497,26 +524,56 @@ def normal_tail(a: Array) -> Array:
 
 
 def grown(
-    a: Array, times: float = 1.0, bias: int = 0, short: bool = False
+    a: Array,
+    times: float | Array = 1.0,
+    bias: int = 0,
+    rest: Array | None = None,
+    short: bool = False,
 ) -> tuple[Array, Array]:
-    """2**(k + bias) and q with exp(times * a) = 2**k * (1 + q).
+    """2**(k + bias) and q with exp(times * a + rest) = 2**k * (1 + q).
 
     An exponential that grows needs no care for what underflows; its inverse is small.
-    The sum with `magic` has k in its last bits, and as it stands that power of two's.
-    A short one is for a modest argument, of which the last bits do not count.
+    The product is not rounded where XLA fuses it with the sum that follows.  A short
+    one is for a modest argument, of which the last bits do not count.
     """
-    f, integer = _format(a), integer_like(a)
-    magic = 1.5 * 2.0 ** _mantissa(a) + _bias(a) + bias
-    t = a * (times / math.log(2)) + magic
-    # -k, which has no slope; XLA would fold the other difference
-    back = lax.stop_gradient(magic - t)
+    f = _format(a)
+    t, back = _exponent(a * (times * (1 / math.log(2))), bias)
+    product = a if isinstance(times, float) and times == 1 else a * times
     if short:
-        r = a * times + back * math.log(2)
+        r = product + back * math.log(2)
     else:
-        r = ((a if times == 1 else a * times) + back * f.ln2_high) + back * f.ln2_low
-    tail = horner(_polynomials.EXPM1_TAIL[a.dtype.name], r)
-    power = lax.bitcast_convert_type(t, integer) << integer(_mantissa(a))
-    return lax.bitcast_convert_type(power, a.dtype), (r * r) * tail + r
+        r = (product + back * f.ln2_high) + back * f.ln2_low
+    return t, _expm1_small(r if rest is None else r + rest)
+
+
+def _exponent(t: Array, bias: int) -> tuple[Array, Array]:
+    """2**(k + bias) of the integer k next to t, and -k.
+
+    The sum with `magic` has k in its last bits, and as it stands that power of two's.
+    """
+    integer = integer_like(t)
+    magic = 1.5 * 2.0 ** _mantissa(t) + _bias(t) + bias
+    t = t + magic
+    power = lax.bitcast_convert_type(t, integer) << integer(_mantissa(t))
+    # -k has no slope; XLA would fold the other difference
+    return lax.bitcast_convert_type(power, t.dtype), lax.stop_gradient(magic - t)
+
+
+def _expm1_small(r: Array) -> Array:
+    """exp(r) - 1 of what an exponent leaves."""
+    return (r * r) * horner(_polynomials.EXPM1_TAIL[r.dtype.name], r) + r
+
+
+def fallen(
+    a: Array, halved: bool = False, bias: int = 0, rest: Array | None = None
+) -> tuple[Array, Array]:
+    """2**(k + bias) and q with exp(-a * a + rest) = 2**k * (1 + q), or of half of it."""
+    f, whole, half = _format(a), a * a, (a * 0.5) * a
+    # XLA fuses a product that is needed once, and from what is no product
+    square, other = (half, whole * -0.5) if halved else (whole, half * -2)
+    power, back = _exponent(other * (1 / math.log(2)), bias)
+    r = (jnp.abs(back * f.ln2_high) - square) + back * f.ln2_low
+    return power, _expm1_small(r if rest is None else r + rest)
 
 
 def _plus(s: Array, q: Array, h: float) -> Array:
@@ -524,22 +581,61 @@ def _plus(s: Array, q: Array, h: float) -> Array:
     return s * q + (s + h)
 
 
-def _growth_end(x: Array) -> float:
-    """The argument whose grown exponential, times 2**-30, is the largest there is."""
-    return 108.5 if x.dtype.itemsize == 4 else 729.0
+def bell(x: Array, rest: Array | None = None, halved: bool = False) -> Array:
+    """exp(-(x + rest)**2), or of half of it; 0 where that is subnormal."""
+    end = math.sqrt((1 - _format(x).smallest) * (1 + halved)) - 0.07
+    c = jnp.clip(x, -end, end)
+    left = None if rest is None else c * rest * (-1 if halved else -2)
+    s, q = fallen(c, halved, 0, left)
+    return jnp.where(jnp.abs(x) < end, s * q + s, 0)
+
+
+def erf(x: Array) -> Array:
+    """The error function of a float32."""
+    c = jnp.clip(x, -3.92, 3.92)
+    top, bottom = _ratio(_polynomials.ERF_RATIO)
+    s = c * c
+    return c * (horner(top, s) / horner(bottom, s))
+
+
+def _ratio(table: Mapping[str, Any]) -> Any:
+    return table["half" if in_half() else "float32"]
 
 
 def logistic(x: Array) -> Array:
     """1 / (1 + exp(-x)); 0 where that is subnormal."""
     least = _format(x).smallest
-    s, q = grown(jnp.clip(x, least, -least), -1)
+    s, q = grown(jnp.clip(x, least, -least), -1.0)
     return 1 / ((s * q + 1) + s)
 
 
+def inverse_growth(
+    a: Array, times: float | Array = 1.0, rest: Array | None = None
+) -> Array:
+    """1 / (1 + exp(times * a + rest)) of an exponent from 0 to `growth_end`."""
+    h = 2.0**-4
+    s, q = grown(a, times, -4, rest)
+    return h / _plus(s, q, h)
+
+
+def growth_end(x: Array) -> float:
+    """The exponent up to which `inverse_growth` is normal."""
+    return 1.5 - _format(x).smallest
+
+
 def tanh(x: Array) -> Array:
-    """(1 - E) / (1 + E) with E = exp(-2 |x|), with the sign of x."""
-    a = jnp.minimum(jnp.abs(x), 9.1 if x.dtype.itemsize == 4 else 19.5)
-    s, q = grown(a, -2, short=True)
+    """(1 - E) / (1 + E) with E = exp(-2 |x|), with the sign of x.
+
+    In float32 2 t / (1 + t**2) with a ratio of polynomials for t = tanh(x / 2): towards
+    1 the errors of t cancel.
+    """
+    if single(x):
+        c = jnp.clip(x, -9.02, 9.02)
+        (_, *top), bottom = _ratio(_polynomials.TANH_RATIO)
+        s = c * c
+        n, d = (c * s) * horner(top, s) + c, horner([2 * b for b in bottom], s)
+        return (n * (d + d)) / (d * d + n * n)
+    s, q = grown(jnp.minimum(jnp.abs(x), 19.5), -2.0, short=True)
     y = ((1 - s) - s * q) / ((s + 1) + s * q)
     integer = integer_like(x)
     bits = (lax.bitcast_convert_type(v, integer) for v in (x, y))
@@ -549,41 +645,25 @@ def tanh(x: Array) -> Array:
 
 def tanh_dx(x: Array) -> Array:
     """4 (j - j**2) with j = 1 / (1 + exp(2 |x|))."""
-    h = 2.0**-4
-    end = (1.5 - _format(x).smallest) / 2
-    s, q = grown(jnp.minimum(jnp.abs(x), end), 2, -4)
-    j = (4 * h) / _plus(s, q, h)
-    return j - (j * 0.25) * j
+    j = inverse_growth(jnp.minimum(jnp.abs(x), growth_end(x) / 2), 2.0)
+    return 4 * j - (4 * j) * j
 
 
-def silu(x: Array) -> Array:
-    """max(x, 0) - |x| / (1 + exp(|x|)): one formula for both signs."""
-    h = 2.0**-30
-    a = jnp.minimum(jnp.abs(x), _growth_end(x))
-    s, q = grown(a, 1, -30)
-    return jnp.maximum(x, 0) - (a / ((s * q + h) + s)) * h
+def logistic_dx(x: Array) -> Array:
+    """j - j**2 with j = 1 / (1 + exp(|x|))."""
+    j = inverse_growth(jnp.minimum(magnitude(x), growth_end(x)))
+    return j - j * j
 
 
-def silu_dx(x: Array) -> Array:
-    """((1 - a) + a / d) / d with a = |x|, d = 1 + exp(a), or 1 less that above 0."""
-    h = 2.0**-30
-    a = jnp.minimum(jnp.abs(x), _growth_end(x))
-    s, q = grown(a, 1, -30)
-    d = _plus(s, q, h)
-    return mirrored(((1 - a) + (a * h) / d) / d, x, h)
-
-
-def mirrored(g: Array, x: Array, h: float) -> Array:
-    """g * h where x <= 0, 1 - g * h where x > 0."""
-    up = x > 0
+def mirrored(g: Array, up: Array, h: float) -> Array:
+    """g * h, but 1 - g * h where it is mirrored."""
     return g * jnp.where(up, -h, h).astype(g.dtype) + jnp.where(up, 1, 0)
 
 
 def logistic_times(x: Array, factor: Array) -> Array:
-    """factor / (1 + exp(-x))."""
-    tail = faint_exp(-magnitude(x), factor=factor)
-    mantissa, d = _over_one_plus(tail)
-    return jnp.where(x < 0, tail.scale(mantissa.value()), factor) / d
+    """factor / (1 + exp(-x)), 0 where that is subnormal, of an infinite factor too."""
+    s = logistic(x)
+    return jnp.where(s == 0, 0, factor * s)
 
 
 def _over_one_plus(tail: Exp) -> tuple[Pair, Array]:
@@ -597,26 +677,13 @@ def _over_one_plus(tail: Exp) -> tuple[Pair, Array]:
     return mantissa, d
 
 
-def logistic_dx(x: Array, factor: Array | None = None) -> Array:
-    """exp(-x) / (1 + exp(-x))**2, times a factor."""
-    if factor is None:  # j - j**2 with j = 1 / (1 + exp(|x|))
-        h = 2.0**-4
-        s, q = grown(jnp.minimum(magnitude(x), 1.5 - _format(x).smallest), 1, -4)
-        j = h / _plus(s, q, h)
-        return j - j * j
-    tail = faint_exp(-magnitude(x), factor=factor)
-    return tail.times(1.0) / square(one_plus(pair_of(tail.value())))
-
-
-def logistic_dx2(x: Array, times: float = 1.0, factor: Array | None = None) -> Array:
-    """The derivative of `logistic_dx`, -tanh(x / 2) times it, times a factor."""
+def logistic_dx2(x: Array, times: float = 1.0) -> Array:
+    """The derivative of `logistic_dx`, -tanh(x / 2) times it, times a number."""
     a = magnitude(x)
-    late = None if factor is None else jnp.where(a < 1, 1, factor)
-    tail = faint_exp(-a, extra_bits=4, factor=late)
+    tail = faint_exp(-a, extra_bits=4)
     e = tail.pair()
     d = one_plus(e)
     ratio, u = tail.mantissa.times(times) / (d * d * d), complement(-a, tail)
-    u = u if factor is None else jnp.where(a < 1, u * factor, u)
     size = tail.scale(_product(u, ratio))  # a tiny u would have no rest
     return jnp.where(x < 0, size, -size)
 
@@ -670,25 +737,9 @@ def gated(x: Array, v: Array, rest: Array | float = 0.0) -> Array:
     return jnp.where(x < 0, top, x) / d
 
 
-def gated_times(x: Array, v: Pair, factor: Array | float, below: Array) -> Array:
-    """factor * x * logistic(-v where below, else v) for v >= 0."""
-    tail = faint_exp(-v.head, -v.tail(), factor=factor)
-    mantissa, d = _over_one_plus(tail)
-    near = jnp.where(v.head < -2 * _format(x).smallest, x, 0)  # inf * 0 is NaN
-    top = _product(near * tail.lifted, mantissa) * factor * tail.drop
-    # half of a large x, so that nothing overflows before it is divided
-    half = jnp.where(below | (magnitude(x) < 1), 1, 0.5).astype(x.dtype)
-    return jnp.where(below, top, x * half * factor) / (d * half)
-
-
-def gated_dx(
-    v: Array,
-    growth: Pair,
-    rest: Array | float = 0.0,
-    factor: Array | float | None = None,
-) -> Array:
+def gated_dx(v: Array, growth: Pair, rest: Array | float = 0.0) -> Array:
     """The derivative of `gated` at -a, far from its root; growth is a * v'(a)."""
-    tail = faint_exp(-v, -rest, factor=factor)
+    tail = faint_exp(-v, -rest)
     e = tail.value()
     u = e * polynomial(_polynomials.INVERSE_SQUARE, e)
     return tail.times(less(1 - growth.head, e - growth.tail(), u))
@@ -714,23 +765,10 @@ def below_root(
     return distance * polynomial(table, (a + rest) - centre)
 
 
-def gated_dx2(
-    v: Array,
-    h: Pair,
-    g: Pair,
-    rest: Array | float = 0.0,
-    factor: Array | float | None = None,
-    scale: Array | None = None,
-) -> Array:
-    """The second derivative of `gated`; h = 2 v' + x v'', g = |x| * v'**2.
-
-    `scale` is a part of h and g that is left out of them.
-    """
-    tail = faint_exp(-v, -rest, extra_bits=7, factor=factor)
+def gated_dx2(v: Array, h: Pair, g: Pair, rest: Array | float = 0.0) -> Array:
+    """The second derivative of `gated`; h = 2 v' + x v'', g = |x| * v'**2."""
+    tail = faint_exp(-v, -rest, extra_bits=7)
     e = tail.pair()
     d = one_plus(e)
     ratio = tail.mantissa * (h * d - g * one_minus(e)) / (d * d * d)
-    if scale is None:
-        return tail.scale(ratio.value())
-    # apart, or XLA multiplies scale and factor first, which may overflow
-    return tail.scale(shared(ratio.value() * scale))
+    return tail.scale(ratio.value())

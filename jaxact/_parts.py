@@ -8,14 +8,14 @@ Every derivative is made of parts again, so that JAX can go on.
 import math
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 
 from . import _numerics as num
 from ._core import activation, derivative_of
 from ._functions.distributions import erf, normal_cdf
-from ._functions.sigmoids import tanh
 from ._functions.smooth_rectifiers import softplus
-from ._pairs import number, pair, shared
+from ._pairs import number, pair, upper_half
 from ._precision import in_half
 
 Known = tuple[Array, Array]  # an argument and its rest
@@ -26,22 +26,16 @@ Known = tuple[Array, Array]  # an argument and its rest
 @activation
 def sigmoid_of(x: Array, rest: Array) -> Array:
     """The sigmoid."""
-    e, inverse = _falling(x, rest)
-    return jnp.where(x < 0, e, 1) * inverse
+    s = num.logistic(x)
+    return s + jnp.where(x < 0, s, 0) * rest
 
 
 @activation
 def sigmoid_slope(x: Array, rest: Array) -> Array:
     """Its derivative."""
-    e, inverse = _falling(x, rest)
-    return e * inverse * inverse
-
-
-def _falling(x: Array, rest: Array) -> Known:
-    """exp(-|x|), and the inverse of it and 1: value and slope share them."""
-    e = jnp.exp(-jnp.abs(x))
-    e = e + e * jnp.where(x < 0, rest, -rest)
-    return e, shared(1 / (1 + e))
+    a = jnp.minimum(num.magnitude(x), num.growth_end(x))
+    j = num.inverse_growth(a, 1.0, jnp.where(x < 0, -rest, rest))
+    return j - j * j
 
 
 @derivative_of(sigmoid_of)
@@ -55,21 +49,33 @@ def _sigmoid_slope_dx(x: Array, rest: Array) -> Array:
 
 
 @activation
-def tanh_of(x: Array, rest: Array, careful: bool = False) -> Array:
-    """The hyperbolic tangent, of 4 ULP in float32; the gates need it better."""
-    return tanh(x) if careful else jnp.tanh(x)
+def tanh_of(x: Array, rest: Array) -> Array:
+    """The hyperbolic tangent."""
+    return num.tanh(x)
+
+
+@activation
+def tanh_slope(x: Array, rest: Array) -> Array:
+    """Its derivative."""
+    a = jnp.minimum(num.magnitude(x), num.growth_end(x) / 2)
+    j = num.inverse_growth(a, 2.0, 2 * jnp.where(x < 0, -rest, rest))
+    return 4 * j - (4 * j) * j
 
 
 @derivative_of(tanh_of)
 def _tanh_of_dx(x: Array, rest: Array) -> Array:
-    return 4 * sigmoid_slope(2 * x, 2 * rest)
+    return tanh_slope(x, rest)
+
+
+@derivative_of(tanh_slope)
+def _tanh_slope_dx(x: Array, rest: Array) -> Array:
+    return -2 * tanh_of(x, rest) * tanh_slope(x, rest)
 
 
 @activation
 def bell(x: Array, rest: Array) -> Array:
     """exp(-x**2)."""
-    a = jnp.minimum(jnp.abs(x), num.gauss_limit(x) / math.sqrt(2))
-    return num.gauss(a, jnp.where(x < 0, -rest, rest), times=2).times(1.0)
+    return num.bell(x, rest)
 
 
 @derivative_of(bell)
@@ -127,8 +133,8 @@ def _still(x: Array) -> Array:
 
 
 for _part in (
-    *(sigmoid_of, sigmoid_slope, tanh_of, bell, erf_of, half_erfc_of),
-    *(expm1_of, falling_exp_of),
+    *(sigmoid_of, sigmoid_slope, tanh_of, tanh_slope),
+    *(bell, erf_of, half_erfc_of, expm1_of, falling_exp_of),
 ):
     derivative_of(_part, wrt="rest")(_still)  # a rest moves with nothing
 
@@ -140,15 +146,22 @@ def _known(x: Array, rest: Array | float) -> Known:
     return x, lax.stop_gradient(jnp.where(jnp.abs(x) < 2.0**12, rest, 0))
 
 
-def exactly(x: Array) -> Known:
-    """x, with nothing left."""
-    return x, jnp.zeros_like(x)
-
-
 def product(a: float | Array, x: Array, rest: Array | float = 0.0) -> Known:
     """a * (x + rest) of an x up to 2**60."""
-    x, factor = num.square_clip(x), number(a, x)
-    return _known(factor * x, num.exact_product(factor, x).tail() + factor * rest)
+    return _product(number(a, x), 0.0, x, rest)
+
+
+def _product(
+    a: np.ndarray | Array, more: float | Array, x: Array, rest: Array | float
+) -> Known:
+    """(a + more) * (x + rest)."""
+    x = num.square_clip(x)
+    y = a * x
+    if in_half():
+        return _known(y, a * rest)
+    high, a_high = upper_half(x), upper_half(a)
+    left = ((high * a_high - y) + high * (a - a_high)) + (x - high) * a
+    return _known(y, left + (a * rest + more * x))
 
 
 def total(a: float | Array, x: Array, rest: Array | float = 0.0) -> Known:
@@ -161,7 +174,11 @@ def total(a: float | Array, x: Array, rest: Array | float = 0.0) -> Known:
 
 def quotient(x: Array, a: float | Array) -> Known:
     """x / a, up to where an exponential of it is 0."""
-    return _known(*num.ratio(num.square_clip(x), a, -num.lowest_argument(x)))
+    if isinstance(a, Array):
+        return _known(*num.ratio(num.square_clip(x), a, -num.lowest_argument(x)))
+    exact = 1 / float(a)
+    inverse = number(exact, x)
+    return _product(inverse, exact - float(inverse), x, 0.0)
 
 
 def softplus_of(x: Array, rest: Array | float = 0.0) -> Known:

@@ -6,6 +6,7 @@ fitted again, so that rounding costs less.
 `python tests/minimax.py > jaxact/_polynomials.py` writes it anew.
 """
 
+import textwrap
 from collections.abc import Callable
 from typing import Any
 
@@ -46,6 +47,24 @@ def _gelu_dx_tail(u: Number) -> Number:
     return (_density(a) - _normal(-a) / a) * mp.exp(a * a / 2)
 
 
+def _within_tail(d: Number) -> Number:
+    """The a >= 0 with a / (1 + a / 4) = d + 25/16."""
+    w = d + mp.mpf(25) / 16
+    return w / (1 - w / 4)
+
+
+def _normal_fall(d: Number) -> Number:
+    """(1 + a / 4) * Phi(-a) * exp(a * a / 2), in d = a / (1 + a / 4) - 25/16."""
+    a = _within_tail(d)
+    return (1 + a / 4) * _normal(-a) * mp.exp(a * a / 2)
+
+
+def _gelu_dx_fall(d: Number) -> Number:
+    """gelu'(-a) * exp(a * a / 2) / (root - a), the root being 0.7518, likewise."""
+    a = _within_tail(d)
+    return _gelu_dx_ratio(a) * mp.exp(a * a / 2)
+
+
 def _gelu_middle(t: Number) -> Number:
     """(-gelu(-a) / a - Phi(-1/2)) / t, in t = a - 1/2."""
     half = mp.mpf("0.5")
@@ -83,14 +102,6 @@ def _gated_dx(a: Number, v: Number, dv: Number) -> Number:
 def _v(a: Number) -> Number:
     """The argument of the gate of gelu_tanh."""
     return mp.sqrt(8 / mp.pi) * (a + mp.mpf("0.044715") * a**3)
-
-
-_silu_dx_ratio = _over_root(lambda a: _gated_dx(a, a, 1), 1.28)
-
-
-def _silu_dx_middle(t: Number) -> Number:
-    """silu'(-a) / (root - a), the root being 1.2785, in t = a - 1."""
-    return _silu_dx_ratio(t + 1)
 
 
 def _gelu_tanh_dx(a: Number) -> Number:
@@ -170,6 +181,18 @@ def _erf_ratio(s: Number) -> Number:
     return mp.nsum(lambda n: slope * (-s) ** n / mp.factorial(n) / (2 * n + 1), [0, 60])
 
 
+def _tanh_ratio(s: Number) -> Number:
+    """2 * tanh(x / 2) / x, in s = x * x."""
+    x = mp.sqrt(s)
+    return 2 * mp.tanh(x / 2) / x if s else mp.mpf(1)
+
+
+def _tanh_weight(s: Number) -> Number:
+    """How much a relative error of t = tanh(x / 2) counts in 2 * t / (1 + t * t)."""
+    t = mp.tanh(mp.sqrt(s) / 2)
+    return (1 - t * t) / (1 + t * t) + mp.mpf(2) ** -12
+
+
 def _sinc_dx(s: Number) -> Number:
     """sinc'(x) / x, in s = x * x."""
     return _sinc_series(s, lambda n: 2 * n + 2)
@@ -187,28 +210,37 @@ def _sinc_series(s: Number, factor: Callable[[Number], Number]) -> Number:
 HALF_LN2 = 0.3468  # log(2) / 2 and a little
 # name: function, interval (in float64 up to its last number), the degrees for results
 # that are rounded to half precision, to float32 and to float64
-TABLES: dict[str, tuple[Callable[[Number], Number], tuple, tuple[int, int, int]]] = {
+Degrees = tuple[int | None, int | None, int | None]
+TABLES: dict[str, tuple[Callable[[Number], Number], tuple, Degrees]] = {
     "EXPM1_TAIL": (_expm1_tail, (f"-{HALF_LN2}", f"{HALF_LN2}"), (3, 5, 11)),
     "LOG1P": (_log1p_ratio, ("0", "1"), (6, 10, 23)),
     "LOG1M": (_log1p_ratio, ("-0.5", "0"), (6, 10, 27)),
-    "GELU_TAIL": (_gelu_tail, ("-0.1875", "0.785", "0.914"), (6, 12, 30)),
-    "GELU_DX_TAIL": (_gelu_dx_tail, ("-0.112", "0.758", "0.903"), (7, 12, 30)),
-    "GELU_MIDDLE": (_gelu_middle, ("-0.5", "0.5"), (5, 7, 15)),
-    "GELU_DX_MIDDLE": (_gelu_dx_middle, ("-1", "0.6"), (7, 11, 21)),
-    "SILU_DX_MIDDLE": (_silu_dx_middle, ("-1", "1"), (8, 10, 21)),
-    "GELU_TANH_DX_MIDDLE": (_gelu_tanh_dx_middle, ("-1", "0.4"), (8, 10, 21)),
+    "GELU_TAIL": (_gelu_tail, ("-0.1875", "0.914"), (None, None, 30)),
+    "GELU_DX_TAIL": (_gelu_dx_tail, ("-0.112", "0.903"), (None, None, 30)),
+    "NORMAL_FALL": (_normal_fall, ("-1.5625", "1.5727"), (6, 9, None)),
+    "GELU_DX_FALL": (_gelu_dx_fall, ("-1.5625", "1.5727"), (6, 8, None)),
+    "GELU_MIDDLE": (_gelu_middle, ("-0.5", "0.5"), (None, None, 15)),
+    "GELU_DX_MIDDLE": (_gelu_dx_middle, ("-1", "0.6"), (None, None, 21)),
+    "GELU_TANH_DX_MIDDLE": (_gelu_tanh_dx_middle, ("-1", "0.4"), (None, None, 21)),
     "MISH_DX_MIDDLE": (_mish_dx_middle, ("-1.25", "1.25"), (10, 13, 28)),
     "MISH_MIDDLE": (_mish_middle, ("-0.7", "0.7"), (6, 8, 19)),
-    "INVERSE_SQUARE": (_inverse_square, ("0", "0.1354"), (3, 6, 14)),
+    "INVERSE_SQUARE": (_inverse_square, ("0", "0.1354"), (None, None, 14)),
     "MISH_INVERSE_SQUARE": (_mish_inverse_square, ("0", "0.174"), (4, 6, 14)),
     "SINH_TAIL": (_sinh_tail, ("0", "1"), (1, 3, 7)),
     "TANH_SHRINK": (_tanh_shrink, ("0", "1"), (5, 7, 16)),
     "SIN_TAIL": (_sin_tail, ("0", "0.617"), (2, 3, 6)),
     "COS_TAIL": (_cos_tail, ("0", "0.617"), (2, 3, 6)),
-    "ERF": (_erf_ratio, ("0", "1"), (4, 6, 13)),
+    "ERF": (_erf_ratio, ("0", "1"), (None, None, 13)),
     "SINC_DX": (_sinc_dx, ("0", "2"), (3, 5, 9)),
     "SINC_DX2": (_sinc_dx2, ("0", "1.2"), (4, 5, 9)),
     "CELU_TAIL": (_celu_tail, ("-0.75", "0.75"), (5, 8, 17)),
+}
+# name: function, weight of its error, interval, the degrees of numerator and denominator
+# for results that are rounded to half precision, and to float32
+Ratio = tuple[Any, Any, tuple[str, str], tuple[tuple[int, int], tuple[int, int]]]
+RATIOS: dict[str, Ratio] = {
+    "ERF_RATIO": (_erf_ratio, lambda s: 1, ("0", "15.37"), ((3, 4), (5, 5))),
+    "TANH_RATIO": (_tanh_ratio, _tanh_weight, ("0", "81.36"), ((2, 2), (3, 3))),
 }
 # where the rounding of the coefficients is most of the error
 ROUNDING_SHOWS = ("GELU_DX_TAIL",)
@@ -287,6 +319,7 @@ def table(name: str, format: str) -> tuple[list[float], float]:
     f, ends, degrees = TABLES[name]
     dtype = FORMATS[format]
     degree = degrees[list(FORMATS).index(format)]
+    assert degree is not None, name
     low, high = mp.mpf(ends[0]), mp.mpf(ends[-1 if dtype is np.float64 else 1])
     grid = [low + (high - low) * (1 - mp.cos(mp.pi * i / 300)) / 2 for i in range(301)]
     values = [f(x) for x in grid]
@@ -306,19 +339,89 @@ def table(name: str, format: str) -> tuple[list[float], float]:
     return [float(c) for c in best], worst(best)
 
 
+def formats(name: str) -> dict[str, type]:
+    """The formats that a polynomial is wanted for."""
+    degrees = TABLES[name][2]
+    return {k: FORMATS[k] for k, d in zip(FORMATS, degrees, strict=True) if d}
+
+
+def ratio(name: str, format: str) -> tuple[list[float], list[float], float]:
+    """Rounded coefficients of top and bottom, constant first, and the weighed error.
+
+    By least squares, weighed anew by the errors, which evens them out.  The constant of
+    the bottom is 1, and that of the top too where the function is 1 at 0.
+    """
+    f, weight, ends, degrees = RATIOS[name]
+    top, bottom = degrees[list(FORMATS).index(format)]
+    low, high = map(mp.mpf, ends)
+    start = int(f(low) == 1)
+    grid = [low + (high - low) * (1 - mp.cos(mp.pi * i / 119)) / 2 for i in range(120)]
+    counts, values = [weight(x) for x in grid], [f(x) for x in grid]
+    weights, below = [mp.mpf(1)] * len(grid), [mp.mpf(1)] * len(grid)
+    best: tuple = (mp.inf, [], [])
+    for _ in range(60):
+        unknown = top + 1 - start
+        rows, right = mp.matrix(len(grid), unknown + bottom), mp.matrix(len(grid), 1)
+        for i, (x, y) in enumerate(zip(grid, values, strict=True)):
+            scale = mp.sqrt(weights[i]) * counts[i] / (y * below[i])
+            for k in range(start, top + 1):
+                rows[i, k - start] = scale * x**k
+            for k in range(1, bottom + 1):
+                rows[i, unknown + k - 1] = -scale * y * x**k
+            right[i] = scale * (y - start)
+        found = list(mp.lu_solve(rows.T * rows, rows.T * right))
+        p, q = [1] * start + found[:unknown], [1, *found[unknown:]]
+        below = [mp.polyval(q[::-1], x) for x in grid]
+        errors = [
+            count * abs(mp.polyval(p[::-1], x) / b / y - 1)
+            for x, b, y, count in zip(grid, below, values, counts, strict=True)
+        ]
+        worst = max(errors)
+        best = min(best, (worst, p, q))
+        weights = [
+            w * (e / worst + mp.mpf("0.02"))
+            for w, e in zip(weights, errors, strict=True)
+        ]
+        total = mp.fsum(weights)
+        weights = [w / total for w in weights]
+    p, q = ([float(np.float32(float(c))) for c in cs] for cs in best[1:])
+    return p, q, float(best[0])
+
+
 def main() -> None:
     """Print the module."""
     print('"""Minimax polynomials, constant first, printed by tests/minimax.py."""')
     for name, (function, ends, _) in TABLES.items():
-        what = (function.__doc__ or "").rstrip(".")
-        print(f"\n# {what}, on [{', '.join(ends[:2])}]\n{name} = {{")
-        for format, dtype in FORMATS.items():
+        print(f"\n{_comment(function, ends)}\n{name} = {{")
+        for format, dtype in formats(name).items():
             coefficients, error = table(name, format)
             print(f'    "{format}": (  # error 2^{np.log2(error):.1f}')
             for c in coefficients:
                 print(f"        {dtype(c)!s},")
             print("    ),")
         print("}")
+    for name, (function, _, ends, _) in RATIOS.items():
+        print(f"\n{_comment(function, ends)}\n{name} = {{")
+        for format in list(FORMATS)[:2]:
+            *parts, error = ratio(name, format)
+            print(f'    "{format}": (  # error 2^{np.log2(error):.1f}')
+            for coefficients in parts:
+                print("        (")
+                for c in coefficients:
+                    print(f"            {np.float32(c)!s},")
+                print("        ),")
+            print("    ),")
+        print("}")
+
+
+def _comment(function: Callable[..., Any], ends: tuple[str, ...]) -> str:
+    what = (function.__doc__ or "").rstrip(".")
+    return textwrap.fill(
+        f"{what}, on [{', '.join(ends[:2])}]",
+        88,
+        initial_indent="# ",
+        subsequent_indent="# ",
+    )
 
 
 if __name__ == "__main__":

@@ -115,7 +115,7 @@ def test_printed_errors_hold_between_the_points_of_the_fit(name):
     printed = re.findall(r"# error (2\^-[\d.]+)", source)
     tops = (ends[1], ends[1], ends[-1])
     for (kind, dtype), end, error in zip(
-        minimax.FORMATS.items(), tops, printed, strict=False
+        minimax.formats(name).items(), tops, printed, strict=False
     ):
         coefficients = np.asarray(getattr(_polynomials, name)[kind], dtype)
         exactly = [mp.mpf(float(c)) for c in coefficients[::-1]]

@@ -13,7 +13,6 @@ from jax import Array
 from .. import _gates as gates
 from .. import _numerics as num
 from .._core import activation, derivative_of
-from .._pairs import number, pair
 
 
 def _capped(x: Array, limit: float | Array) -> Array:
@@ -65,19 +64,19 @@ def swiglu_oai(
         OpenAI (2025), gpt-oss-120b & gpt-oss-20b model card, arXiv:2508.10925
     """
     factor = _clamped(value, limit) + 1
-    return gates.silu(_capped(x, limit), alpha, factor)
+    return factor * gates.silu(_capped(x, limit), alpha)
 
 
 @derivative_of(swiglu_oai)
 def _swiglu_oai_dx(x: Array, value: Array, alpha: Array, limit: Array) -> Array:
     factor = _clamped(value, limit) + 1
-    return jnp.where(x > limit, 0, gates.silu_dx(x, alpha, factor))
+    return jnp.where(x > limit, 0, factor * gates.silu_dx(x, alpha))
 
 
 @derivative_of(swiglu_oai, order=2)
 def _swiglu_oai_dx2(x: Array, value: Array, alpha: Array, limit: Array) -> Array:
     factor = _clamped(value, limit) + 1
-    return jnp.where(x > limit, 0, gates.silu_dx2(x, alpha, factor))
+    return jnp.where(x > limit, 0, factor * gates.silu_dx2(x, alpha))
 
 
 @derivative_of(swiglu_oai, wrt="value")
@@ -95,13 +94,13 @@ def _swiglu_oai_dvalue_dx(x: Array, value: Array, alpha: Array, limit: Array) ->
 @derivative_of(swiglu_oai, wrt="alpha")
 def _swiglu_oai_dalpha(x: Array, value: Array, alpha: Array, limit: Array) -> Array:
     factor = _clamped(value, limit) + 1
-    return gates.silu_dbeta(_capped(x, limit), alpha, factor)
+    return factor * gates.silu_dbeta(_capped(x, limit), alpha)
 
 
 @derivative_of(swiglu_oai, wrt="limit")
 def _swiglu_oai_dlimit(x: Array, value: Array, alpha: Array, limit: Array) -> Array:
     factor = _clamped(value, limit) + 1
-    of_gate = jnp.where(x > limit, gates.silu_dx(limit, alpha, factor), 0)
+    of_gate = jnp.where(x > limit, factor * gates.silu_dx(limit, alpha), 0)
     return of_gate + _over(value, limit, gates.silu(_capped(x, limit), alpha))
 
 
@@ -131,19 +130,19 @@ def swiglu_clamped(x: Array, value: Array, limit: float | Array = 7.0) -> Array:
         The clamps: OpenAI (2025), gpt-oss model card, arXiv:2508.10925
     """
     factor = _clamped(value, limit)
-    return gates.silu(_capped(x, limit), gates.ONE, factor)
+    return factor * gates.silu(_capped(x, limit), gates.ONE)
 
 
 @derivative_of(swiglu_clamped)
 def _swiglu_clamped_dx(x: Array, value: Array, limit: Array) -> Array:
     factor = _clamped(value, limit)
-    return jnp.where(x > limit, 0, gates.silu_dx(x, gates.ONE, factor))
+    return jnp.where(x > limit, 0, factor * gates.silu_dx(x, gates.ONE))
 
 
 @derivative_of(swiglu_clamped, order=2)
 def _swiglu_clamped_dx2(x: Array, value: Array, limit: Array) -> Array:
     factor = _clamped(value, limit)
-    return jnp.where(x > limit, 0, gates.silu_dx2(x, gates.ONE, factor))
+    return jnp.where(x > limit, 0, factor * gates.silu_dx2(x, gates.ONE))
 
 
 @derivative_of(swiglu_clamped, wrt="value")
@@ -161,7 +160,7 @@ def _swiglu_clamped_dvalue_dx(x: Array, value: Array, limit: Array) -> Array:
 @derivative_of(swiglu_clamped, wrt="limit")
 def _swiglu_clamped_dlimit(x: Array, value: Array, limit: Array) -> Array:
     factor, gate = _clamped(value, limit), _capped(x, limit)
-    of_gate = jnp.where(x > limit, gates.silu_dx(limit, gates.ONE, factor), 0)
+    of_gate = jnp.where(x > limit, factor * gates.silu_dx(limit, gates.ONE), 0)
     return of_gate + _over(value, limit, gates.silu(gate, gates.ONE))
 
 
@@ -172,13 +171,6 @@ def _silu_reaches(limit: float) -> tuple[float, ...]:
         tail = limit * math.exp(-x)
         x -= (x - limit - tail) / (1 + tail)
     return (x,)
-
-
-def _above(x: Array, limit: float | Array) -> Array:
-    """Whether silu(x) > limit, told without rounding silu(x)."""
-    tail = num.faint_exp(-num.magnitude(x), extra_bits=7).pair()
-    rest = pair(number(limit, x)) * tail
-    return (x - limit) - rest.head > rest.tail()
 
 
 @activation(kinks=_silu_reaches, domain=_POSITIVE)
@@ -207,36 +199,39 @@ def swiglu_clamped_after(x: Array, value: Array, limit: float | Array = 7.0) -> 
     Reference:
         The clamps: OpenAI (2025), gpt-oss model card, arXiv:2508.10925
     """
-    factor = _clamped(value, limit)
-    return jnp.where(_above(x, limit), limit * factor, gates.silu(x, gates.ONE, factor))
+    gate = jnp.minimum(gates.silu(x, gates.ONE), limit)
+    return _clamped(value, limit) * gate
+
+
+def _below(x: Array, limit: Array, slope: Array) -> Array:
+    """The slope where the gate is not clamped."""
+    return jnp.where(gates.silu(x, gates.ONE) > limit, 0, slope)
 
 
 @derivative_of(swiglu_clamped_after)
 def _swiglu_clamped_after_dx(x: Array, value: Array, limit: Array) -> Array:
-    factor = _clamped(value, limit)
-    return jnp.where(_above(x, limit), 0, gates.silu_dx(x, gates.ONE, factor))
+    return _clamped(value, limit) * _below(x, limit, gates.silu_dx(x, gates.ONE))
 
 
 @derivative_of(swiglu_clamped_after, order=2)
 def _swiglu_clamped_after_dx2(x: Array, value: Array, limit: Array) -> Array:
-    factor = _clamped(value, limit)
-    return jnp.where(_above(x, limit), 0, gates.silu_dx2(x, gates.ONE, factor))
+    return _clamped(value, limit) * _below(x, limit, gates.silu_dx2(x, gates.ONE))
 
 
 @derivative_of(swiglu_clamped_after, wrt="value")
 def _swiglu_clamped_after_dvalue(x: Array, value: Array, limit: Array) -> Array:
-    gate = jnp.where(_above(x, limit), limit, gates.silu(x, gates.ONE))
+    gate = jnp.minimum(gates.silu(x, gates.ONE), limit)
     return jnp.where(jnp.abs(value) > limit, 0, gate)
 
 
 @derivative_of(swiglu_clamped_after, wrt=("value", "x"))
 def _swiglu_clamped_after_dvalue_dx(x: Array, value: Array, limit: Array) -> Array:
-    slope = gates.silu_dx(x, gates.ONE)
-    return jnp.where(_above(x, limit) | (jnp.abs(value) > limit), 0, slope)
+    slope = _below(x, limit, gates.silu_dx(x, gates.ONE))
+    return jnp.where(jnp.abs(value) > limit, 0, slope)
 
 
 @derivative_of(swiglu_clamped_after, wrt="limit")
 def _swiglu_clamped_after_dlimit(x: Array, value: Array, limit: Array) -> Array:
-    factor, above = _clamped(value, limit), _above(x, limit)
-    gate = jnp.where(above, limit, gates.silu(x, gates.ONE))
-    return jnp.where(above, factor, 0) + _over(value, limit, gate)
+    silu = gates.silu(x, gates.ONE)
+    of_gate = jnp.where(silu > limit, _clamped(value, limit), 0)
+    return of_gate + _over(value, limit, jnp.minimum(silu, limit))

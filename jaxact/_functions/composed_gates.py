@@ -10,6 +10,7 @@ from .. import _numerics as num
 from .. import _parts as parts
 from .._core import activation
 from .self_gated import gelu_exact
+from .sigmoids import sigmoid, tanh
 
 
 @activation
@@ -52,7 +53,7 @@ def tanhexp(x: Array) -> Array:
         Liu, Di (2020), arXiv:2003.09855; Fernandez, Mali (2024), arXiv:2412.20269
     """
     # of what is larger tanh is 1, and its slope 0
-    return num.opened(x, parts.tanh_of(*parts.exp_of(jnp.minimum(x, 6)), True))
+    return num.opened(x, parts.tanh_of(*parts.exp_of(jnp.minimum(x, 6))))
 
 
 telu = tanhexp
@@ -149,7 +150,7 @@ def logish(x: Array) -> Array:
         Zhu et al. (2021), Logish: a new nonlinear nonmonotonic activation function for
         convolutional neural network, Neurocomputing 458
     """
-    return num.opened(x, jnp.log1p(parts.sigmoid_of(*parts.exactly(x))))
+    return num.opened(x, jnp.log1p(sigmoid(x)))
 
 
 @activation
@@ -171,7 +172,7 @@ def smish(x: Array) -> Array:
         Wang, Ren, Wang (2022), Smish: a novel activation function for deep learning
         methods, Electronics 11
     """
-    s = parts.sigmoid_of(*parts.exactly(x))
+    s = sigmoid(x)
     w = s * (2 + s)  # (1 + s)**2 - 1
     inverse = 1 / (2 + w)
     return num.opened(x, jnp.where(x > 0, 1 - 2 * inverse, w * inverse))
@@ -195,7 +196,7 @@ def phish(x: Array) -> Array:
         Naveen (2022), Phish: a novel activation function that could bring a
         significant improvement to deep learning, TechRxiv
     """
-    return num.opened(x, parts.tanh_of(*parts.exactly(gelu_exact(x))))
+    return num.opened(x, tanh(gelu_exact(x)))
 
 
 @activation
@@ -218,4 +219,4 @@ def mila(x: Array, beta: float | Array = -0.25) -> Array:
         Misra (2019), Mila, a package of its author
     """
     u = parts.softplus_of(*parts.total(beta, x))
-    return num.opened(x, parts.tanh_of(*u, True))
+    return num.opened(x, parts.tanh_of(*u))

@@ -38,14 +38,12 @@ def normal_cdf(x: Array) -> Array:
 
 @derivative_of(normal_cdf)
 def _normal_cdf_dx(x: Array) -> Array:
-    return num.gauss(num.gauss_clip(num.magnitude(x))).times(_DENSITY)
+    return _DENSITY * num.bell(x, halved=True)
 
 
 @derivative_of(normal_cdf, order=2)
 def _normal_cdf_dx2(x: Array) -> Array:
-    limit = num.gauss_limit(x)
-    x = jnp.clip(x, -limit, limit)
-    return num.gauss(num.magnitude(x)).times(-x * _DENSITY)
+    return -_DENSITY * num.modest(x) * num.bell(x, halved=True)
 
 
 @activation
@@ -62,6 +60,8 @@ def erf(x: Array) -> Array:
     Raises:
         TypeError: `x` is no array or number of real dtype.
     """
+    if num.single(x):
+        return num.erf(x)
     low = jnp.clip(x, -1, 1)
     near = low * num.polynomial(poly.ERF, low * low)
     end = num.gauss_limit(x) / math.sqrt(2)
@@ -70,20 +70,14 @@ def erf(x: Array) -> Array:
     return jnp.where(x > 1, far, jnp.where(x < -1, -far, near))
 
 
-def _bell(a: Array) -> num.Exp:
-    """exp(-a * a)."""
-    return num.gauss(jnp.minimum(a, num.gauss_limit(a) / math.sqrt(2)), times=2)
-
-
 @derivative_of(erf)
 def _erf_dx(x: Array) -> Array:
-    return _bell(num.magnitude(x)).times(2 / math.sqrt(math.pi))
+    return (2 / math.sqrt(math.pi)) * num.bell(x)
 
 
 @derivative_of(erf, order=2)
 def _erf_dx2(x: Array) -> Array:
-    x = num.modest(x)
-    return _bell(num.magnitude(x)).times(-x * (4 / math.sqrt(math.pi)))
+    return (-4 / math.sqrt(math.pi)) * num.modest(x) * num.bell(x)
 
 
 @activation(domain={"sigma": (0.0, float("inf"))})

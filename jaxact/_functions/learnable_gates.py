@@ -13,9 +13,9 @@ from .. import _gates as gates
 from .. import _numerics as num
 from .. import _parts as parts
 from .._core import activation, derivative_of
-from .._precision import cancelling
 from .distributions import erf, normal_cdf
-from .sigmoids import tanh
+from .self_gated import silu
+from .sigmoids import sigmoid, tanh
 
 
 @activation
@@ -36,13 +36,7 @@ def e_swish(x: Array, beta: float | Array = 1.5) -> Array:
     Reference:
         Alcaide (2018), E-swish: adjusting activations to different network depths
     """
-    x = num.unless(beta == 0, x)
-    return num.opened(beta * x, parts.sigmoid_of(*parts.exactly(x)))
-
-
-@derivative_of(e_swish, wrt="beta")  # at infinity too
-def _e_swish_dbeta(x: Array) -> Array:
-    return num.silu(x)
+    return beta * num.unless(beta == 0, silu(x))
 
 
 @activation
@@ -71,51 +65,41 @@ def aptx(
     Reference:
         Kumar (2022), arXiv:2209.06119
     """
-    return _gated(x, alpha, beta, gamma)
+    return _gate_times(num.unless(gamma == 0, x), alpha, beta) * gamma
 
 
-# at the default of alpha it is 2 * gamma * silu(x, 2 * beta)
-def _doubled(gamma: float | Array) -> Array | None:
-    return jnp.asarray(2 * gamma) if isinstance(gamma, Array) else None
+def _gate_times(x: Array, alpha: float | Array, beta: float | Array) -> Array:
+    """x * (alpha + tanh(beta * x))."""
+    if not isinstance(alpha, Array):  # 1 + tanh(u) is 2 * sigmoid(2 * u)
+        return 2 * gates.silu(x, 2 * beta)
+    return num.opened(x, _gate(x, alpha, beta)[0])
 
 
-@cancelling()
-def _gated(
-    x: Array, alpha: float | Array, beta: float | Array, gamma: float | Array
-) -> Array:
-    if not isinstance(alpha, Array):
-        x = num.unless(gamma == 0, x)
-        return gates.silu(x, 2 * beta, _doubled(gamma))
-    t = gates.tanh_of(x, beta)
-    near = gates.added(alpha, t.u.head, t.u.tail() - t.bend)
-    far = (alpha + t.sign) - t.sign * (t.tail.value() * t.most)
-    # where alpha is 1, a tail that is no number may be one times x
-    faint = t.tail.times(-t.sign * t.most * (gamma * t.x))
-    gate = gamma * jnp.where(t.a < 0.6, near, far)
-    return jnp.where(alpha == -t.sign, faint, num.opened(x, gate))
+def _gate(
+    x: Array, alpha: float | Array, beta: float | Array
+) -> tuple[Array, Array, Array]:
+    """alpha + tanh(u), u = beta * x as far as tanh(u) is not 1, and tanh'(u)."""
+    times, end = jnp.asarray(2 * jnp.abs(beta), x.dtype), num.growth_end(x)
+    largest = float(jnp.finfo(x.dtype).max)
+    a = jnp.minimum(num.magnitude(x), jnp.minimum(end / times, largest))
+    j, u = num.inverse_growth(a, times), a * times / 2
+    sign = jnp.where((x < 0) == (beta < 0), 1, -1).astype(x.dtype)
+    far = (alpha + sign) - sign * (2 * j)
+    gate = jnp.where(u < 0.6, alpha + sign * num.tanh(u), far)
+    return gate, sign * u, 4 * j - 4 * j * j
 
 
 @derivative_of(aptx)
-@cancelling()
 def _aptx_dx(x: Array, alpha: Array, beta: Array, gamma: Array) -> Array:
     if not isinstance(alpha, Array):
-        return gates.silu_dx(x, 2 * beta, _doubled(gamma))
-    t = gates.tanh_of(x, beta)
-    tanh = t.u.head - t.bend
-    rest = 2 * t.u.tail() - (t.bend + t.u.head * (tanh * tanh))
-    near = gates.added(alpha, 2 * t.u.head, rest)
-    # |u| * (1 - tanh(u)**2) - (1 - |tanh(u)|) is the tail times this
-    size = (2 * t.a - 1) - (t.tail.value() - 2 * t.rest)
-    size = t.sign * (t.most * t.most) * (size / 2)
-    far = (alpha + t.sign) + t.tail.value() * size
-    slope = jnp.where(t.a < 0.6, near, far)
-    faint = (alpha == -t.sign) & (t.a > 1)
-    return gamma * jnp.where(faint, t.tail.times(size), slope)
+        return 2 * gamma * gates.silu_dx(x, 2 * beta)
+    gate, u, slope = _gate(x, alpha, beta)
+    return gamma * (gate + u * slope)
 
 
 @derivative_of(aptx, order=2)
 def _aptx_dx2(x: Array, beta: Array, gamma: Array) -> Array:
-    return gates.silu_dx2(x, 2 * beta, _doubled(gamma))
+    return 2 * gamma * gates.silu_dx2(x, 2 * beta)
 
 
 @derivative_of(aptx, wrt="alpha")
@@ -125,14 +109,12 @@ def _aptx_dalpha(x: Array, gamma: Array) -> Array:
 
 @derivative_of(aptx, wrt="beta")
 def _aptx_dbeta(x: Array, beta: Array, gamma: Array) -> Array:
-    return gates.silu_dbeta(x, 2 * beta, jnp.asarray(4 * gamma))
+    return 4 * gamma * gates.silu_dbeta(x, 2 * jnp.asarray(beta))
 
 
 @derivative_of(aptx, wrt="gamma")
 def _aptx_dgamma(x: Array, alpha: Array, beta: Array) -> Array:
-    if not isinstance(alpha, Array):
-        return gates.silu(x, 2 * beta, jnp.asarray(2.0, x.dtype))
-    return _gated(x, alpha, beta, 1.0)
+    return _gate_times(x, alpha, beta)
 
 
 @activation
@@ -234,8 +216,7 @@ def b_silu(x: Array, alpha: float | Array = 1.67) -> Array:
     Reference:
         Horuz et al. (2025), arXiv:2505.22074
     """
-    silu = num.opened(x, parts.sigmoid_of(*parts.exactly(x)))
-    return silu + alpha / 2 * parts.tanh_of(*parts.exactly(x / 2))
+    return silu(x) + alpha / 2 * tanh(x / 2)
 
 
 @activation
@@ -258,8 +239,7 @@ def x_silu(x: Array, alpha: float | Array = 0.0) -> Array:
     Reference:
         Huang (2024), arXiv:2405.20768
     """
-    s = parts.sigmoid_of(*parts.exactly(x))
-    return num.opened(x, (1 + 2 * alpha) * s - alpha)
+    return num.opened(x, (1 + 2 * alpha) * sigmoid(x) - alpha)
 
 
 @derivative_of(x_silu, wrt="alpha")  # the sum of its parts cancels around 0

@@ -175,7 +175,7 @@ def stan(x: Array, beta: float | Array = 1.0) -> Array:
     Reference:
         Gnanasambandam et al. (2022), arXiv:2204.12589
     """
-    t = parts.tanh_of(*parts.exactly(x))
+    t = tanh(x)
     return t + num.opened(x, beta * t)
 
 
@@ -201,7 +201,7 @@ def lisht(x: Array) -> Array:
     Reference:
         Roy et al. (2019), arXiv:1901.05894
     """
-    return num.opened(x, parts.tanh_of(*parts.exactly(x)))
+    return num.opened(x, tanh(x))
 
 
 @activation(domain={"a": (0.0, float("inf"))})

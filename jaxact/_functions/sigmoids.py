@@ -11,7 +11,6 @@ from jax import Array, lax
 from .. import _numerics as num
 from .._core import activation, derivative_of
 from .._pairs import constant
-from .._precision import in_half
 
 
 @activation(holomorphic=True)
@@ -81,9 +80,7 @@ def tanh(x: Array) -> Array:
     Reference:
         LeCun, Bottou, Orr, Müller (1998), Efficient backprop
     """
-    if jnp.iscomplexobj(x) or in_half():
-        return jnp.tanh(x)  # of 4 ULP in float32
-    return num.tanh(x)
+    return jnp.tanh(x) if jnp.iscomplexobj(x) else num.tanh(x)
 
 
 @derivative_of(tanh)

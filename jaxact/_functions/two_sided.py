@@ -8,9 +8,9 @@ import jax.numpy as jnp
 from jax import Array
 
 from .. import _numerics as num
-from .. import _parts as parts
 from .._core import activation, derivative_of
 from .exponential import elu
+from .sigmoids import sigmoid
 
 
 @activation(kinks=(0.0,))
@@ -33,7 +33,7 @@ def elish(x: Array) -> Array:
         Basirat, Roth (2018), arXiv:1808.00783
     """
     rising = jnp.where(x >= 0, x, elu(jnp.where(x < 0, x, 0)))
-    return num.opened(rising, parts.sigmoid_of(*parts.exactly(x)))
+    return num.opened(rising, sigmoid(x))
 
 
 @activation(kinks=(-1.0, 0.0, 1.0))
@@ -84,7 +84,7 @@ def delu(x: Array, n: float | Array = 1.0) -> Array:
     return jnp.where(
         x > 0,
         (n + 0.5) * above - elu(-above),
-        num.opened(x, parts.sigmoid_of(*parts.exactly(x))),
+        num.opened(x, sigmoid(x)),
     )
 
 

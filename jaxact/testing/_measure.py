@@ -128,9 +128,6 @@ def allowed_ulp(
     if size < 4:
         return 0.51
     theirs = getattr(jax.nn, "gelu" if name.startswith("gelu_") else name, None)
-    if theirs and size == 4 and name != "gelu_clipped":
-        if set(parameters) <= set(inspect.signature(theirs).parameters):
-            return 3.0 if order else 2.0
     if (name, order) in _CANCELS:
         return _CANCELS[name, order]
     bound = 4.0 if theirs or name in _in_frameworks() else 8.0
