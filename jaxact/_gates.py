@@ -52,7 +52,7 @@ _H = 2.0**-30  # the scale in which a grown exponential is added to 1
 def _lifted(s: _Steep) -> Array:
     """(1 + exp(|u|)) * 2**-30."""
     power, q = num.grown(s.a, s.times, -30, s.rest)
-    return (power * q + _H) + power
+    return power * q + (power + _H)
 
 
 def silu(x: Array, beta: Scale) -> Array:
@@ -111,12 +111,10 @@ def silu_dx2(x: Array, beta: Scale) -> Array:
 
 
 def silu_dbeta(x: Array, beta: Array) -> Array:
-    """The derivative of `silu` by beta, the square of x / (2 cosh(u / 2))."""
-    s = _steep(x, beta, 1.9 * num.growth_end(x))
-    power, q = num.grown(s.a, s.times * 0.5)
-    growth = power * q + power
-    root = s.a / (growth + 1 / growth)
-    return jnp.where(num.magnitude(x) > s.a, 0, root * root)
+    """The derivative of `silu` by beta: x**2 times the derivative of the sigmoid."""
+    s = _steep(x, beta, num.growth_end(x) + 19)
+    j, a = 1 / _lifted(s), s.a * math.sqrt(_H)
+    return jnp.where(num.magnitude(x) > s.a, 0, a * ((j - (j * _H) * j) * a))
 
 
 # --- gelu_tanh: x / (1 + exp(-v)) with v = sqrt(8 / pi) * (x + 0.044715 * x**3) ------

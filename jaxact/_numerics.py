@@ -213,6 +213,19 @@ def expm1(x: Array, rest: Array | float = 0.0) -> Array:
     return (e.head - 1) + e.tail()
 
 
+def modest_exp(
+    x: Array, times: float | Array = 1.0, rest: Array | None = None
+) -> Array:
+    """exp(times * x + rest) of an exponent that neither overflows nor underflows."""
+    s, q = grown(x, times, 0, rest)
+    return s * q + s
+
+
+def log1p_up_to_1(e: Array) -> Array:
+    """log(1 + e) of 0 <= e <= 1."""
+    return e * polynomial(_polynomials.LOG1P, e)
+
+
 def whole_exp(x: Array) -> Array:
     """The exponential of any x; 0 where it is subnormal."""
     f = _format(x)
@@ -538,10 +551,13 @@ def grown(
     """
     f = _format(a)
     t, back = _exponent(a * (times * (1 / math.log(2))), bias)
-    product = a if isinstance(times, float) and times == 1 else a * times
     if short:
-        r = product + back * math.log(2)
+        r = a * times + back * math.log(2)
+    elif isinstance(times, float) and times < 0:
+        # the first of two products is fused, but that by a negative number comes last
+        r = back * f.ln2_low - (a * -times - back * f.ln2_high)
     else:
+        product = a if isinstance(times, float) and times == 1 else a * times
         r = (product + back * f.ln2_high) + back * f.ln2_low
     return t, _expm1_small(r if rest is None else r + rest)
 
@@ -567,7 +583,7 @@ def _expm1_small(r: Array) -> Array:
 def fallen(
     a: Array, halved: bool = False, bias: int = 0, rest: Array | None = None
 ) -> tuple[Array, Array]:
-    """2**(k + bias) and q with exp(-a * a + rest) = 2**k * (1 + q), or of half of it."""
+    """2**(k + bias) and q with exp(-a * a + rest) = 2**k * (1 + q), or of a * a / 2."""
     f, whole, half = _format(a), a * a, (a * 0.5) * a
     # XLA fuses a product that is needed once, and from what is no product
     square, other = (half, whole * -0.5) if halved else (whole, half * -2)
@@ -630,10 +646,7 @@ def tanh(x: Array) -> Array:
     1 the errors of t cancel.
     """
     if single(x):
-        c = jnp.clip(x, -9.02, 9.02)
-        (_, *top), bottom = _ratio(_polynomials.TANH_RATIO)
-        s = c * c
-        n, d = (c * s) * horner(top, s) + c, horner([2 * b for b in bottom], s)
+        n, d = _tanh_parts(x)
         return (n * (d + d)) / (d * d + n * n)
     s, q = grown(jnp.minimum(jnp.abs(x), 19.5), -2.0, short=True)
     y = ((1 - s) - s * q) / ((s + 1) + s * q)
@@ -641,6 +654,29 @@ def tanh(x: Array) -> Array:
     bits = (lax.bitcast_convert_type(v, integer) for v in (x, y))
     sign = next(bits) & np.iinfo(integer).min
     return lax.bitcast_convert_type(next(bits) | sign, x.dtype)
+
+
+def _tanh_parts(x: Array) -> tuple[Array, Array]:
+    """n and d with tanh(x / 2) = n / d of a float32."""
+    c = jnp.clip(x, -tanh_end(x), tanh_end(x))
+    (_, *top), bottom = _ratio(_polynomials.TANH_RATIO)
+    s = c * c
+    return (c * s) * horner(top, s) + c, horner([2 * b for b in bottom], s)
+
+
+def tanh_end(x: Array) -> float:
+    """Where tanh is 1 and x * tanh'(x) is nothing beside it."""
+    return 10.5 if single(x) else 24.0
+
+
+def tanh_and_slope(x: Array) -> tuple[Array, Array]:
+    """tanh and its derivative, this as good as it has to be beside tanh in a sum."""
+    if not single(x):
+        return tanh(x), tanh_dx(x)
+    n, d = _tanh_parts(x)
+    inverse = shared(1 / (d * d + n * n))
+    root = (d - n) * (d + n) * inverse
+    return (n * (d + d)) * inverse, root * root
 
 
 def tanh_dx(x: Array) -> Array:

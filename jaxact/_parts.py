@@ -5,8 +5,12 @@ the value, and is not computed there; where a slope falls off exponentially it c
 Every derivative is made of parts again, so that JAX can go on.
 """
 
+import functools
 import math
+from collections.abc import Callable
+from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
@@ -14,6 +18,7 @@ from jax import Array, lax
 from . import _numerics as num
 from ._core import activation, derivative_of
 from ._functions.distributions import erf, normal_cdf
+from ._functions.sigmoids import tanh
 from ._functions.smooth_rectifiers import softplus
 from ._pairs import number, pair, upper_half
 from ._precision import in_half
@@ -45,31 +50,46 @@ def _sigmoid_of_dx(x: Array, rest: Array) -> Array:
 
 @derivative_of(sigmoid_slope)
 def _sigmoid_slope_dx(x: Array, rest: Array) -> Array:
-    return -tanh_of(x / 2, rest / 2) * sigmoid_slope(x, rest)
+    return -tanh(x / 2) * sigmoid_slope(x, rest)
 
 
 @activation
-def tanh_of(x: Array, rest: Array) -> Array:
-    """The hyperbolic tangent."""
-    return num.tanh(x)
+def tanh_of(x: Array, rest: Array, times: Array) -> Array:
+    """tanh(times * x): XLA does not round a product that an exponential needs."""
+    return num.tanh(num.square_clip(x) * times)
 
 
 @activation
-def tanh_slope(x: Array, rest: Array) -> Array:
-    """Its derivative."""
-    a = jnp.minimum(num.magnitude(x), num.growth_end(x) / 2)
-    j = num.inverse_growth(a, 2.0, 2 * jnp.where(x < 0, -rest, rest))
+def tanh_slope(x: Array, rest: Array, times: Array) -> Array:
+    """The derivative of tanh there."""
+    b, end = jnp.abs(times), num.growth_end(x) / 2
+    most = jnp.minimum(end / b, float(jnp.finfo(x.dtype).max))
+    a = jnp.minimum(num.magnitude(x), lax.stop_gradient(most))
+    below = (x < 0) != (times < 0)
+    j = num.inverse_growth(a, 2 * b, 2 * jnp.where(below, -rest, rest))
     return 4 * j - (4 * j) * j
 
 
 @derivative_of(tanh_of)
-def _tanh_of_dx(x: Array, rest: Array) -> Array:
-    return tanh_slope(x, rest)
+def _tanh_of_dx(x: Array, rest: Array, times: Array) -> Array:
+    return times * tanh_slope(x, rest, times)
+
+
+@derivative_of(tanh_of, wrt="times")
+def _tanh_of_dtimes(x: Array, rest: Array, times: Array) -> Array:
+    return num.square_clip(x) * tanh_slope(x, rest, times)
 
 
 @derivative_of(tanh_slope)
-def _tanh_slope_dx(x: Array, rest: Array) -> Array:
-    return -2 * tanh_of(x, rest) * tanh_slope(x, rest)
+def _tanh_slope_dx(x: Array, rest: Array, times: Array) -> Array:
+    slope = tanh_slope(x, rest, times)
+    return -2 * times * (tanh_of(x, rest, times) * slope)
+
+
+@derivative_of(tanh_slope, wrt="times")
+def _tanh_slope_dtimes(x: Array, rest: Array, times: Array) -> Array:
+    slope = tanh_slope(x, rest, times)
+    return -2 * num.square_clip(x) * (tanh_of(x, rest, times) * slope)
 
 
 @activation
@@ -138,12 +158,46 @@ for _part in (
 ):
     derivative_of(_part, wrt="rest")(_still)  # a rest moves with nothing
 
+
+class SecondDerivative:
+    """That of a composition, by the rules of its parts; to be declared as a kernel."""
+
+    def __init__(self, f: Callable[..., Array]) -> None:
+        functools.update_wrapper(self, f)
+        self.f = f
+
+    def __call__(self, x: Array, **parameters: Any) -> Array:
+        one = jnp.ones_like(x)
+
+        def slope(x: Array) -> Array:
+            f = functools.partial(self.f, **parameters)
+            return jax.jvp(f, (x,), (one,))[1]
+
+        return jax.jvp(slope, (x,), (one,))[1]
+
+
 # --- arguments -----------------------------------------------------------------------
 
 
 def _known(x: Array, rest: Array | float) -> Known:
     # beyond, every slope is 0 or constant, and the rest not small
     return x, lax.stop_gradient(jnp.where(jnp.abs(x) < 2.0**12, rest, 0))
+
+
+def times_of(a: float | Array, x: Array) -> tuple[Array, Array, Array]:
+    """What `tanh_of` takes for tanh(a * x)."""
+    return x, jnp.zeros((), x.dtype), jnp.asarray(a, x.dtype)
+
+
+def over(x: Array, a: float | Array) -> tuple[Array, Array, Array]:
+    """What `tanh_of` takes for tanh(x / a)."""
+    if isinstance(a, Array):
+        inverse, low = num.ratio(jnp.ones_like(a), a, 2.0**60)
+    else:
+        inverse = number(1 / float(a), x)
+        low = 1 / float(a) - float(inverse)
+    rest = jnp.clip(num.square_clip(x) * low, -1, 1)
+    return x, lax.stop_gradient(rest), jnp.asarray(inverse)
 
 
 def product(a: float | Array, x: Array, rest: Array | float = 0.0) -> Known:

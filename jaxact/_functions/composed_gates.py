@@ -1,14 +1,21 @@
 """The input times a gate that is a function of a function: x * tanh(softplus(x)).
 
 Relatives of mish.  They are made of their parts, whose rules are their derivatives.
+The slope is that of the product rule, gate + x * gate', where the gate' needs no more
+digits than its sum with the gate keeps; the second derivative needs them.
 """
+
+import math
 
 import jax.numpy as jnp
 from jax import Array
 
+from .. import _gates as gates
 from .. import _numerics as num
 from .. import _parts as parts
-from .._core import activation
+from .._core import activation, derivative_of
+from .._pairs import shared
+from .distributions import erf
 from .self_gated import gelu_exact
 from .sigmoids import sigmoid, tanh
 
@@ -31,8 +38,22 @@ def golu(x: Array) -> Array:
     Reference:
         Das et al. (2025), arXiv:2502.03654
     """
-    gate = jnp.exp(-jnp.exp(jnp.minimum(-x, 7)))  # 0 beyond
-    return num.opened(x, gate)
+    x = jnp.maximum(x, -7)  # 0 beyond
+    return x * jnp.exp(-jnp.exp(-x))
+
+
+@derivative_of(golu)
+def _golu_dx(x: Array) -> Array:
+    x = jnp.clip(x, -7, 100)
+    e = jnp.exp(-x)
+    return jnp.exp(-e) * (1 + x * e)
+
+
+@derivative_of(golu, order=2)
+def _golu_dx2(x: Array) -> Array:
+    x = jnp.clip(x, -7, 100)
+    e = jnp.exp(-x)
+    return (jnp.exp(-e) * e) * (2 + x * (e - 1))
 
 
 @activation
@@ -52,8 +73,23 @@ def tanhexp(x: Array) -> Array:
     Reference:
         Liu, Di (2020), arXiv:2003.09855; Fernandez, Mali (2024), arXiv:2412.20269
     """
+    return _tanhexp(x)
+
+
+def _tanhexp(x: Array) -> Array:
     # of what is larger tanh is 1, and its slope 0
-    return num.opened(x, parts.tanh_of(*parts.exp_of(jnp.minimum(x, 6))))
+    return num.opened(x, parts.tanh_of(*parts.exp_of(jnp.minimum(x, 6)), 1.0))
+
+
+@derivative_of(tanhexp)
+def _tanhexp_dx(x: Array) -> Array:
+    x = jnp.clip(x, num.lowest(x), math.log(num.tanh_end(x)))
+    e = num.modest_exp(x)
+    t, slope = num.tanh_and_slope(e)
+    return t + (x * e) * slope
+
+
+derivative_of(tanhexp, order=2)(parts.SecondDerivative(_tanhexp))
 
 
 telu = tanhexp
@@ -77,7 +113,30 @@ def serf(x: Array) -> Array:
     Reference:
         Nag, Bhattacharyya (2021), arXiv:2108.09598
     """
+    return _serf(x)
+
+
+def _serf(x: Array) -> Array:
     return num.opened(x, parts.erf_of(*parts.softplus_of(x)))
+
+
+@derivative_of(serf)
+def _serf_dx(x: Array) -> Array:
+    x = jnp.clip(x, num.lowest(x), 40)
+    return _slope_of_serf(x, num.modest_exp(-jnp.abs(x)), 1.0)
+
+
+def _slope_of_serf(v: Array, e: Array, gamma: float | Array) -> Array:
+    """erf(u) + gamma * v * sigmoid(v) * 2 / sqrt(pi) * exp(-u**2), e = exp(-|v|)."""
+    u = gamma * (jnp.maximum(v, 0) + num.log1p_up_to_1(e))
+    gate = jnp.where(v < 0, e, 1) / (1 + e)
+    return erf(u) + _SLOPE * (gamma * v * gate * jnp.exp(-u * u))
+
+
+_SLOPE = 2 / math.sqrt(math.pi)  # of erf at 0
+
+
+derivative_of(serf, order=2)(parts.SecondDerivative(_serf))
 
 
 @activation
@@ -101,9 +160,33 @@ def erfact(x: Array, alpha: float | Array = 0.75, beta: float | Array = 0.75) ->
     Reference:
         Biswas et al. (2021), arXiv:2109.04386
     """
+    return _erfact(x, alpha, beta)
+
+
+def _erfact(x: Array, alpha: float | Array, beta: float | Array) -> Array:
     u, rest = parts.product(beta, x)
     u = jnp.minimum(u, 80)  # of a finite exponential
     return num.opened(x, parts.erf_of(*parts.exp_of(u, rest, alpha)))
+
+
+@derivative_of(erfact)
+def _erfact_dx(x: Array, alpha: Array, beta: Array) -> Array:
+    x = _within(x, beta)
+    u = num.square_clip(alpha * num.modest_exp(x, _constant(beta)))
+    return erf(u) + _SLOPE * (u * (beta * x) * jnp.exp(-u * u))
+
+
+def _within(x: Array, times: Array) -> Array:
+    """x as far as the exponential of times * x neither overflows nor underflows."""
+    end = -num.lowest(x) / jnp.maximum(jnp.abs(times), 1e-30)
+    return jnp.clip(x, -end, end)
+
+
+def _constant(a: Array) -> float | Array:
+    return a if isinstance(a, Array) else float(a)
+
+
+derivative_of(erfact, order=2)(parts.SecondDerivative(_erfact))
 
 
 @activation
@@ -127,8 +210,22 @@ def pserf(x: Array, gamma: float | Array = 1.25, delta: float | Array = 0.85) ->
     Reference:
         Biswas et al. (2021), arXiv:2109.04386
     """
+    return _pserf(x, gamma, delta)
+
+
+def _pserf(x: Array, gamma: float | Array, delta: float | Array) -> Array:
     u = parts.softplus_of(*parts.product(delta, x))
     return num.opened(x, parts.erf_of(*parts.product(gamma, *u)))
+
+
+@derivative_of(pserf)
+def _pserf_dx(x: Array, gamma: Array, delta: Array) -> Array:
+    x, size = _within(x, delta), abs(delta)
+    e = num.modest_exp(jnp.abs(x), _constant(-size))
+    return _slope_of_serf(delta * x, e, gamma)
+
+
+derivative_of(pserf, order=2)(parts.SecondDerivative(_pserf))
 
 
 @activation
@@ -150,7 +247,24 @@ def logish(x: Array) -> Array:
         Zhu et al. (2021), Logish: a new nonlinear nonmonotonic activation function for
         convolutional neural network, Neurocomputing 458
     """
+    return num.opened(x, num.log1p_up_to_1(sigmoid(x)))
+
+
+@derivative_of(logish)
+def _logish_dx(x: Array) -> Array:
+    x = jnp.clip(x, num.lowest(x), -num.lowest(x))
+    e, below = num.modest_exp(-jnp.abs(x)), x < 0
+    s = shared(jnp.where(below, e, 1) / (1 + e))
+    # (1 - s) / (1 + s), which has all its digits
+    share = jnp.where(below, 1, e) / jnp.where(below, 1 + 2 * e, 2 + e)
+    return num.log1p_up_to_1(s) + (x * s) * share
+
+
+def _logish(x: Array) -> Array:
     return num.opened(x, jnp.log1p(sigmoid(x)))
+
+
+derivative_of(logish, order=2)(parts.SecondDerivative(_logish))
 
 
 @activation
@@ -196,7 +310,21 @@ def phish(x: Array) -> Array:
         Naveen (2022), Phish: a novel activation function that could bring a
         significant improvement to deep learning, TechRxiv
     """
+    return _phish(x)
+
+
+def _phish(x: Array) -> Array:
     return num.opened(x, tanh(gelu_exact(x)))
+
+
+@derivative_of(phish)
+def _phish_dx(x: Array) -> Array:
+    x = jnp.clip(x, -40, num.tanh_end(x))
+    t, slope = num.tanh_and_slope(gates.gelu_exact(x))
+    return t + (x * slope) * gates.gelu_exact_dx(x)
+
+
+derivative_of(phish, order=2)(parts.SecondDerivative(_phish))
 
 
 @activation
@@ -218,5 +346,23 @@ def mila(x: Array, beta: float | Array = -0.25) -> Array:
     Reference:
         Misra (2019), Mila, a package of its author
     """
+    return _mila(x, beta)
+
+
+def _mila(x: Array, beta: float | Array) -> Array:
     u = parts.softplus_of(*parts.total(beta, x))
-    return num.opened(x, parts.tanh_of(*u))
+    return num.opened(x, parts.tanh_of(*u, 1.0))
+
+
+@derivative_of(mila)
+def _mila_dx(x: Array, beta: Array) -> Array:
+    # tanh(softplus(u)) is w / (w + 2) with w = e * (e + 2), e = exp(u)
+    u, rest = parts.total(beta, jnp.clip(x, -(2.0**60), 2.0**60))
+    e = num.modest_exp(jnp.clip(u, num.lowest(x), 40), 1.0, rest)
+    w = e * (e + 2)
+    inverse = shared(1 / (w + 2))
+    slope = (4 * e * (1 + e) * inverse) * inverse
+    return w * inverse + jnp.where(u > 40, 0, num.square_clip(x) * slope)
+
+
+derivative_of(mila, order=2)(parts.SecondDerivative(_mila))

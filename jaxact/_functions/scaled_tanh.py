@@ -33,13 +33,13 @@ def softcap(x: Array, cap: float | Array = 50.0) -> Array:
     Reference:
         Gemma Team (2024), arXiv:2408.00118
     """
-    return cap * parts.tanh_of(*parts.quotient(x, cap))
+    return cap * parts.tanh_of(*parts.over(x, cap))
 
 
 @derivative_of(softcap, wrt="cap")  # tanh(u) - u * tanh'(u), whose terms cancel at 0
 def _softcap_dcap(x: Array, cap: Array) -> Array:
-    u, rest = parts.quotient(x, cap)
-    slope = 4 * parts.sigmoid_slope(2 * u, 2 * rest)
+    slope = parts.tanh_slope(*parts.over(x, cap))
+    u = num.square_clip(x) / cap
     low = jnp.clip(u, -1, 1)
     near = low * low * low * num.horner(_LAG, low * low) * slope
     return jnp.where(jnp.abs(u) < 1, near, tanh(u) - u * slope)
@@ -66,7 +66,7 @@ def lecun_tanh(x: Array) -> Array:
     Reference:
         LeCun, Bottou, Orr, Müller (1998), Efficient backprop
     """
-    return 1.7159 * parts.tanh_of(*parts.quotient(x, 1.5))
+    return 1.7159 * parts.tanh_of(*parts.over(x, 1.5))
 
 
 @activation
@@ -91,7 +91,7 @@ def adaptive_tanh(
     Reference:
         Jagtap, Kawaguchi, Karniadakis (2019), arXiv:1906.01170
     """
-    return parts.tanh_of(*parts.product(n * alpha, x))
+    return parts.tanh_of(*parts.times_of(n * alpha, x))
 
 
 @activation
@@ -120,7 +120,7 @@ def dyt(
     Reference:
         Zhu et al. (2025), arXiv:2503.10622
     """
-    return gamma * parts.tanh_of(*parts.product(alpha, x)) + beta
+    return gamma * parts.tanh_of(*parts.times_of(alpha, x)) + beta
 
 
 @activation
@@ -152,7 +152,9 @@ def derf(
     Reference:
         Chen et al. (2025), arXiv:2512.10938
     """
-    u = parts.total(shift, *parts.product(alpha, x))
+    u = parts.product(alpha, x)
+    if isinstance(shift, Array) or shift:
+        u = parts.total(shift, *u)
     return gamma * parts.erf_of(*u) + beta
 
 
@@ -201,7 +203,21 @@ def lisht(x: Array) -> Array:
     Reference:
         Roy et al. (2019), arXiv:1901.05894
     """
+    return _lisht(x)
+
+
+def _lisht(x: Array) -> Array:
     return num.opened(x, tanh(x))
+
+
+@derivative_of(lisht)
+def _lisht_dx(x: Array) -> Array:
+    x = jnp.clip(x, -num.tanh_end(x), num.tanh_end(x))
+    t, slope = num.tanh_and_slope(x)
+    return t + x * slope
+
+
+derivative_of(lisht, order=2)(parts.SecondDerivative(_lisht))
 
 
 @activation(domain={"a": (0.0, float("inf"))})
@@ -223,4 +239,19 @@ def soft_modulus_t(x: Array, a: float | Array = 0.01) -> Array:
     Reference:
         Vallés-Pérez et al. (2023), arXiv:2301.05993
     """
-    return num.opened(x, parts.tanh_of(*parts.quotient(x, a)))
+    return _soft_modulus_t(x, a)
+
+
+def _soft_modulus_t(x: Array, a: float | Array) -> Array:
+    return num.opened(x, parts.tanh_of(*parts.over(x, a)))
+
+
+@derivative_of(soft_modulus_t)
+def _soft_modulus_t_dx(x: Array, a: Array) -> Array:
+    end = num.tanh_end(x)
+    u = jnp.clip(num.square_clip(x) * (1 / a), -end, end)
+    t, slope = num.tanh_and_slope(u)
+    return t + u * slope
+
+
+derivative_of(soft_modulus_t, order=2)(parts.SecondDerivative(_soft_modulus_t))

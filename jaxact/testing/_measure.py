@@ -1,6 +1,5 @@
 """How far an activation is from the exact result, on this machine."""
 
-import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -12,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import frameworks
-from .._core import lookup
+from .._core import Definition, lookup
+from .._parts import SecondDerivative
 from ..frameworks import Choice
 from ..transforms import derivative
 from ._exact import Exact, Question
@@ -132,20 +132,29 @@ def allowed_ulp(
         return _CANCELS[name, order]
     bound = 4.0 if theirs or name in _in_frameworks() else 8.0
     definition = lookup(f)
-    by_jax = definition is not None and ("x",) not in definition.kernels
-    return 2 * bound if order > 1 and by_jax else bound
+    return 2 * bound if order > 1 and definition and _by_jax(definition) else bound
 
 
-# derivatives that JAX makes of parts and that cancel far from a root
+def _by_jax(definition: Definition) -> bool:
+    """Whether the second derivative is one that JAX makes of parts."""
+    kernels = definition.kernels
+    return ("x",) not in kernels or isinstance(
+        kernels.get(("x", "x")), SecondDerivative
+    )
+
+
+# what cancels far from a root, or amplifies the rounding of an exponent
 _CANCELS = {
     ("sqrt_softplus", 2): 36.0,
     ("golu", 0): 10.0,
     ("golu", 1): 10.0,
-    ("mila", 1): 15.0,
+    ("golu", 2): 16.0,
     ("xielu", 0): 6.0,
     ("erfact", 1): 16.0,
-    ("pserf", 1): 11.0,
-    ("tanhexp", 1): 10.0,
+    ("serf", 1): 12.0,
+    ("pserf", 1): 12.0,
+    ("tanhexp", 1): 13.0,
+    ("phish", 1): 9.0,
 }
 
 
