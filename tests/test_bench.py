@@ -15,10 +15,11 @@ from typer.testing import CliRunner
 
 import jaxact
 from jaxact import catalogue
+from jaxact._cli import _bench, app
 from jaxact._cli import _timing as timing
-from jaxact._cli import app
-from jaxact._cli._bench import _of_x as of_x
-from jaxact._cli._functions import functions
+from jaxact._cli._bench import _both as both
+from jaxact._cli._functions import counterpart, functions
+from jaxact.combinators import compose
 from jaxact.testing import _workloads as workloads
 from jaxact.testing._measure import given
 
@@ -86,14 +87,14 @@ def test_speed(home):
     assert len(found["rows"]) == len(keys) == 2 * 2 * 2 * 4
     assert ("gelu_tanh", "float16", 1000, "second") in keys
     for row in found["rows"]:
-        for what in ("ns", "floor_ns", "jax_nn_ns", "to_floor", "to_jax_nn"):
+        for what in ("ns", "floor_ns", "rival_ns", "to_floor", "to_rival"):
             assert row[what] > 0
-        assert row["to_torch"] is None
+        assert row["rival"] == "jax.nn" and row["to_torch"] is None
         assert row["to_floor"] == pytest.approx(row["ns"] / row["floor_ns"])
     assert len(found["means"]) == 2 * 2 * 4
     mean = found["means"][0]
-    pair = [r["to_jax_nn"] for r in found["rows"] if _key(r) == _key(mean)]
-    assert len(pair) == 2 and mean["to_jax_nn"] == pytest.approx(
+    pair = [r["to_rival"] for r in found["rows"] if _key(r) == _key(mean)]
+    assert len(pair) == 2 and mean["to_rival"] == pytest.approx(
         math.sqrt(math.prod(pair))
     )
     assert table.count("geometric mean") == 4
@@ -107,22 +108,62 @@ def _key(row):
 
 def test_one_mode_of_a_function_of_ones_own(home):
     found, table = report(home, "mine_bench:square", "--mode", "jvp", "--size", "100")
+    assert found["rows"][0]["rival"] == ""
     assert [(r["dtype"], r["mode"]) for r in found["rows"]] == [
         ("float32", "jvp"),
         ("bfloat16", "jvp"),
     ]
-    assert found["rows"][0]["ns"] > 0 and found["rows"][0]["to_jax_nn"] is None
+    assert found["rows"][0]["ns"] > 0 and found["rows"][0]["to_rival"] is None
     assert "mine_bench:square" in table
 
 
 def test_every_activation_can_be_timed():
-    for f in functions(()).values():
+    for name, f in functions(()).items():
         x = timing.batch(f, 2000, "bfloat16")
-        rows = not catalogue.info(f.__name__).elementwise
+        rows = not catalogue.info(name).elementwise
         assert x.shape == ((2, 1000) if rows else (2000,))
-        run = timing.value_and_pullback(of_x(f, "bfloat16"))
-        y, slope = jax.eval_shape(run, x)
-        assert jax.tree.leaves(y)[0].dtype == slope.dtype == jnp.bfloat16
+        which, f, rival = both(name, f, "bfloat16")
+        assert rival is not None
+        assert which == ("jax.nn" if counterpart(name, "jax.nn") else "formula")
+        ours, theirs = (
+            jax.eval_shape(timing.value_and_pullback(g), x) for g in (f, rival)
+        )
+        assert ours == theirs
+        assert ours[0].dtype == ours[1].dtype == jnp.bfloat16
+
+
+def test_the_rival_has_our_defaults_and_what_is_required():
+    x = jnp.float32(2)
+    for f, wanted in (
+        (jaxact.isru, 2 / math.sqrt(5)),
+        (jaxact.get("isru", alpha=2.0), 2 / 3),
+        (jaxact.reglu, 1.5),
+        (compose(jaxact.isru, jaxact.relu), 2 / math.sqrt(5)),
+    ):
+        which, _, rival = both("mine", f, "float32")
+        assert which == "formula" and rival is not None
+        assert rival(x) == pytest.approx(wanted)
+    assert both("mine:relu", jaxact.relu, "float32")[::2] == ("jax.nn", jax.nn.relu)
+
+
+def test_of_the_catalogue_what_others_have_is_printed(home, monkeypatch):
+    few = dict.fromkeys(["serf", "mish", "log1mexp"])
+    monkeypatch.setattr(_bench, "functions", lambda names: functions(names or few))
+    how = ["--mode", "forward", "--dtype", "float32", "--size", "100"]
+    found, table = report(home, *how, "--save", "bars.png")
+    assert [r["function"] for r in found["rows"]] == list(few)
+    assert [r["rival"] for r in found["rows"]] == ["formula", "jax.nn", "jax.nn"]
+    assert "mish" in table and "log1mexp" in table and "serf" not in table
+    (mean,) = found["means"]
+    product = math.prod(r["to_rival"] for r in found["rows"])
+    assert mean["to_rival"] == pytest.approx(product ** (1 / 3))
+    assert mean["function"] == "geometric mean, catalogue" and mean["function"] in table
+    _, table = report(home, *how, "--catalogue")
+    assert "serf" in table and "geometric mean, catalogue" in table
+    _, table = report(home, "serf", *how)
+    assert "serf" in table and "catalogue" not in table
+    found, table = report(home, "--eager")
+    assert len(found["eager"]) == 3 and "serf" not in table
 
 
 def test_on_an_accelerator_the_bandwidth_is_reported(home, monkeypatch):
@@ -143,12 +184,12 @@ def test_eager(home):
     assert found["rows"] == [] and found["mlp"] == []
     relu, square = found["eager"]
     assert relu["dtype"] == "float32" and relu["residual_bytes"] == 4
-    assert relu["jax_nn_residual_bytes"] == 5
+    assert relu["rival_residual_bytes"] == 5
     assert (relu["kernels"], relu["vjp_kernels"]) == (1, 2)
     assert 1 < relu["ops"] < relu["vjp_ops"]
     timed = [k for k in relu if "_us" in k or "_ms" in k or "_to_" in k]
     assert len(timed) == 6 and all(relu[k] > 0 for k in timed)
-    assert square["eager_us"] > 0 and square["jax_nn_ops"] is None
+    assert square["eager_us"] > 0 and square["rival_ops"] is None
     assert "bare jit" in table
 
 
@@ -164,8 +205,8 @@ def test_models(home):
     mlp, glu = found["mlp"]
     assert mlp["model"] == "MLP gelu_tanh" and glu["model"] == "SwiGLU"
     for row in (mlp, glu):
-        assert row["step_ms"] > 0 and row["to_jax_nn"] > 0
-        assert 0 < row["temp_bytes"] < row["jax_nn_temp_bytes"]
+        assert row["step_ms"] > 0 and row["to_rival"] > 0
+        assert 0 < row["temp_bytes"] < row["rival_temp_bytes"]
     assert mlp["compile_s"] > 0 and glu["compile_s"] is None
     assert "training step" in table
     both, _ = report(
@@ -174,7 +215,7 @@ def test_models(home):
     assert len(both["eager"]) == 2
     names = ["MLP mine_bench:square", "MLP relu", "SwiGLU"]
     assert [r["model"] for r in both["mlp"]] == names
-    assert both["mlp"][0]["to_jax_nn"] is None
+    assert both["mlp"][0]["to_rival"] is None
 
 
 @pytest.mark.usefixtures("small")

@@ -1,4 +1,4 @@
-"""``jaxact bench``: how fast activations are on this machine, against jax.nn."""
+"""``jaxact bench``: how fast activations are here, against what they replace."""
 
 from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
@@ -15,9 +15,9 @@ from rich.progress import Progress
 
 from .._core import lookup
 from ..testing import _workloads as workloads
-from ..testing._measure import given, residual_bytes
-from ._bench_report import Model, Overhead, Speed, means, picture, print_all, to_json
-from ._functions import counterpart, dtype_name, functions, refuse
+from ..testing._measure import given, in_frameworks, residual_bytes
+from ._bench_report import Model, Overhead, Speed, picture, print_all, to_json
+from ._functions import counterpart, dtype_name, functions, refuse, rival
 from ._timing import (
     MODES,
     Function,
@@ -34,7 +34,7 @@ from ._timing import (
 )
 from ._torch import require_torch, torch_call
 
-_SIZE, _SIZES = 4_000_000, [1_000, 100_000, 10_000_000]
+_SIZE, _SIZES = 1_000_000, [1_000, 100_000, 10_000_000]
 _COMPILES = 3  # a compilation takes too long for as many rounds as a call
 
 Mode = StrEnum("Mode", list(MODES))
@@ -45,8 +45,8 @@ def bench(
         list[str] | None,
         typer.Argument(
             metavar="[NAME | MODULE:ATTRIBUTE]...",
-            help="Activations; if none is given the whole catalogue, or gelu_tanh "
-            "for --mlp.",
+            help="Activations; if none is given the whole catalogue (minutes), or "
+            "gelu_tanh for --mlp.",
             show_default=False,
         ),
     ] = None,
@@ -66,14 +66,22 @@ def bench(
     ] = None,
     size: Annotated[
         list[float] | None,
-        typer.Option(help="Elements, such as 1e5; 4e6 by default.  Repeatable."),
+        typer.Option(help="Elements, such as 1e5; 1e6 by default.  Repeatable."),
     ] = None,
+    catalogue: Annotated[
+        bool,
+        typer.Option(
+            "--catalogue",
+            help="Print all rows.  Without names, those of the functions that other "
+            "frameworks have are printed, and the means over the whole catalogue.",
+        ),
+    ] = False,
     full: Annotated[
         bool,
         typer.Option(
             "--full",
             help="All modes, float16 too, and sizes 1e3, 1e5 and 1e7, where not "
-            "selected otherwise.  Some 20 minutes for the whole catalogue.",
+            "selected otherwise.  An hour for the whole catalogue.",
         ),
     ] = False,
     rounds: Annotated[
@@ -85,8 +93,8 @@ def bench(
         typer.Option(
             "--eager",
             help="Instead: the eager call on 8 elements against a bare jax.jit "
-            "function, trace and compile time of value_and_grad, HLO operations and "
-            "kernels, and bytes kept for the backward pass.",
+            "function, and against the rival trace and compile time of value_and_grad, "
+            "HLO operations and kernels, and bytes kept for the backward pass.",
         ),
     ] = False,
     mlp: Annotated[
@@ -109,10 +117,12 @@ def bench(
         typer.Option(dir_okay=False, help="Write a picture of the ratios, as PNG."),
     ] = None,
 ) -> None:
-    """Time activations against jax.nn and against x + 1, on this machine's backend.
+    """Time activations against what they replace, on this machine's backend.
 
-    All are run in turn, in one process; the ratio is the median over the rounds, below
-    1 where ours is faster.  x + 1 reads and writes the same array once: the floor.
+    The rival of each is jax.nn's function of the same name, or else the formula
+    as it is written in jnp; the table says which.  All are run in turn, in one
+    process; the ratio is the median over the rounds, below 1 where ours is
+    faster, red above 1.1.  x + 1 reads and writes the same array once: the floor.
     Exits with 1 if a function cannot be run, with 2 for unusable arguments.
     """
     rounds_of_mlp, rounds = rounds or 5, rounds or 9
@@ -136,8 +146,8 @@ def bench(
     if torch and jax.default_backend() != "cpu":
         refuse(f"--torch compares on the CPU; JAX runs on {jax.default_backend()}")
     chosen = functions(names or ())
-    if save and not any(counterpart(name, "jax.nn") for name in chosen):
-        refuse("--save: nothing to draw; jax.nn has no function of these names")
+    if save and not any(rival(*item)[1] for item in chosen.items()):
+        refuse("--save: nothing to draw; there is nothing to compare these with")
     library = require_torch() if torch else None
 
     speeds: list[Speed] = []
@@ -167,23 +177,32 @@ def bench(
         work = [(*kind, d) for d in dtypes for kind in kinds]
         models += _rows(partial(_model, rounds=rounds_of_mlp), work)
 
-    print_all(speeds, overheads, models)
+    every = bool(names) or catalogue
+    printed = [name for name in chosen if every or _is_known(name)]
+    mean = "geometric mean" if names else "geometric mean, catalogue"
+    print_all(speeds, overheads, models, printed, mean)
     if json_file:
         versions = {"torch": library.__version__} if library else {}
-        json_file.write_text(to_json(versions, speeds, overheads, models))
+        json_file.write_text(to_json(versions, speeds, overheads, models, mean))
     if save:
-        picture(speeds, means(speeds), save)
+        picture(speeds, printed, mean, save)
     if any(row.note for row in (*speeds, *overheads, *models)):
         raise typer.Exit(1)
 
 
-def _of_x(f: Function, dtype: str) -> Function:
-    """A function of x alone: parameters without a default are set."""
+def _both(name: str, f: Function, dtype: str) -> tuple[str, Function, Function | None]:
+    """A function and its rival as functions of x alone, and which rival that is.
+
+    Parameters without a default are set.
+    """
     set_here = {
         name: jnp.asarray(value, dtype) if np.ndim(value) else value
         for name, value in given(f, {}).items()
     }
-    return partial(f, **set_here) if set_here else f
+    which, other = rival(name, f)
+    if set_here:
+        f, other = partial(f, **set_here), other and partial(other, **set_here)
+    return which, f, other
 
 
 def _dtype(name: str) -> str:
@@ -197,6 +216,11 @@ def _size(size: float) -> int:
     if not 1 <= size <= 1e11:
         refuse(f"--size {size:g}: a number of elements, such as 1e5")
     return int(size)
+
+
+def _is_known(name: str) -> bool:
+    """Whether a reader looks for it: another framework has it, or jax.nn."""
+    return name in in_frameworks() or counterpart(name, "jax.nn") is not None
 
 
 def _is_elementwise(f: Function) -> bool:
@@ -232,30 +256,30 @@ def _speed(
     rounds: int,
     torch: Any,
 ) -> Speed:
-    """Ours, jax.nn's, torch's and the floor, in one mode on one array."""
+    """Ours, the rival, torch's and the floor, in one mode on one array."""
     row = Speed(name, dtype, size, mode)
     run, arrays = MODES[mode]
-    x, f = batch(f, size, dtype), _of_x(f, dtype)
-    calls = {"ours": partial(jax.jit(run(f)), x)}
+    x = batch(f, size, dtype)
+    row.rival, ours, other = _both(name, f, dtype)
+    calls = {"ours": partial(jax.jit(run(ours)), x)}
     try:
         jax.block_until_ready(calls["ours"]())
     except Exception as error:  # whatever a user's function raises is the finding
         row.note = f"{type(error).__name__}: {error}"
         return row
-    other = counterpart(name, "jax.nn")
-    rivals: dict[str, Any] = {"floor": partial(_plus_one, x)}
+    others: dict[str, Any] = {"floor": partial(_plus_one, x)}
     if other is not None:
-        rivals["jax.nn"] = partial(jax.jit(run(other)), x)
+        others["rival"] = partial(jax.jit(run(other)), x)
     if torch is not None:
-        rivals["torch"] = torch_call(torch, name, mode, x)
-    calls |= {n: call for n, call in rivals.items() if _works(call)}
+        others["torch"] = torch_call(torch, name, mode, x)
+    calls |= {n: call for n, call in others.items() if _works(call)}
     times = interleaved(calls, rounds)
     row.ns = median(times, "ours", 1e-9 * size)
     row.floor_ns = median(times, "floor", 1e-9 * size)
-    row.jax_nn_ns = median(times, "jax.nn", 1e-9 * size)
+    row.rival_ns = median(times, "rival", 1e-9 * size)
     row.torch_ns = median(times, "torch", 1e-9 * size)
     row.to_floor = ratio(times, "ours", "floor")
-    row.to_jax_nn = ratio(times, "ours", "jax.nn")
+    row.to_rival = ratio(times, "ours", "rival")
     row.to_torch = ratio(times, "ours", "torch")
     if row.ns and row.to_floor:
         row.gb_per_s = arrays * x.dtype.itemsize / row.ns
@@ -284,13 +308,13 @@ def _works(call: Callable[[], Any] | None) -> bool:
 def _overhead(name: str, f: Function, dtype: str, *, rounds: int) -> Overhead:
     """What a call costs beside the arithmetic, and what the compiler made of it."""
     row = Overhead(name, dtype)
-    x, f = batch(f, 8, dtype), _of_x(f, dtype)
-    both = {"ours": f, "jax.nn": counterpart(name, "jax.nn")}
+    x = batch(f, 8, dtype)
+    row.rival, f, other = _both(name, f, dtype)
     try:
         jax.block_until_ready(f(x))
-        compiled = _compile_times(both, x)
+        compiled = _compile_times({"ours": f, "rival": other}, x)
         row.compile_ms = median(compiled, "ours", 1e-3)
-        row.jax_nn_compile_ms = median(compiled, "jax.nn", 1e-3)
+        row.rival_compile_ms = median(compiled, "rival", 1e-3)
         large = jax.ShapeDtypeStruct((_SIZE,), x.dtype)
         row.ops, row.kernels = _compiled(f, large)
         row.vjp_ops, row.vjp_kernels = _compiled(value_and_pullback(f), large)
@@ -298,19 +322,17 @@ def _overhead(name: str, f: Function, dtype: str, *, rounds: int) -> Overhead:
     except Exception as error:  # whatever a user's function raises is the finding
         row.note = f"{type(error).__name__}: {error}"
         return row
-    other = both["jax.nn"]
     calls = {"ours": partial(f, x), "bare": partial(_bare, x)}
     if other is not None and _works(partial(other, x)):
-        calls["jax.nn"] = partial(other, x)
-        row.jax_nn_ops, row.jax_nn_kernels = _compiled(other, large)
-        row.jax_nn_vjp_ops, row.jax_nn_vjp_kernels = _compiled(
-            value_and_pullback(other), large
-        )
-        row.jax_nn_residual_bytes = residual_bytes(other, dtype)
+        calls["rival"] = partial(other, x)
+        row.rival_ops, row.rival_kernels = _compiled(other, large)
+        pullback = value_and_pullback(other)
+        row.rival_vjp_ops, row.rival_vjp_kernels = _compiled(pullback, large)
+        row.rival_residual_bytes = residual_bytes(other, dtype)
     times = interleaved(calls, rounds, eager=True)
     row.eager_us = median(times, "ours", 1e-6)
     row.bare_us = median(times, "bare", 1e-6)
-    row.jax_nn_eager_us = median(times, "jax.nn", 1e-6)
+    row.rival_eager_us = median(times, "rival", 1e-6)
     row.eager_to_bare = ratio(times, "ours", "bare")
     return row
 
@@ -333,13 +355,15 @@ def _compiled(f: Function, x: Any) -> tuple[int, int]:
 
 
 def _model(kind: str, name: str, f: Function, dtype: str, *, rounds: int) -> Model:
-    """A training step with ours and with jax.nn's activation: time and memory."""
+    """A training step with ours and with the rival: time and memory."""
     row = Model(kind if kind == "SwiGLU" else f"{kind} {name}", dtype)
-    step, matrices, other = {
-        "MLP": (workloads.mlp_step, 2, counterpart(name, "jax.nn")),
-        "SwiGLU": (workloads.glu_step, 3, workloads.plain_swiglu),
-    }[kind]
-    both = {"ours": f if kind == "SwiGLU" else _of_x(f, dtype), "jax.nn": other}
+    if kind == "MLP":
+        step, matrices = workloads.mlp_step, 2
+        row.rival, f, other = _both(name, f, dtype)
+    else:
+        step, matrices = workloads.glu_step, 3
+        row.rival, other = "jax.nn", workloads.plain_swiglu
+    both = {"ours": f, "rival": other}
     arrays = workloads.inputs(dtype, matrices)
     steps: dict[str, Any] = {}
     for who, act in both.items():
@@ -351,18 +375,18 @@ def _model(kind: str, name: str, f: Function, dtype: str, *, rounds: int) -> Mod
                 row.note = f"{type(error).__name__}: {error}"
                 return row
     memory = {who: workloads.temp_bytes(compiled) for who, compiled in steps.items()}
-    row.temp_bytes, row.jax_nn_temp_bytes = memory["ours"], memory.get("jax.nn")
+    row.temp_bytes, row.rival_temp_bytes = memory["ours"], memory.get("rival")
     times = interleaved({w: partial(s, *arrays) for w, s in steps.items()}, rounds)
     row.step_ms = median(times, "ours", 1e-3)
-    row.jax_nn_step_ms = median(times, "jax.nn", 1e-3)
-    row.to_jax_nn = ratio(times, "ours", "jax.nn")
+    row.rival_step_ms = median(times, "rival", 1e-3)
+    row.to_rival = ratio(times, "ours", "rival")
     if kind == "MLP":
         shapes = workloads.shapes(dtype, matrices, workloads.UNROLLED)
         jobs = {who: partial(_compile_unrolled, both[who], shapes) for who in steps}
         compiled = compile_times(jobs, _COMPILES)
         row.compile_s = median(compiled, "ours", 1)
-        row.jax_nn_compile_s = median(compiled, "jax.nn", 1)
-        row.compile_to_jax_nn = ratio(compiled, "ours", "jax.nn")
+        row.rival_compile_s = median(compiled, "rival", 1)
+        row.compile_to_rival = ratio(compiled, "ours", "rival")
     return row
 
 

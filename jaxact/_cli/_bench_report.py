@@ -3,7 +3,7 @@
 import json
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,8 +16,6 @@ from ._report import console, provenance
 
 Number = float | None
 
-MEAN = "geometric mean"
-
 
 @dataclass
 class Speed:
@@ -27,12 +25,13 @@ class Speed:
     dtype: str
     size: int
     mode: str
+    rival: str = ""  # "jax.nn" or "formula": what it is compared with
     ns: Number = None
     floor_ns: Number = None
-    jax_nn_ns: Number = None
+    rival_ns: Number = None
     torch_ns: Number = None
     to_floor: Number = None
-    to_jax_nn: Number = None
+    to_rival: Number = None
     to_torch: Number = None
     gb_per_s: Number = None
     of_copy: Number = None  # share of the bandwidth of the floor
@@ -45,22 +44,23 @@ class Overhead:
 
     function: str
     dtype: str
+    rival: str = ""
     eager_us: Number = None
     bare_us: Number = None
-    jax_nn_eager_us: Number = None
+    rival_eager_us: Number = None
     eager_to_bare: Number = None
     compile_ms: Number = None
-    jax_nn_compile_ms: Number = None
+    rival_compile_ms: Number = None
     ops: Number = None
-    jax_nn_ops: Number = None
+    rival_ops: Number = None
     vjp_ops: Number = None
-    jax_nn_vjp_ops: Number = None
+    rival_vjp_ops: Number = None
     kernels: Number = None
-    jax_nn_kernels: Number = None
+    rival_kernels: Number = None
     vjp_kernels: Number = None
-    jax_nn_vjp_kernels: Number = None
+    rival_vjp_kernels: Number = None
     residual_bytes: Number = None
-    jax_nn_residual_bytes: Number = None
+    rival_residual_bytes: Number = None
     note: str = ""
 
 
@@ -70,40 +70,49 @@ class Model:
 
     model: str
     dtype: str
+    rival: str = ""
     step_ms: Number = None
-    jax_nn_step_ms: Number = None
-    to_jax_nn: Number = None
+    rival_step_ms: Number = None
+    to_rival: Number = None
     temp_bytes: Number = None
-    jax_nn_temp_bytes: Number = None
+    rival_temp_bytes: Number = None
     compile_s: Number = None
-    jax_nn_compile_s: Number = None
-    compile_to_jax_nn: Number = None
+    rival_compile_s: Number = None
+    compile_to_rival: Number = None
     note: str = ""
 
 
-def means(rows: Sequence[Speed]) -> list[Speed]:
+def means(rows: Sequence[Speed], label: str) -> list[Speed]:
     """The geometric mean over the functions, for every dtype, size and mode."""
     found = []
     for key in dict.fromkeys(map(_group, rows)):
-        mean = Speed(MEAN, *key)
+        mean = Speed(label, *key)
         here = [row for row in rows if _group(row) == key]
-        for what in ("ns", "to_floor", "to_jax_nn", "to_torch"):
+        for what in ("ns", "to_floor", "to_rival", "to_torch"):
             setattr(mean, what, _mean(getattr(row, what) for row in here))
         found.append(mean)
     return found
 
 
 def print_all(
-    speeds: Sequence[Speed], overheads: Sequence[Overhead], models: Sequence[Model]
+    speeds: Sequence[Speed],
+    overheads: Sequence[Overhead],
+    models: Sequence[Model],
+    printed: Collection[str],
+    mean: str,
 ) -> None:
-    """The tables, what could not be run, and where it was measured."""
+    """The tables, what could not be run, and where it was measured.
+
+    Functions that are not `printed` count in the means alone, which are called `mean`.
+    """
     out = console()
-    rows = [*speeds, *means(speeds)]
+    rows = [r for r in speeds if r.function in printed]
+    rows += means(speeds, mean)
     for dtype, size in dict.fromkeys((r.dtype, r.size) for r in speeds):
         here = [r for r in rows if (r.dtype, r.size) == (dtype, size)]
-        out.print(_speed_table(f"{dtype}, {size:,} elements", here))
+        out.print(_speed_table(f"{dtype}, {size:,} elements", here, mean))
     if overheads:
-        out.print(_overhead_table(overheads))
+        out.print(_overhead_table(overheads, printed, mean))
     if models:
         out.print(_model_table(models))
     for row in (*speeds, *overheads, *models):
@@ -123,24 +132,29 @@ def to_json(
     speeds: Sequence[Speed],
     overheads: Sequence[Overhead],
     models: Sequence[Model],
+    mean: str,
 ) -> str:
     """The rows and what they were measured with."""
     report = {
         **provenance(**versions),
         "cpus": os.cpu_count(),
         "rows": [asdict(row) for row in speeds],
-        "means": [asdict(row) for row in means(speeds)],
+        "means": [asdict(row) for row in means(speeds, mean)],
         "eager": [asdict(row) for row in overheads],
         "mlp": [asdict(row) for row in models],
     }
     return json.dumps(report, indent=1) + "\n"
 
 
-def picture(rows: Sequence[Speed], averages: Sequence[Speed], file: Path) -> None:
-    """Bars of ours against jax.nn: a column for every mode, 1 in the middle."""
+def picture(
+    speeds: Sequence[Speed], printed: Collection[str], mean: str, file: Path
+) -> None:
+    """Bars of ours against the rivals: a column for every mode, 1 in the middle."""
     from matplotlib.figure import Figure
 
-    rows = [row for row in rows if row.to_jax_nn is not None]
+    averages = {_group(a): a.to_rival for a in means(speeds, mean)}
+    compared = [row for row in speeds if row.to_rival is not None]
+    rows = [row for row in compared if row.function in printed]
     names = list(dict.fromkeys(row.function for row in rows))[::-1]
     modes = list(dict.fromkeys(row.mode for row in rows))
     arrays = list(dict.fromkeys((row.dtype, row.size) for row in rows))
@@ -154,7 +168,7 @@ def picture(rows: Sequence[Speed], averages: Sequence[Speed], file: Path) -> Non
     for line, (dtype, size) in zip(grid, arrays, strict=False):
         for axes, mode in zip(line, modes, strict=False):
             key = (dtype, size, mode)
-            here = {r.function: r.to_jax_nn or 1.0 for r in rows if _group(r) == key}
+            here = {r.function: r.to_rival or 1.0 for r in rows if _group(r) == key}
             if not here:
                 continue
             at = [names.index(name) for name in here]
@@ -172,12 +186,11 @@ def picture(rows: Sequence[Speed], averages: Sequence[Speed], file: Path) -> Non
             axes.xaxis.set_major_formatter("{x:g}")
             axes.margins(x=0.2, y=0.01)
             axes.set_yticks(range(len(names)), names, fontsize=8)
-            (mean,) = (a.to_jax_nn for a in averages if _group(a) == key)
-            axes.set_title(f"{mode}, mean {mean:.2f}", fontsize=9)
+            axes.set_title(f"{mode}\n{mean} {averages[key]:.2f}", fontsize=9)
         line[0].set_ylabel(f"{dtype}\n{size:,} elements", fontsize=9)
     figure.suptitle(
-        f"time of jaxact / time of jax.nn, {jax.default_backend()}, "
-        f"jax {jax.__version__}",
+        f"time of jaxact / time of jax.nn or of the formula in jnp, "
+        f"{jax.default_backend()}, jax {jax.__version__}",
         fontsize=10,
     )
     figure.savefig(file, format="png", dpi=130)
@@ -192,10 +205,10 @@ def _mean(values: Iterable[Number]) -> Number:
     return math.exp(sum(logs) / len(logs)) if logs else None
 
 
-def _speed_table(title: str, rows: Sequence[Speed]) -> Table:
+def _speed_table(title: str, rows: Sequence[Speed], mean: str) -> Table:
     """A line for every function, the modes side by side."""
     columns = {
-        "ours\n/jax.nn": "to_jax_nn",
+        "ours\n/rival": "to_rival",
         "ours\n/x+1": "to_floor",
         "ns per\nelem": "ns",
     }
@@ -204,70 +217,86 @@ def _speed_table(title: str, rows: Sequence[Speed]) -> Table:
     if jax.default_backend() != "cpu":
         columns |= {"GB/s": "gb_per_s", "of\ncopy": "of_copy"}
     modes = list(dict.fromkeys(row.mode for row in rows))
-    table = _table(title, ["function"])
+    table = _table(title, ["function", "rival"])
     for mode in modes:
         for header in columns:
             table.add_column(f"{mode}\n{header}", justify="right", no_wrap=True)
     cells = {(row.function, row.mode): row for row in rows}
+    rivals = {row.function: row.rival for row in rows}
     for name in dict.fromkeys(row.function for row in rows):
-        if name == MEAN:
+        if name == mean:
             table.add_section()
         line = []
         for mode in modes:
             row = cells.get((name, mode))
             for column in columns.values():
                 value = None if row is None else getattr(row, column)
-                line.append(_short(value, bad=1.05 if column == "to_jax_nn" else None))
-        table.add_row(name, *line)
+                line.append(_short(value, bad=1.1 if column == "to_rival" else None))
+        table.add_row(name, rivals[name], *line)
     return table
 
 
-def _overhead_table(rows: Sequence[Overhead]) -> Table:
+def _overhead_table(
+    rows: Sequence[Overhead], printed: Collection[str], mean: str
+) -> Table:
     columns = {
-        "eager\nµs": ("eager_us", "jax_nn_eager_us"),
+        "eager\nµs": ("eager_us", "rival_eager_us"),
         "bare jit\nµs": ("bare_us",),
         "ours\n/bare": ("eager_to_bare",),
-        "compile\nms": ("compile_ms", "jax_nn_compile_ms"),
-        "HLO ops\nforward": ("ops", "jax_nn_ops"),
-        "HLO ops\nvjp": ("vjp_ops", "jax_nn_vjp_ops"),
-        "kernels\nforward": ("kernels", "jax_nn_kernels"),
-        "kernels\nvjp": ("vjp_kernels", "jax_nn_vjp_kernels"),
-        "bytes kept\nper elem": ("residual_bytes", "jax_nn_residual_bytes"),
+        "compile\nms": ("compile_ms", "rival_compile_ms"),
+        "HLO ops\nforward": ("ops", "rival_ops"),
+        "HLO ops\nvjp": ("vjp_ops", "rival_vjp_ops"),
+        "kernels\nforward": ("kernels", "rival_kernels"),
+        "kernels\nvjp": ("vjp_kernels", "rival_vjp_kernels"),
+        "bytes kept\nper elem": ("residual_bytes", "rival_residual_bytes"),
     }
     table = _table(
-        "eager call on 8 elements, and what is compiled", ["function", "dtype"]
+        "eager call on 8 elements, and what is compiled",
+        ["function", "rival", "dtype"],
     )
-    table.caption = "two numbers: ours, jax.nn's"
+    table.caption = "two numbers: ours, the rival's; their ratio in the mean"
     for header in columns:
         table.add_column(header, justify="right", no_wrap=True)
+    pairs = columns.values()
     for row in rows:
         cells = [
-            ", ".join(_short(getattr(row, n)) or "-" for n in pair)
-            for pair in columns.values()
+            ", ".join(_short(getattr(row, n)) or "-" for n in pair) for pair in pairs
         ]
-        table.add_row(row.function, row.dtype, *cells)
+        if row.function in printed:
+            table.add_row(row.function, row.rival, row.dtype, *cells)
+    table.add_section()
+    for dtype in dict.fromkeys(row.dtype for row in rows):
+        here = [row for row in rows if row.dtype == dtype]
+        ratios = [_mean(_quotient(row, *names) for row in here) for names in pairs]
+        table.add_row(mean, "", dtype, *map(_short, ratios))
     return table
+
+
+def _quotient(row: Overhead, ours: str, theirs: str = "") -> Number:
+    """A number, or that of ours over the rival's."""
+    one, other = getattr(row, ours), getattr(row, theirs) if theirs else 1
+    return one / other if one and other else None
 
 
 def _model_table(rows: Sequence[Model]) -> Table:
     table = _table(
         "training step of a scanned model, compile time of one written out",
-        ["model", "dtype"],
+        ["model", "rival", "dtype"],
     )
     for header in (
-        "ours\nms", "jax.nn\nms", "ratio", "ours\nMiB", "jax.nn\nMiB", "ratio",
-        "ours\ncompile s", "jax.nn\ncompile s", "ratio",
+        "ours\nms", "rival\nms", "ratio", "ours\nMiB", "rival\nMiB", "ratio",
+        "ours\ncompile s", "rival\ncompile s", "ratio",
     ):  # fmt: skip
         table.add_column(header, justify="right", no_wrap=True)
     for row in rows:
-        ours, theirs = row.temp_bytes, row.jax_nn_temp_bytes
+        ours, theirs = row.temp_bytes, row.rival_temp_bytes
         numbers = [
-            *(row.step_ms, row.jax_nn_step_ms, row.to_jax_nn),
+            *(row.step_ms, row.rival_step_ms, row.to_rival),
             *(ours and ours / 2**20, theirs and theirs / 2**20),
             ours / theirs if ours and theirs else None,
-            *(row.compile_s, row.jax_nn_compile_s, row.compile_to_jax_nn),
+            *(row.compile_s, row.rival_compile_s, row.compile_to_rival),
         ]
-        table.add_row(row.model, row.dtype, *map(_short, numbers))
+        table.add_row(row.model, row.rival, row.dtype, *map(_short, numbers))
     return table
 
 

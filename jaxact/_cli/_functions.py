@@ -12,6 +12,8 @@ import jax
 import jax.numpy as jnp
 import typer
 
+from .._core import lookup
+
 _MODES_OF_GELU = {"gelu_tanh": True, "gelu_exact": False}
 
 
@@ -45,6 +47,24 @@ def counterpart(name: str, module: str) -> Callable[..., Any] | None:
     if module == "jax.nn" and name in _MODES_OF_GELU:
         return functools.partial(jax.nn.gelu, approximate=_MODES_OF_GELU[name])
     return getattr(other, name, None)
+
+
+def rival(name: str, f: Callable[..., Any]) -> tuple[str, Callable[..., Any] | None]:
+    """What a function replaces, and which that is.
+
+    It is jax.nn's function of the same name, or else the formula as it is written in
+    jnp, compiled as those of jax.nn are: a function of x and of the parameters without
+    a default.  "" and None stand for a function that has neither.
+    """
+    other, definition = counterpart(name, "jax.nn"), lookup(f)
+    if other is not None:
+        return "jax.nn", other
+    if definition is None or definition.reference is None:
+        return "", None
+    named = {*definition.parameters, *definition.options} - {*definition.required}
+    usual = {n: definition.default(n) for n in named}
+    reference = functools.partial(definition.reference, **usual)
+    return "formula", jax.jit(lambda x, **given: reference(x, **given).astype(x.dtype))
 
 
 def dtype_name(name: str) -> str:

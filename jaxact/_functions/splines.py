@@ -200,7 +200,8 @@ def _b_spline(
 ) -> Array:
     low, high = grid
     parts = len(coefficients) - degree
-    knots = low + (high - low) / parts * np.arange(-degree, parts + degree + 1)
+    steps = np.arange(-degree, parts + degree + 1)
+    knots = (low + (high - low) / parts * steps).tolist()  # of no dtype of their own
 
     def inside(x: Array) -> Array:
         after = [jnp.where(x >= k, 1.0, 0.0).astype(x.dtype) for k in knots]

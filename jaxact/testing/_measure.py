@@ -130,7 +130,7 @@ def allowed_ulp(
     theirs = getattr(jax.nn, "gelu" if name.startswith("gelu_") else name, None)
     if (name, order) in _CANCELS:
         return _CANCELS[name, order]
-    bound = 4.0 if theirs or name in _in_frameworks() else 8.0
+    bound = 4.0 if theirs or name in in_frameworks() else 8.0
     definition = lookup(f)
     return 2 * bound if order > 1 and definition and _by_jax(definition) else bound
 
@@ -159,7 +159,7 @@ _CANCELS = {
 
 
 @cache
-def _in_frameworks() -> frozenset[str]:
+def in_frameworks() -> frozenset[str]:
     """The activations that a framework has too."""
     rows = [row for table in frameworks.TABLE.values() for row in table.values()]
     several = [row.among.values() if isinstance(row, Choice) else [row] for row in rows]
