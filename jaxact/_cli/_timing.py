@@ -19,7 +19,7 @@ Function = Callable[..., Any]
 Times = dict[str, np.ndarray]  # seconds per call, one for each round
 
 _LEAST = 4e-3  # seconds that one timing takes at least
-_FREE = {"parameter", "constant", "tuple", "get-tuple-element", "bitcast"}
+FREE = {"parameter", "constant", "tuple", "get-tuple-element", "bitcast"}
 _INSTRUCTION = re.compile(
     r"^\s+(?:ROOT )?%?[\w.-]+ = (?:\(.*?\)|\S+) ([a-z][\w-]*)\(", re.MULTILINE
 )
@@ -28,9 +28,9 @@ _INSTRUCTION = re.compile(
 def value_and_pullback(f: Function) -> Function:
     """The value of f and the pullback of ones."""
 
-    def vjp(x: Any) -> Any:
-        y, pull = jax.vjp(f, x)
-        return y, pull(jnp.ones_like(y))[0]
+    def vjp(*arrays: Any) -> Any:
+        y, pull = jax.vjp(f, *arrays)
+        return y, *pull(jnp.ones_like(y))
 
     return vjp
 
@@ -129,15 +129,20 @@ def compile_times(jobs: Mapping[str, Callable[[], Any]], rounds: int) -> Times:
     return times
 
 
+def operations(compiled: Any) -> list[str]:
+    """The HLO instructions of a compiled function by name, in all computations."""
+    return _INSTRUCTION.findall(compiled.as_text())
+
+
 def instructions(compiled: Any) -> int:
-    """How many HLO instructions a compiled function has, in all computations."""
-    return len(_INSTRUCTION.findall(compiled.as_text()))
+    """How many HLO instructions a compiled function has."""
+    return len(operations(compiled))
 
 
 def kernels(compiled: Any) -> int:
     """How many passes over memory it makes: fusions, copies and single operations."""
     _, _, entry = compiled.as_text().partition("\nENTRY ")
-    return sum(op not in _FREE for op in _INSTRUCTION.findall(entry))
+    return sum(op not in FREE for op in _INSTRUCTION.findall(entry))
 
 
 def _seconds(call: Callable[[], Any], repeats: int, each: bool) -> float:

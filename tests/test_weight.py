@@ -1,0 +1,340 @@
+"""No activation is heavier than what it replaces: its operations are counted.
+
+Counted is what is left when calls are inlined, in the jaxpr and in the optimised HLO of
+the forward pass, and of value and pullback, against the rival of ``jaxact bench``.  The
+counts tell price without a clock.
+
+    python tests/test_weight.py [NAME]...
+
+prints the ratios, and `EXCEPTIONS` and `NESTED` as they would have to be.
+"""
+
+import math
+import sys
+import textwrap
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import pytest
+from jax.extend import core
+
+import jaxact
+from jaxact import catalogue
+from jaxact._cli._bench import _both as both
+from jaxact._cli._functions import rival
+from jaxact._cli._timing import FREE, operations, value_and_pullback
+from jaxact._core import definitions
+from jaxact.combinators import (
+    add,
+    clip,
+    compose,
+    gated,
+    leaky,
+    mix,
+    multiply,
+    piecewise,
+    reflect,
+    scale,
+    shift,
+)
+
+MOST = 1.6  # times the operations of the rival
+LEAST = 16  # operations: what has fewer waits for memory, and counts as so many
+
+# What the compiler writes out counts as what it becomes, here in the instructions that
+# XLA has for it on a CPU with jax 0.10.2; the sine and its kind are calls of the C
+# library there, and take longer.
+WEIGHTS = {
+    **{"exp": 32, "expm1": 76, "log": 52, "log1p": 88, "erf": 32, "erfc": 96},
+    **{"tanh": 32, "logistic": 36, "sin": 300, "cos": 300, "atan": 300, "asinh": 200},
+    **{"exponential": 32, "exponential-minus-one": 76, "log-plus-one": 88},
+    **{"sine": 300, "cosine": 300, "atan2": 300},
+}
+# what is no arithmetic, in HLO and in jaxprs
+NOTHING = FREE | {
+    *("broadcast", "fusion", "call", "copy", "convert"),
+    *("broadcast_in_dim", "convert_element_type", "stop_gradient", "reshape"),
+}
+
+# what is heavier: by how much it may be, and why
+EXCEPTIONS: dict[str, tuple[float, str]] = {
+    "isru": (9.7, "not made light yet"),
+    "isrlu": (6.4, "not made light yet"),
+    "softmax_with_sink": (4.7, "not made light yet"),
+    "exponential": (2.4, "not made light yet"),
+    "gaussian": (4.3, "not made light yet"),
+    "swiglu_oai": (6.1, "not made light yet"),
+    "swiglu_clamped": (4.1, "not made light yet"),
+    "swiglu_clamped_after": (5.2, "not made light yet"),
+    "erf": (3.7, "not made light yet"),
+    "laplace": (2.7, "not made light yet"),
+    "complementary_log_log": (2.9, "not made light yet"),
+    "asinh": (3.7, "not made light yet"),
+    "sigmoid": (1.9, "not made light yet"),
+    "tanh": (2.2, "not made light yet"),
+    "sqrt_softplus": (2.9, "not made light yet"),
+    "squareplus": (11.3, "not made light yet"),
+    "silu": (2.0, "not made light yet"),
+    "quick_gelu": (5.5, "not made light yet"),
+    "gelu_tanh": (2.4, "not made light yet"),
+    "golu": (2.5, "not made light yet"),
+    "tanhexp": (5.5, "not made light yet"),
+    "serf": (4.1, "not made light yet"),
+    "erfact": (5.9, "not made light yet"),
+    "pserf": (4.9, "not made light yet"),
+    "logish": (3.8, "not made light yet"),
+    "phish": (2.8, "not made light yet"),
+    "mila": (4.2, "not made light yet"),
+    "pelu": (3.6, "not made light yet"),
+    "xielu": (3.2, "not made light yet"),
+    "sigmoid_glu": (3.9, "not made light yet"),
+    "swiglu": (4.9, "not made light yet"),
+    "geglu_tanh": (6.1, "not made light yet"),
+    "geglu_exact": (2.7, "not made light yet"),
+    "qgeglu": (7.7, "not made light yet"),
+    "hard_sigmoid_sloped": (2.8, "not made light yet"),
+    "e_swish": (4.4, "not made light yet"),
+    "aptx": (5.4, "not made light yet"),
+    "acon_c": (2.7, "not made light yet"),
+    "b_silu": (3.2, "not made light yet"),
+    "x_silu": (2.1, "not made light yet"),
+    "squash": (5.5, "not made light yet"),
+    "poly_norm": (3.5, "not made light yet"),
+    "log_softmax": (3.2, "not made light yet"),
+    "logsumexp": (2.7, "not made light yet"),
+    "logmeanexp": (3.8, "not made light yet"),
+    "finer": (2.5, "not made light yet"),
+    "snake_beta": (1.9, "not made light yet"),
+    "star_relu": (4.4, "not made light yet"),
+    "srelu": (10.5, "not made light yet"),
+    "rational": (2.7, "not made light yet"),
+    "softcap": (4.4, "not made light yet"),
+    "lecun_tanh": (4.2, "not made light yet"),
+    "adaptive_tanh": (4.2, "not made light yet"),
+    "dyt": (4.0, "not made light yet"),
+    "derf": (4.5, "not made light yet"),
+    "stan": (3.6, "not made light yet"),
+    "lisht": (3.7, "not made light yet"),
+    "soft_modulus_t": (5.5, "not made light yet"),
+    "tanh_shrink": (3.6, "not made light yet"),
+    "entmax15": (2.1, "not made light yet"),
+    "apl": (1.8, "not made light yet"),
+    "elish": (2.4, "not made light yet"),
+    "hard_elish": (2.4, "not made light yet"),
+    "delu": (3.0, "not made light yet"),
+    "sinlu": (2.2, "not made light yet"),
+    "scaled tanh": (2.1, "not made light yet"),
+    "relu + gelu_tanh": (2.3, "not made light yet"),
+    "gated silu": (2.9, "not made light yet"),
+    "clipped x * sigmoid(2 x)": (3.2, "not made light yet"),
+}
+
+# functions of jnp that add a call to a kernel where one of lax would not, by name: the
+# activations that do so
+NESTED: dict[str, str] = {
+    "_pad": ("rational "),
+    "_quarter_turns": (
+        "sine cosine finer snake snake_beta sinc gabor gabor_sine gcu sinlu "
+    ),
+    "_where": (
+        "isru isrlu softmax_with_sink gaussian swiglu_oai swiglu_clamped "
+        "swiglu_clamped_after normal_cdf erf laplace complementary_log_log arctan "
+        "asinh symlog sigmoid soft_sign softplus_thresholded shifted_softplus "
+        "sqrt_softplus squareplus sparse_plus silu quick_gelu gelu_tanh gelu_exact "
+        "gelu_clipped mish hard_silu golu tanhexp serf erfact pserf logish smish "
+        "phish mila elu celu selu pelu xielu sigmoid_glu swiglu geglu_tanh "
+        "geglu_exact qgeglu hard_sigmoid hard_sigmoid_sloped hard_tanh hard_tanh_open "
+        "sparse_sigmoid e_swish aptx acon_c smu b_silu x_silu x_gelu squash poly_norm "
+        "log1mexp softmax softmin log_softmax logsumexp logmeanexp sine cosine finer "
+        "snake snake_beta star_relu soft_modulus_q hard_mish smelu srelu rational "
+        "bilinear reglu sreglu fatreglu relu leaky_relu prelu leaky_relu_left relu6 "
+        "general_relu softcap lecun_tanh adaptive_tanh dyt derf stan lisht "
+        "soft_modulus_t hard_shrink soft_shrink shrink tanh_shrink sparsemax entmax15 "
+        "hardmax apl b_spline thresholded_relu threshold tlu step elish hard_elish "
+        "delu nelu sinc gabor gabor_sine gcu sinlu "
+    ),
+    "clip": (
+        "bent_identity isru isrlu exponential gaussian erf laplace "
+        "complementary_log_log arctan asinh sigmoid soft_sign softplus "
+        "softplus_thresholded shifted_softplus sqrt_softplus squareplus sparse_plus "
+        "gelu_clipped mish hard_silu tanhexp serf erfact pserf mila celu pelu xielu "
+        "sigmoid_glu geglu_tanh hard_sigmoid hard_sigmoid_sloped hard_tanh "
+        "hard_tanh_open sparse_sigmoid e_swish aptx acon_c smu squash poly_norm "
+        "log_sigmoid logmeanexp sine cosine finer snake snake_beta star_relu "
+        "soft_modulus_q hard_mish smelu srelu rational bilinear reglu sreglu fatreglu "
+        "leaky_relu prelu leaky_relu_left general_relu softcap lecun_tanh "
+        "adaptive_tanh dyt derf soft_modulus_t b_spline hard_elish sinc sinlu "
+    ),
+    "cumsum": ("sparsemax entmax15 "),
+    "diff": ("b_spline "),
+    "isinf": ("squash poly_norm "),
+    "nan_to_num": ("b_spline "),
+    "round": ("softmax_with_sink log_softmax logsumexp "),
+    "signbit": (
+        "sine cosine finer snake snake_beta leaky_relu prelu sinc gabor gabor_sine "
+        "gcu sinlu "
+    ),
+    "sort": ("sparsemax entmax15 "),
+    "take_along_axis": ("b_spline "),
+}
+
+relu, tanh, elu, silu = jaxact.relu, jaxact.tanh, jaxact.elu, jaxact.silu
+# each with what a user would write with jax.nn
+COMBINATIONS: dict[str, tuple[Any, Callable[..., Any]]] = {
+    "identity * tanh(softplus)": (
+        multiply(jaxact.identity, compose(tanh, jaxact.softplus)),
+        lambda x: x * jnp.tanh(jax.nn.softplus(x)),
+    ),
+    "scaled tanh": (
+        scale(tanh, output=1.7159, input=2 / 3),
+        lambda x: 1.7159 * jnp.tanh(2 / 3 * x),
+    ),
+    "mix of relu, tanh and elu": (
+        mix((relu, tanh, elu), (0.5, 0.25, 0.25)),
+        lambda x: 0.5 * jax.nn.relu(x) + 0.25 * jnp.tanh(x) + 0.25 * jax.nn.elu(x),
+    ),
+    "leaky relu": (leaky(relu), jax.nn.leaky_relu),
+    "relu + gelu_tanh": (
+        add(relu, jaxact.gelu_tanh),
+        lambda x: jax.nn.relu(x) + jax.nn.gelu(x),
+    ),
+    "gated silu": (gated(silu), lambda x, value: jax.nn.silu(x) * value),
+    "silu(tanh(softplus))": (
+        compose(silu, tanh, jaxact.softplus),
+        lambda x: jax.nn.silu(jnp.tanh(jax.nn.softplus(x))),
+    ),
+    "clipped x * sigmoid(2 x)": (
+        clip(multiply(jaxact.identity, scale(jaxact.sigmoid, input=2.0)), -1.0, 6.0),
+        lambda x: jnp.clip(x * jax.nn.sigmoid(2 * x), -1, 6),
+    ),
+    "-elu(-silu(x))": (
+        compose(reflect(elu), silu),
+        lambda x: -jax.nn.elu(-jax.nn.silu(x)),
+    ),
+    "elu, then relu + tanh": (
+        piecewise((0.0,), (elu, add(relu, tanh))),
+        lambda x: jnp.where(x < 0, jax.nn.elu(x), jax.nn.relu(x) + jnp.tanh(x)),
+    ),
+    "mix of shifted softplus and silu(silu)": (
+        mix(
+            (shift(jaxact.softplus, output=-0.7, input=0.5), compose(silu, silu)),
+            (0.5, 0.5),
+        ),
+        lambda x: (
+            0.5 * (jax.nn.softplus(x + 0.5) - 0.7) + 0.5 * jax.nn.silu(jax.nn.silu(x))
+        ),
+    ),
+}
+
+X = jax.ShapeDtypeStruct((8, 128), jnp.float32)
+
+
+def functions(name: str) -> tuple[tuple[Callable[..., Any], ...], list[Any]]:
+    """Ours and the rival, and the arrays they take: gate and value, if it is gated."""
+    if name in COMBINATIONS:
+        return COMBINATIONS[name], [X] * (2 if name.startswith("gated") else 1)
+    definition = catalogue.info(name)
+    if definition.required == ("value",):
+        _, plain = rival(name, definition.function)
+        assert plain is not None
+        return (definition.function, lambda x, value: plain(x, value=value)), [X, X]
+    _, ours, plain = both(name, definition.function, "float32")
+    assert plain is not None
+    return (ours, plain), [X]
+
+
+def ratios(name: str) -> list[float]:
+    """Of jaxpr and HLO of the forward pass, then of value and pullback."""
+    pair, arrays = functions(name)
+    found = []
+    for run in (lambda f: f, value_and_pullback):
+        traced = [jax.jit(run(f)).trace(*arrays) for f in pair]
+        compiled = [t.lower().compile() for t in traced]
+        for ours, plain in (
+            [weight(equations(t.jaxpr.jaxpr)) for t in traced],
+            [weight(operations(c)) for c in compiled],
+        ):
+            found.append(max(ours, LEAST) / max(plain, LEAST))
+    return found
+
+
+def weight(names: Iterable[str]) -> int:
+    return sum(WEIGHTS.get(name, 1) for name in names if name not in NOTHING)
+
+
+def equations(jaxpr: core.Jaxpr) -> Iterator[str]:
+    """The primitives, calls being inlined."""
+    for equation in jaxpr.eqns:
+        inner = list(inside(equation))
+        for deeper in inner:
+            yield from equations(deeper)
+        if not inner:
+            yield equation.primitive.name
+
+
+def calls(jaxpr: core.Jaxpr) -> Iterator[str]:
+    """The names of the compiled functions that it calls."""
+    for equation in jaxpr.eqns:
+        if equation.primitive.name in ("jit", "pjit"):
+            yield equation.params["name"]
+        for deeper in inside(equation):
+            yield from calls(deeper)
+
+
+def inside(equation: Any) -> Iterator[core.Jaxpr]:
+    """The jaxprs of a call."""
+    for leaf in jax.tree.leaves(
+        list(equation.params.values()),
+        is_leaf=lambda v: isinstance(v, (core.Jaxpr, core.ClosedJaxpr)),
+    ):
+        if isinstance(leaf, core.ClosedJaxpr):
+            yield leaf.jaxpr
+        elif isinstance(leaf, core.Jaxpr):
+            yield leaf
+
+
+def nested(name: str) -> set[str]:
+    """What is called in a kernel and is no activation."""
+    (ours, _), arrays = functions(name)
+    traced = jax.jit(value_and_pullback(ours)).trace(*arrays)
+    return set(calls(traced.jaxpr.jaxpr)) - {d.name for d in definitions()}
+
+
+@pytest.mark.parametrize("name", [*catalogue.names(), *COMBINATIONS])
+def test_no_heavier_than_what_it_replaces(name):
+    most, _ = EXCEPTIONS.get(name, (MOST, ""))
+    assert max(ratios(name)) <= most
+
+
+@pytest.mark.parametrize("name", catalogue.names())
+def test_a_kernel_calls_activations_alone(name):
+    known = {call for call, those in NESTED.items() if name in those.split()}
+    assert nested(name) <= known
+
+
+def main(names: list[str]) -> None:
+    """Print the ratios, the exceptions and the calls that are needed now."""
+    names = names or [*catalogue.names(), *COMBINATIONS]
+    found = {name: ratios(name) for name in names}
+    print("# jaxpr and HLO of the forward pass, jaxpr and HLO of value and pullback")
+    for name, four in found.items():
+        print(f"# {name}:", *(f"{r:.2f}" for r in four))
+    print("EXCEPTIONS: dict[str, tuple[float, str]] = {")
+    for name, four in found.items():
+        if max(four) > MOST:
+            _, why = EXCEPTIONS.get(name, (0, "not made light yet"))
+            most = math.ceil(11 * max(four)) / 10  # other versions of JAX have more
+            print(f'    "{name}": ({most}, "{why}"),')
+    print("}\nNESTED: dict[str, str] = {")
+    by_name = {name: nested(name) for name in found if name not in COMBINATIONS}
+    for call in sorted(set().union(*by_name.values())):
+        text = " ".join(name for name, those in by_name.items() if call in those)
+        lines = [f'"{line} "' for line in textwrap.wrap(text, 76)]
+        print(f'    "{call}": (', *lines, "    ),", sep="\n        ")
+    print("}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
