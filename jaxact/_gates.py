@@ -174,14 +174,14 @@ def _light_gelu_tanh(x: Array) -> Array:
 
 
 def _light_gelu_tanh_dx(x: Array) -> Array:
-    """((1 - a v') + a v' / d) / d with d = 1 + exp(v), or 1 less that above 0."""
+    """((1 - a v') + a v' * j) * j with j = 1 / (1 + exp(v)), or 1 less that above 0."""
     a = jnp.minimum(jnp.abs(x), 10.85)
     s, q, grid, off = _growth(a)
-    d = (s * q + _H) + s
+    j = 1 / (s * q + (s + _H))
     w = grid * (_W3[0] / 2) + _W1[0]
     low = off * (sum(_W3) / 2) + (grid * (_W3[1] / 2) + _W1[1])
-    share = ((a * _H) * (w + low)) / d
-    return num.mirrored(((1 - a * w) + (share - a * low)) / d, x > 0, _H)
+    share = ((a * _H) * (w + low)) * j
+    return num.mirrored(((1 - a * w) + (share - a * low)) * j, x > 0, _H)
 
 
 def _near(x: Array) -> Array:
