@@ -10,7 +10,7 @@ from jax import Array, lax
 
 from . import _numerics as num
 from . import _polynomials as poly
-from ._pairs import Pair, constant, number, pair, where
+from ._pairs import Pair, constant, number, pair, shared, where
 from ._precision import cancelling
 
 Scale = Array | np.ndarray | float | tuple[float, float]  # a pair of more digits
@@ -29,7 +29,7 @@ class _Steep(NamedTuple):
     times: float | Array
     rest: Array | None
     up: Array  # whether u > 0
-    sign: float | Array  # of beta
+    sign: Array | int  # of beta
 
 
 def _steep(x: Array, beta: Scale, end: float) -> _Steep:
@@ -43,7 +43,7 @@ def _steep(x: Array, beta: Scale, end: float) -> _Steep:
     times = float(np.asarray(whole, x.dtype))
     left += whole - times
     a = jnp.minimum(a, end / times)
-    return _Steep(a, times, a * left if left else None, up, 1.0)
+    return _Steep(a, times, a * left if left else None, up, 1)
 
 
 _H = 2.0**-30  # the scale in which a grown exponential is added to 1
@@ -58,23 +58,23 @@ def _lifted(s: _Steep) -> Array:
 def silu(x: Array, beta: Scale) -> Array:
     """max(x, 0) - |x| / (1 + exp(|u|)) for beta > 0: one formula for both signs."""
     s = _steep(x, beta, num.growth_end(x) + 19)
-    a = s.a
-    if isinstance(beta, Array):
-        a = jnp.where(s.times == 0, jnp.abs(x), a)
-    return jnp.where(s.up, x, 0) - (a / _lifted(s)) * (_H * s.sign)
+    if not isinstance(beta, Array):
+        return jnp.maximum(x, 0) - (s.a / _lifted(s)) * _H
+    # in two steps, for a small beta leaves a large a
+    a, half = jnp.where(s.times == 0, jnp.abs(x), s.a), math.sqrt(_H)
+    return jnp.where(s.up, x, 0) - (a * half / _lifted(s)) * (half * s.sign)
 
 
 def silu_dx(x: Array, beta: Scale) -> Array:
     """((1 - u) + u * j) * j, j = 1 / (1 + exp(u)), of |u|, or 1 less that above 0."""
     s = _steep(x, beta, num.growth_end(x) + 19)
-    j, scale = 1 / _lifted(s), _H
-    if isinstance(beta, Array):
-        # |u| in other words: XLA would not fuse a product that it needs twice
-        u = jnp.abs(jnp.clip(x, -s.a, s.a) * beta)
-        g = ((1 - u) + (u * _H) * j) * j
-    else:
-        g, scale = ((1 / s.times - s.a) + (s.a * _H) * j) * j, _H * s.times
-    return num.mirrored(g, s.up, scale)
+    j = 1 / _lifted(s)
+    if isinstance(s.times, float):
+        g = ((1 / s.times - s.a) + (s.a * _H) * j) * j
+        return num.mirrored(g, s.up, _H * s.times)
+    # |u| in other words: XLA would not fuse a product that it needs twice
+    u = jnp.abs(jnp.clip(x, -s.a, s.a) * s.times)
+    return num.mirrored(((1 - u) + (u * _H) * j) * j, s.up, _H)
 
 
 def angle(x: Array, beta: Scale) -> tuple[Pair, Array]:
@@ -107,7 +107,8 @@ def silu_dx2(x: Array, beta: Scale) -> Array:
     with cancelling():
         u, _ = angle(x, beta)
         b = beta[0] if isinstance(beta, tuple) else beta
-        return num.gated_dx2(u.head, h, u, u.tail()) * b
+        # a minimum at the end, or XLA multiplies b and a factor first: that overflows
+        return shared(num.gated_dx2(u.head, h, u, u.tail()) * b)
 
 
 def silu_dbeta(x: Array, beta: Array) -> Array:

@@ -693,8 +693,8 @@ def logistic_dx(x: Array) -> Array:
 
 def mirrored(g: Array, up: Array, h: float) -> Array:
     """g * h, but 1 - g * h where it is mirrored."""
-    h, one = np.asarray(h, g.dtype), np.asarray(1, g.dtype)
-    return g * jnp.where(up, -h, h) + jnp.where(up, one, one - one)
+    scale, one = np.asarray(h, g.dtype), np.asarray(1, g.dtype)
+    return g * jnp.where(up, -scale, scale) + jnp.where(up, one, 0 * one)
 
 
 def logistic_times(x: Array, factor: Array) -> Array:

@@ -54,7 +54,7 @@ def _sigmoid_slope_dx(x: Array, rest: Array) -> Array:
 
 
 @activation
-def tanh_of(x: Array, rest: Array, times: Array) -> Array:
+def tanh_of(x: Array, rest: Array, times: float | Array) -> Array:
     """tanh(times * x): XLA does not round a product that an exponential needs."""
     return num.tanh(num.square_clip(x) * times)
 
@@ -179,7 +179,7 @@ class SecondDerivative:
 # --- arguments -----------------------------------------------------------------------
 
 
-def _known(x: Array, rest: Array | float) -> Known:
+def _known(x: Any, rest: Any) -> Known:
     # beyond, every slope is 0 or constant, and the rest not small
     return x, lax.stop_gradient(jnp.where(jnp.abs(x) < 2.0**12, rest, 0))
 

@@ -203,9 +203,14 @@ def swiglu_clamped_after(x: Array, value: Array, limit: float | Array = 7.0) -> 
     return _clamped(value, limit) * gate
 
 
+def _above(x: Array, limit: Array) -> Array:
+    """Whether silu(x) > limit, told by a difference that is not rounded there."""
+    return x - limit > limit * jnp.exp(-jnp.maximum(x, 0))
+
+
 def _below(x: Array, limit: Array, slope: Array) -> Array:
     """The slope where the gate is not clamped."""
-    return jnp.where(gates.silu(x, gates.ONE) > limit, 0, slope)
+    return jnp.where(_above(x, limit), 0, slope)
 
 
 @derivative_of(swiglu_clamped_after)
@@ -220,7 +225,7 @@ def _swiglu_clamped_after_dx2(x: Array, value: Array, limit: Array) -> Array:
 
 @derivative_of(swiglu_clamped_after, wrt="value")
 def _swiglu_clamped_after_dvalue(x: Array, value: Array, limit: Array) -> Array:
-    gate = jnp.minimum(gates.silu(x, gates.ONE), limit)
+    gate = jnp.where(_above(x, limit), limit, gates.silu(x, gates.ONE))
     return jnp.where(jnp.abs(value) > limit, 0, gate)
 
 
@@ -232,6 +237,6 @@ def _swiglu_clamped_after_dvalue_dx(x: Array, value: Array, limit: Array) -> Arr
 
 @derivative_of(swiglu_clamped_after, wrt="limit")
 def _swiglu_clamped_after_dlimit(x: Array, value: Array, limit: Array) -> Array:
-    silu = gates.silu(x, gates.ONE)
-    of_gate = jnp.where(silu > limit, _clamped(value, limit), 0)
-    return of_gate + _over(value, limit, jnp.minimum(silu, limit))
+    of_gate = jnp.where(_above(x, limit), _clamped(value, limit), 0)
+    gate = jnp.where(_above(x, limit), limit, gates.silu(x, gates.ONE))
+    return of_gate + _over(value, limit, gate)
