@@ -57,12 +57,16 @@ def _lifted(s: _Steep) -> Array:
 
 def silu(x: Array, beta: Scale) -> Array:
     """max(x, 0) - |x| / (1 + exp(|u|)) for beta > 0: one formula for both signs."""
-    s = _steep(x, beta, num.growth_end(x) + 19)
     if not isinstance(beta, Array):
+        s = _steep(x, beta, num.growth_end(x) + 19)
         return jnp.maximum(x, 0) - (s.a / _lifted(s)) * _H
-    # in two steps, for a small beta leaves a large a
-    a, half = jnp.where(s.times == 0, jnp.abs(x), s.a), math.sqrt(_H)
-    return jnp.where(s.up, x, 0) - (a * half / _lifted(s)) * (half * s.sign)
+    s = _steep(x, beta, 1.9 * num.growth_end(x))
+    # half of the exponent at a time, for a small beta leaves a large a
+    power, q = num.grown(s.a, s.times * 0.5)
+    growth = power * q + power
+    inverse = 1 / growth
+    z = s.a * inverse / (growth + inverse)
+    return jnp.where(s.times == 0, x / 2, jnp.where(s.up, x, 0) - z * s.sign)
 
 
 def silu_dx(x: Array, beta: Scale) -> Array:
@@ -106,16 +110,18 @@ def silu_dx2(x: Array, beta: Scale) -> Array:
         return num.gated_dx2(a, h, pair(a))
     with cancelling():
         u, _ = angle(x, beta)
-        b = beta[0] if isinstance(beta, tuple) else beta
-        # a minimum at the end, or XLA multiplies b and a factor first: that overflows
-        return shared(num.gated_dx2(u.head, h, u, u.tail()) * b)
+        b = beta[0] if isinstance(beta, tuple) else number(beta, x)
+        return shared(num.gated_dx2(u.head, h, u, u.tail(), b))
 
 
 def silu_dbeta(x: Array, beta: Array) -> Array:
     """The derivative of `silu` by beta: x**2 times the derivative of the sigmoid."""
-    s = _steep(x, beta, num.growth_end(x) + 19)
-    j, a = 1 / _lifted(s), s.a * math.sqrt(_H)
-    return jnp.where(num.magnitude(x) > s.a, 0, a * ((j - (j * _H) * j) * a))
+    s = _steep(x, beta, 2 * num.growth_end(x) + 76)
+    j = num.inverse_growth(jnp.minimum(s.a, 64 / s.times), s.times, s.rest)
+    power, q = num.grown(s.a, s.times * 0.5, -60)
+    root = (s.a * 2.0**-60) / (power * q + power)  # a * exp(-u / 2)
+    y = jnp.where(s.a * s.times < 64, s.a * ((j - j * j) * s.a), root * root)
+    return jnp.where((num.magnitude(x) > s.a) & (s.times != 0), 0, y)
 
 
 # --- gelu_tanh: x / (1 + exp(-v)) with v = sqrt(8 / pi) * (x + 0.044715 * x**3) ------
@@ -273,3 +279,34 @@ def gelu_exact_dx2(x: Array) -> Array:
     start = float(np.asarray(2 * _DENSITY, a.dtype))
     w = (1 - head) - rest
     return num.gauss(a).times(w * start + w * (2 * _DENSITY - start))
+
+
+# --- aptx: x * (alpha + tanh(u)) with u = beta * x ------------------------------------
+
+
+class Tanh(NamedTuple):
+    """alpha + tanh(u), u as far as tanh(u) is not 1, and tanh'(u)."""
+
+    total: Array
+    u: Array
+    slope: Array
+
+
+def tanh_beside(alpha: float | Array, x: Array, beta: float | Array) -> Tanh:
+    """Where alpha and tanh(u) cancel, also where the latter is 1, digits are left."""
+    times, end = jnp.asarray(2 * jnp.abs(beta), x.dtype), num.growth_end(x)
+    largest = float(jnp.finfo(x.dtype).max)
+    a = jnp.minimum(num.magnitude(x), jnp.minimum(end / times, largest))
+    j = num.inverse_growth(a, times)
+    sign = jnp.where((x < 0) == (beta < 0), 1, -1).astype(x.dtype)
+    u = num.exact_product(sign * a, times / 2)
+    low = jnp.clip(u.value(), -1, 1)
+    square = low * low
+    bend = low * (square * num.polynomial(poly.TANH_SHRINK, square))
+    sum_ = alpha + u.head
+    back = sum_ - alpha
+    lost = (alpha - (sum_ - back)) + (u.head - back)
+    near = sum_ + (lost + (u.tail() - bend))
+    far = (alpha + sign) - sign * (2 * j)
+    total = jnp.where(jnp.abs(u.head) < 0.6, near, far)
+    return Tanh(total, u.value(), 4 * j - 4 * j * j)

@@ -802,9 +802,18 @@ def below_root(
     return distance * polynomial(table, (a + rest) - centre)
 
 
-def gated_dx2(v: Array, h: Pair, g: Pair, rest: Array | float = 0.0) -> Array:
-    """The second derivative of `gated`; h = 2 v' + x v'', g = |x| * v'**2."""
-    tail = faint_exp(-v, -rest, extra_bits=7)
+def gated_dx2(
+    v: Array,
+    h: Pair,
+    g: Pair,
+    rest: Array | float = 0.0,
+    factor: Array | float | None = None,
+) -> Array:
+    """The second derivative of `gated`; h = 2 v' + x v'', g = |x| * v'**2.
+
+    `factor` is a part of h and g that is left out of them.
+    """
+    tail = faint_exp(-v, -rest, extra_bits=7, factor=factor)
     e = tail.pair()
     d = one_plus(e)
     ratio = tail.mantissa * (h * d - g * one_minus(e)) / (d * d * d)

@@ -196,7 +196,7 @@ def over(x: Array, a: float | Array) -> tuple[Array, Array, Array]:
     else:
         inverse = number(1 / float(a), x)
         low = 1 / float(a) - float(inverse)
-    rest = jnp.clip(num.square_clip(x) * low, -1, 1)
+    rest = jnp.clip(num.square_clip(x) * low, -(2.0**-6), 2.0**-6)
     return x, lax.stop_gradient(rest), jnp.asarray(inverse)
 
 

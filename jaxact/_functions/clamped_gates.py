@@ -204,8 +204,9 @@ def swiglu_clamped_after(x: Array, value: Array, limit: float | Array = 7.0) -> 
 
 
 def _above(x: Array, limit: Array) -> Array:
-    """Whether silu(x) > limit, told by a difference that is not rounded there."""
-    return x - limit > limit * jnp.exp(-jnp.maximum(x, 0))
+    """Whether silu(x) > limit, told by differences that are hardly rounded there."""
+    power, q = num.grown(jnp.clip(x, 0, -num.lowest(x)), -1.0)
+    return (x - limit) - limit * power > limit * power * q
 
 
 def _below(x: Array, limit: Array, slope: Array) -> Array:

@@ -39,6 +39,11 @@ def e_swish(x: Array, beta: float | Array = 1.5) -> Array:
     return beta * num.unless(beta == 0, silu(x))
 
 
+@derivative_of(e_swish, wrt="beta")  # at infinity too
+def _e_swish_dbeta(x: Array) -> Array:
+    return silu(x)
+
+
 @activation
 def aptx(
     x: Array,
@@ -65,36 +70,23 @@ def aptx(
     Reference:
         Kumar (2022), arXiv:2209.06119
     """
-    return _gate_times(num.unless(gamma == 0, x), alpha, beta) * gamma
+    return _aptx(num.unless(gamma == 0, x), alpha, beta, gamma)
 
 
-def _gate_times(x: Array, alpha: float | Array, beta: float | Array) -> Array:
-    """x * (alpha + tanh(beta * x))."""
+def _aptx(
+    x: Array, alpha: float | Array, beta: float | Array, gamma: float | Array
+) -> Array:
     if not isinstance(alpha, Array):  # 1 + tanh(u) is 2 * sigmoid(2 * u)
-        return 2 * gates.silu(x, 2 * beta)
-    return num.opened(x, _gate(x, alpha, beta)[0])
-
-
-def _gate(
-    x: Array, alpha: float | Array, beta: float | Array
-) -> tuple[Array, Array, Array]:
-    """alpha + tanh(u), u = beta * x as far as tanh(u) is not 1, and tanh'(u)."""
-    times, end = jnp.asarray(2 * jnp.abs(beta), x.dtype), num.growth_end(x)
-    largest = float(jnp.finfo(x.dtype).max)
-    a = jnp.minimum(num.magnitude(x), jnp.minimum(end / times, largest))
-    j, u = num.inverse_growth(a, times), a * times / 2
-    sign = jnp.where((x < 0) == (beta < 0), 1, -1).astype(x.dtype)
-    far = (alpha + sign) - sign * (2 * j)
-    gate = jnp.where(u < 0.6, alpha + sign * num.tanh(u), far)
-    return gate, sign * u, 4 * j - 4 * j * j
+        return 2 * gamma * gates.silu(x, 2 * beta)
+    return num.opened(x, gamma * gates.tanh_beside(alpha, x, beta).total)
 
 
 @derivative_of(aptx)
 def _aptx_dx(x: Array, alpha: Array, beta: Array, gamma: Array) -> Array:
     if not isinstance(alpha, Array):
         return 2 * gamma * gates.silu_dx(x, 2 * beta)
-    gate, u, slope = _gate(x, alpha, beta)
-    return gamma * (gate + u * slope)
+    gate = gates.tanh_beside(alpha, x, beta)
+    return gamma * (gate.total + gate.u * gate.slope)
 
 
 @derivative_of(aptx, order=2)
@@ -114,7 +106,7 @@ def _aptx_dbeta(x: Array, beta: Array, gamma: Array) -> Array:
 
 @derivative_of(aptx, wrt="gamma")
 def _aptx_dgamma(x: Array, alpha: Array, beta: Array) -> Array:
-    return _gate_times(x, alpha, beta)
+    return _aptx(x, alpha, beta, 1.0)
 
 
 @activation
