@@ -335,7 +335,7 @@ class _JnpWorld(World):
 class _PlainWorld(_JnpWorld):
     def __init__(self) -> None:
         super().__init__()
-        self.functions["abs"] = self.jnp.abs
+        self.functions = {**self.functions, "abs": self.jnp.abs}
 
     def select(self, test: Any, yes: Thunk, no: Thunk, pivot: Any, env: Env) -> Any:
         return self.jnp.where(test, yes(env), no(env))

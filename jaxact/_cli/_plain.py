@@ -1,8 +1,8 @@
 """What a user would write in jnp, where that is not the formula as it stands.
 
-Each takes less time than the formula, value and pullback in float32; or the formula
-loses all digits or overflows, as those of `asinh` and of the softplus kind.  The
-parameters are those of the activation, with its defaults.
+Each takes less time than the formula, value and pullback in float32, or is a line that
+everybody writes (`softmin`, `symlog`); or the formula loses all digits or overflows, as
+those of `asinh` and of the softplus kind.  The parameters are the activation's.
 """
 
 import functools
@@ -54,7 +54,7 @@ def maxout(x: Any, pieces: int, axis: int) -> Any:
     return jnp.moveaxis(functools.reduce(jnp.maximum, groups), -1, axis)
 
 
-def poly_norm(x: Any, weights: Any, bias: Any, axis: int, epsilon: Any) -> Any:
+def poly_norm(x: Any, weights: Any, bias: Any, axis: Any, epsilon: Any) -> Any:
     def normalized(x: Any) -> Any:
         square = jnp.mean(x * x, axis, keepdims=True)
         return x * lax.rsqrt(square + epsilon)
@@ -80,7 +80,7 @@ def smu(x: Any, alpha: Any, mu: Any) -> Any:
     return ((1 + alpha) * x + d * lax.erf(mu * d)) / 2
 
 
-def softmin(x: Any, axis: int, where: Any, temperature: Any) -> Any:
+def softmin(x: Any, axis: Any, where: Any, temperature: Any) -> Any:
     return softmax(-x / temperature, axis, where)
 
 
@@ -89,7 +89,7 @@ def softplus_thresholded(x: Any, beta: Any, threshold: Any) -> Any:
     return jnp.where(beta * x > threshold, x, jnp.log1p(jnp.exp(small)) / beta)
 
 
-def squash(x: Any, axis: int) -> Any:
+def squash(x: Any, axis: Any) -> Any:
     square = jnp.sum(x * x, axis, keepdims=True)
     return x * (jnp.sqrt(square) / (1 + square))
 
