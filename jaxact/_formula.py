@@ -69,9 +69,13 @@ class Formula:
         return text
 
     @functools.cache  # noqa: B019 (formulas live as long as their activation)
-    def as_jnp(self) -> Callable[..., Any]:
-        """The formula on jnp arrays, as a function of its variables."""
-        return self.in_world(_JnpWorld())
+    def as_jnp(self, *, plain: bool = False) -> Callable[..., Any]:
+        """The formula on jnp arrays, as a function of its variables.
+
+        Plain, as a user would write it: a condition is a bare `jnp.where`, whose
+        gradient may be NaN where the branch not taken overflows.
+        """
+        return self.in_world(_PlainWorld() if plain else _JnpWorld())
 
     def as_arb(self) -> Callable[..., Any]:
         """The formula on `arb_series`, its constants at flint's current precision."""
@@ -326,6 +330,15 @@ class _JnpWorld(World):
         taken = {**env, "x": where(test, env["x"], pivot)}
         other = {**env, "x": where(test, pivot, env["x"])}
         return where(test, yes(taken), no(other))
+
+
+class _PlainWorld(_JnpWorld):
+    def __init__(self) -> None:
+        super().__init__()
+        self.functions = {**self.functions, "abs": self.jnp.abs}
+
+    def select(self, test: Any, yes: Thunk, no: Thunk, pivot: Any, env: Env) -> Any:
+        return self.jnp.where(test, yes(env), no(env))
 
 
 class _ArbWorld(World):

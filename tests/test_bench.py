@@ -18,7 +18,8 @@ from jaxact import catalogue
 from jaxact._cli import _bench, app
 from jaxact._cli import _timing as timing
 from jaxact._cli._bench import _both as both
-from jaxact._cli._functions import counterpart, functions
+from jaxact._cli._functions import counterpart, functions, rival
+from jaxact._cli._plain import PLAIN
 from jaxact.combinators import compose
 from jaxact.testing import _workloads as workloads
 from jaxact.testing._measure import given
@@ -124,7 +125,8 @@ def test_every_activation_can_be_timed():
         assert x.shape == ((2, 1000) if rows else (2000,))
         which, f, rival = both(name, f, "bfloat16")
         assert rival is not None
-        assert which == ("jax.nn" if counterpart(name, "jax.nn") else "formula")
+        written = "plain" if name in PLAIN else "formula"
+        assert which == ("jax.nn" if counterpart(name, "jax.nn") else written)
         ours, theirs = (
             jax.eval_shape(timing.value_and_pullback(g), x) for g in (f, rival)
         )
@@ -144,6 +146,27 @@ def test_the_rival_has_our_defaults_and_what_is_required():
         assert which == "formula" and rival is not None
         assert rival(x) == pytest.approx(wanted)
     assert both("mine:relu", jaxact.relu, "float32")[::2] == ("jax.nn", jax.nn.relu)
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_a_plain_form_is_the_activation(name):
+    definition = catalogue.info(name)
+    f = definition.function
+    which, plain = rival(name, f)
+    assert which == "plain" and plain is not None
+    numbers = [n for n in definition.parameters if np.ndim(definition.default(n)) == 0]
+    numbers = [n for n in numbers if definition.default(n) is not None]
+    x = 4 * timing.batch(f, 4000, "float32")
+    for some in (
+        given(f, {}),
+        {name: 0.6 + 0.1 * i for i, name in enumerate(numbers)},
+    ):
+        (y, pull), (z, plain_pull) = (
+            jax.vjp(functools.partial(g, **some), x) for g in (f, plain)
+        )
+        t = jnp.cos(jnp.arange(z.size, dtype=z.dtype)).reshape(z.shape)
+        for ours, theirs in ((y, z), (pull(t)[0], plain_pull(t)[0])):
+            np.testing.assert_allclose(theirs, ours, rtol=1e-4, atol=1e-4)
 
 
 def test_of_the_catalogue_what_others_have_is_printed(home, monkeypatch):

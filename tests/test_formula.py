@@ -88,6 +88,14 @@ def test_the_branch_not_taken_leaves_no_nan_in_the_gradient():
     np.testing.assert_allclose(slopes, [0, 1e-3, 1], rtol=1e-6)
 
 
+def test_a_plain_condition_is_a_bare_where():
+    formula = parse_formula("exp(abs(x)) if x < 1 else 3 + x", ("x",))
+    plain = formula.as_jnp(plain=True)
+    traced = jax.make_jaxpr(plain)(1.0)
+    assert str(traced).count("select_n") == 1 and "max" not in str(traced)
+    assert [float(plain(z)) for z in (0.0, 2.0)] == [1, 5]
+
+
 def test_literals_count_as_written():
     formula = parse_formula("0.1 * x", ("x",))
     old = ctx.prec

@@ -120,9 +120,10 @@ def bench(
     """Time activations against what they replace, on this machine's backend.
 
     The rival of each is jax.nn's function of the same name, or else the formula
-    as it is written in jnp; the table says which.  All are run in turn, in one
-    process; the ratio is the median over the rounds, below 1 where ours is
-    faster, red above 1.1.  x + 1 reads and writes the same array once: the floor.
+    as it is written in jnp, or a plain form where a user would write another; the
+    table says which.  All are run in turn, in one process; the ratio is the median
+    over the rounds, below 1 where ours is faster, red above 1.1.  x + 1 reads and
+    writes the same array once: the floor.
     Exits with 1 if a function cannot be run, with 2 for unusable arguments.
     """
     rounds_of_mlp, rounds = rounds or 5, rounds or 9

@@ -189,7 +189,7 @@ def picture(
             axes.set_title(f"{mode}\n{mean} {averages[key]:.2f}", fontsize=9)
         line[0].set_ylabel(f"{dtype}\n{size:,} elements", fontsize=9)
     figure.suptitle(
-        f"time of jaxact / time of jax.nn or of the formula in jnp, "
+        f"time of jaxact / time of jax.nn or of a plain form in jnp, "
         f"{jax.default_backend()}, jax {jax.__version__}",
         fontsize=10,
     )

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import typer
 
 from .._core import lookup
+from ._plain import PLAIN
 
 _MODES_OF_GELU = {"gelu_tanh": True, "gelu_exact": False}
 
@@ -52,19 +53,24 @@ def counterpart(name: str, module: str) -> Callable[..., Any] | None:
 def rival(name: str, f: Callable[..., Any]) -> tuple[str, Callable[..., Any] | None]:
     """What a function replaces, and which that is.
 
-    It is jax.nn's function of the same name, or else the formula as it is written in
-    jnp, compiled as those of jax.nn are: a function of x and of the parameters without
-    a default.  "" and None stand for a function that has neither.
+    It is jax.nn's function of the same name, or else what a user would write in jnp:
+    the formula as it stands, or a plain form where that is faster.  The latter two are
+    compiled as those of jax.nn are: functions of x and of the parameters without a
+    default.  "" and None stand for a function that has no rival.
     """
     other, definition = counterpart(name, "jax.nn"), lookup(f)
     if other is not None:
         return "jax.nn", other
     if definition is None or definition.reference is None:
         return "", None
+    formula = definition.formula and definition.formula.as_jnp(plain=True)
+    written = PLAIN.get(name) or formula or definition.reference
     named = {*definition.parameters, *definition.options} - {*definition.required}
-    usual = {n: definition.default(n) for n in named}
-    reference = functools.partial(definition.reference, **usual)
-    return "formula", jax.jit(lambda x, **given: reference(x, **given).astype(x.dtype))
+    written = functools.partial(written, **{n: definition.default(n) for n in named})
+    return (
+        "plain" if name in PLAIN else "formula",
+        jax.jit(lambda x, **given: written(x, **given).astype(x.dtype)),
+    )
 
 
 def dtype_name(name: str) -> str:
