@@ -36,6 +36,10 @@ def softplus(x: Array, beta: float | Array = 1.0) -> Array:
     """
     if jnp.iscomplexobj(x):
         return jnp.logaddexp(beta * x, jnp.zeros_like(x)) / beta
+    return _softplus(x, beta)
+
+
+def _softplus(x: Array, beta: float | Array) -> Array:
     if isinstance(beta, Array):
         tail, _, below = _scaled(x, beta, 1 / beta)
         return jnp.where(below, 0, x) + num.log1p(tail)
@@ -103,8 +107,27 @@ def softplus_thresholded(
     Reference:
         The documentation of torch.nn.Softplus
     """
-    smooth = softplus(x, beta) if isinstance(beta, Array) else softplus(x)
-    return jnp.where(beta * x > threshold, x, smooth)
+    return jnp.where(beta * x > threshold, x, _softplus(x, beta))
+
+
+@derivative_of(softplus_thresholded)
+def _softplus_thresholded_dx(x: Array, beta: Array, threshold: Array) -> Array:
+    return jnp.where(beta * x > threshold, 1, _softplus_dx(x, beta))
+
+
+@derivative_of(softplus_thresholded, order=2)
+def _softplus_thresholded_dx2(x: Array, beta: Array, threshold: Array) -> Array:
+    return jnp.where(beta * x > threshold, 0, _softplus_dx2(x, beta))
+
+
+@derivative_of(softplus_thresholded, wrt="beta")
+def _softplus_thresholded_dbeta(x: Array, beta: Array, threshold: Array) -> Array:
+    return jnp.where(beta * x > threshold, 0, _softplus_dbeta(x, beta))
+
+
+@derivative_of(softplus_thresholded, wrt="threshold")
+def _softplus_thresholded_dthreshold() -> float:
+    return 0.0
 
 
 @activation
