@@ -734,3 +734,31 @@ def gated_dx2(
         return tail.scale(ratio.value())
     # apart, or XLA multiplies scale and factor first, which may overflow
     return tail.scale(shared(ratio.value() * scale))
+
+
+def falling(x: Array) -> tuple[Array, Array, Array]:
+    """2**k, r and b with exp(x) = 2**k * (1 + (r + b)) of x <= 0; r is x for k = 0.
+
+    b is 0 to second order.  2**k is 0 where the exponential is subnormal.
+    """
+    f, integer = _format(x), integer_like(x)
+    x = jnp.where(x < f.smallest, f.smallest, x)  # one instruction, unlike a maximum
+    magic = 1.5 * 2.0 ** _mantissa(x) + _bias(x)
+    t = x * (1 / math.log(2)) + magic  # see `grown`
+    back = lax.stop_gradient(magic - t)
+    r = (x + back * f.ln2_high) + back * f.ln2_low
+    power = lax.bitcast_convert_type(t, integer) << integer(_mantissa(x))
+    bend = (r * r) * polynomial(_polynomials.EXPM1_TAIL, r)
+    return lax.bitcast_convert_type(power, x.dtype), r, bend
+
+
+def fallen(x: Array) -> Array:
+    """The exponential of x <= 0; 0 where it is subnormal."""
+    s, r, bend = falling(x)
+    return s * (r + bend) + s
+
+
+def fallen_m1(x: Array) -> Array:
+    """exp(x) - 1 of x <= 0."""
+    s, r, bend = falling(x)
+    return s * (r + bend) + (s - 1)

@@ -125,10 +125,9 @@ BY_HAND = [
 ]
 
 
-# by a parameter whose 0 makes a gate constant the slope at an infinite x is infinite;
-# of xielu it is that by x which is NaN
+# by a parameter whose 0 makes a gate constant the slope at an infinite x is infinite
 NOT_YET = """
-    xielu-alpha_p derf-alpha erfact-alpha erfact-beta pserf-gamma pserf-delta
+    derf-alpha erfact-alpha erfact-beta pserf-gamma pserf-delta
     acon_c-beta smu-mu adaptive_tanh-alpha adaptive_tanh-n dyt-alpha
 """.split()
 
