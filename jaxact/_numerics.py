@@ -741,15 +741,34 @@ def falling(x: Array) -> tuple[Array, Array, Array]:
 
     b is 0 to second order.  2**k is 0 where the exponential is subnormal.
     """
+    least = _format(x).smallest
+    return _reduced(jnp.where(x < least, least, x))  # faster than a maximum
+
+
+def _reduced(
+    x: Array, power: Array | float = 0.0, rest: Array | float = 0.0
+) -> tuple[Array, Array, Array]:
+    """The parts of `falling`, of x - power * (1 + rest)."""
     f, integer = _format(x), integer_like(x)
-    x = jnp.where(x < f.smallest, f.smallest, x)  # one instruction, unlike a maximum
     magic = 1.5 * 2.0 ** _mantissa(x) + _bias(x)
-    t = x * (1 / math.log(2)) + magic  # see `grown`
+    total = x if isinstance(power, float) else (x - power) - power * rest
+    t = total * (1 / math.log(2)) + magic  # see `grown`
     back = lax.stop_gradient(magic - t)
-    r = (x + back * f.ln2_high) + back * f.ln2_low
-    power = lax.bitcast_convert_type(t, integer) << integer(_mantissa(x))
+    if isinstance(power, float):
+        r = x + back * f.ln2_high
+    else:  # a multiple of a power of two that is not small, and so exact
+        r = (x + (back * f.ln2_high - power)) - power * rest
+    r = r + back * f.ln2_low
+    bits = lax.bitcast_convert_type(t, integer) << integer(_mantissa(x))
     bend = (r * r) * polynomial(_polynomials.EXPM1_TAIL, r)
-    return lax.bitcast_convert_type(power, x.dtype), r, bend
+    return lax.bitcast_convert_type(bits, x.dtype), r, bend
+
+
+def gumbel(x: Array) -> Array:
+    """exp(x - exp(x)), 0 at either end."""
+    x = jnp.clip(x, _format(x).smallest, 4.52782 if x.dtype.itemsize == 4 else 6.5732)
+    s, r, bend = _reduced(x, *grown(x))
+    return s * (r + bend) + s
 
 
 def fallen(x: Array) -> Array:
@@ -762,3 +781,13 @@ def fallen_m1(x: Array) -> Array:
     """exp(x) - 1 of x <= 0."""
     s, r, bend = falling(x)
     return s * (r + bend) + (s - 1)
+
+
+def log1p_eightfold(v: Array) -> Array:
+    """log(1 + 8 * v) of v >= 0, where 8 * v may overflow."""
+    power = power_below(v + 0.125)
+    down = inverse_power(power)
+    r = v * down + (0.125 * down - 1)  # (1 + 8 * v) / 2**k - 1, from 0 to 1
+    bits = lax.bitcast_convert_type(power, integer_like(v)) >> _mantissa(v)
+    k = (bits - (_bias(v) - 3)).astype(v.dtype)
+    return r * polynomial(_polynomials.LOG1P, r) + k * math.log(2)
