@@ -791,3 +791,20 @@ def log1p_eightfold(v: Array) -> Array:
     bits = lax.bitcast_convert_type(power, integer_like(v)) >> _mantissa(v)
     k = (bits - (_bias(v) - 3)).astype(v.dtype)
     return r * polynomial(_polynomials.LOG1P, r) + k * math.log(2)
+
+
+def bell(a: Array, rest: Array | float = 0.0) -> Array:
+    """exp(-(a + rest)**2 / 2) of a >= 0; 0 where it is subnormal.
+
+    The square is not rounded where a compiler fuses it with the difference.
+    """
+    f, integer = _format(a), integer_like(a)
+    a = jnp.minimum(a, math.sqrt(-2 * f.smallest))
+    magic = 1.5 * 2.0 ** _mantissa(a) + _bias(a)
+    t = (a * a) * (-0.5 / math.log(2)) + magic  # see `grown`
+    back = lax.stop_gradient(magic - t)
+    whole = jnp.abs(back * f.ln2_high)  # else this product is fused, not the next
+    r = (whole - (a * 0.5) * a) + (back * f.ln2_low - a * rest)
+    power = lax.bitcast_convert_type(t, integer) << integer(_mantissa(a))
+    s = lax.bitcast_convert_type(power, a.dtype)
+    return s * ((r * r) * polynomial(_polynomials.EXPM1_TAIL, r) + r) + s
