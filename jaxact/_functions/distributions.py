@@ -109,47 +109,56 @@ def laplace(
     Reference:
         Ma et al. (2022), arXiv:2209.10655
     """
-    return num.normal(*_deviations(x, mu, sigma))
+    z, rest = _deviations(x, mu, sigma)
+    a, below = jnp.abs(z), z < 0
+    toward = jnp.where(below, -rest, rest)
+    small = num.bell(a, toward) * (num.normal_tail(a) / jnp.maximum(a, 1))
+    middle = num.normal_middle(a, below, toward)
+    return jnp.where(a < 1, middle, jnp.where(below, small, 1 - small))
 
 
 def _deviations(
     x: Array, mu: float | Array, sigma: float | Array
-) -> tuple[Array, Array | float]:
-    """(x - mu) / sigma as far as the density is not 0, and what its rounding leaves."""
+) -> tuple[Array, Array]:
+    """(x - mu) / sigma up to where the density is 0, and what its rounding leaves."""
+    end = num.gauss_limit(x)
     x = num.finite(x)
-    distance = pair(x) - pair(number(mu, x))
-    d = distance.value()
-    rest = (distance.head - d) + distance.tail()
-    return num.ratio(d, sigma, num.bell_limit(x), rest)
+    d = x - mu
+    moved = d - x
+    left = (x - (d - moved)) - (mu + moved)  # what the difference has lost
+    z = d / sigma
+    inside = jnp.abs(z) < end
+    near = jnp.clip(z, -end, end)
+    return near, jnp.where(inside, ((d - near * sigma) + left) / sigma, 0)
 
 
-def _density(z: Array, rest: Array | float, factor: Array) -> Array:
-    """factor * phi(z + rest)."""
-    a, toward = num.magnitude(z), jnp.where(z < 0, -rest, rest)
-    factor = jnp.where(num.lit(a), num.finite(factor), 0)
-    return num.gauss(a, toward).times(factor * _DENSITY)
+def _density(x: Array, mu: Array, sigma: Array) -> tuple[Array, Array]:
+    """The density phi(z) / sigma, and z."""
+    z, rest = _deviations(x, mu, sigma)
+    bell = num.bell(num.magnitude(z), jnp.where(z < 0, -rest, rest))
+    return bell * (_DENSITY / sigma), z
 
 
 @derivative_of(laplace)
 def _laplace_dx(x: Array, mu: Array, sigma: Array) -> Array:
-    return _density(*_deviations(x, mu, sigma), jnp.asarray(1 / sigma))
+    return _density(x, mu, sigma)[0]
 
 
 @derivative_of(laplace, order=2)
 def _laplace_dx2(x: Array, mu: Array, sigma: Array) -> Array:
-    z, rest = _deviations(x, mu, sigma)
-    return -_density(z, rest, z / sigma / sigma)
+    density, z = _density(x, mu, sigma)
+    return -density * z / sigma
 
 
 @derivative_of(laplace, wrt="mu")
 def _laplace_dmu(x: Array, mu: Array, sigma: Array) -> Array:
-    return -_density(*_deviations(x, mu, sigma), jnp.asarray(1 / sigma))
+    return -_density(x, mu, sigma)[0]
 
 
 @derivative_of(laplace, wrt="sigma")
 def _laplace_dsigma(x: Array, mu: Array, sigma: Array) -> Array:
-    z, rest = _deviations(x, mu, sigma)
-    return -_density(z, rest, z / sigma)
+    density, z = _density(x, mu, sigma)
+    return -density * z
 
 
 @activation
