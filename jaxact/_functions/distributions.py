@@ -121,15 +121,15 @@ def _deviations(
     x: Array, mu: float | Array, sigma: float | Array
 ) -> tuple[Array, Array]:
     """(x - mu) / sigma up to where the density is 0, and what its rounding leaves."""
-    end = num.gauss_limit(x)
+    end, inverse = num.gauss_limit(x), 1 / sigma
     x = num.finite(x)
     d = x - mu
     moved = d - x
     left = (x - (d - moved)) - (mu + moved)  # what the difference has lost
-    z = d / sigma
-    inside = jnp.abs(z) < end
+    z = d * inverse
     near = jnp.clip(z, -end, end)
-    return near, jnp.where(inside, ((d - near * sigma) + left) / sigma, 0)
+    rest = ((d - near * sigma) + left) * inverse
+    return near, jnp.where(near == z, rest, 0)
 
 
 def _density(x: Array, mu: Array, sigma: Array) -> tuple[Array, Array]:
