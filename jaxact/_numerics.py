@@ -491,7 +491,7 @@ def gauss_fall(a: Array, rest: Array | None = None) -> tuple[Array, Array, Array
 
     Of a float32 from 0 to 14.45: there the bell is 0.
     """
-    s, q = fallen(a, True, 30, None if rest is None else a * -rest)
+    s, q = bell_parts(a, True, 30, None if rest is None else a * -rest)
     return s, q, shared(1 / (a * 0.25 + 1))
 
 
@@ -580,7 +580,7 @@ def _expm1_small(r: Array) -> Array:
     return (r * r) * horner(_polynomials.EXPM1_TAIL[r.dtype.name], r) + r
 
 
-def fallen(
+def bell_parts(
     a: Array, halved: bool = False, bias: int = 0, rest: Array | None = None
 ) -> tuple[Array, Array]:
     """2**(k + bias) and q with exp(-a * a + rest) = 2**k * (1 + q), or of a * a / 2."""
@@ -597,12 +597,12 @@ def _plus(s: Array, q: Array, h: float) -> Array:
     return s * q + (s + h)
 
 
-def bell(x: Array, rest: Array | None = None, halved: bool = False) -> Array:
+def bell(x: Array, rest: Array | float = 0.0, halved: bool = False) -> Array:
     """exp(-(x + rest)**2), or of half of it; 0 where that is subnormal."""
     end = math.sqrt((1 - _format(x).smallest) * (1 + halved)) - 0.07
     c = jnp.clip(x, -end, end)
-    left = None if rest is None else c * rest * (-1 if halved else -2)
-    s, q = fallen(c, halved, 0, left)
+    left = c * rest * (-1 if halved else -2) if isinstance(rest, Array) else None
+    s, q = bell_parts(c, halved, 0, left)
     return jnp.where(jnp.abs(x) < end, s * q + s, 0)
 
 
@@ -818,3 +818,60 @@ def gated_dx2(
     d = one_plus(e)
     ratio = tail.mantissa * (h * d - g * one_minus(e)) / (d * d * d)
     return tail.scale(ratio.value())
+
+
+def falling(x: Array) -> tuple[Array, Array, Array]:
+    """2**k, r and b with exp(x) = 2**k * (1 + (r + b)) of x <= 0; r is x for k = 0.
+
+    b is 0 to second order.  2**k is 0 where the exponential is subnormal.
+    """
+    least = _format(x).smallest
+    return _reduced(jnp.where(x < least, least, x))  # faster than a maximum
+
+
+def _reduced(
+    x: Array, power: Array | float = 0.0, rest: Array | float = 0.0
+) -> tuple[Array, Array, Array]:
+    """The parts of `falling`, of x - power * (1 + rest)."""
+    f, integer = _format(x), integer_like(x)
+    magic = 1.5 * 2.0 ** _mantissa(x) + _bias(x)
+    total = x if isinstance(power, float) else (x - power) - power * rest
+    t = total * (1 / math.log(2)) + magic  # see `grown`
+    back = lax.stop_gradient(magic - t)
+    if isinstance(power, float):
+        r = x + back * f.ln2_high
+    else:  # a multiple of a power of two that is not small, and so exact
+        r = (x + (back * f.ln2_high - power)) - power * rest
+    r = r + back * f.ln2_low
+    bits = lax.bitcast_convert_type(t, integer) << integer(_mantissa(x))
+    bend = (r * r) * polynomial(_polynomials.EXPM1_TAIL, r)
+    return lax.bitcast_convert_type(bits, x.dtype), r, bend
+
+
+def gumbel(x: Array) -> Array:
+    """exp(x - exp(x)), 0 at either end."""
+    x = jnp.clip(x, _format(x).smallest, 4.52782 if x.dtype.itemsize == 4 else 6.5732)
+    s, r, bend = _reduced(x, *grown(x))
+    return s * (r + bend) + s
+
+
+def fallen(x: Array) -> Array:
+    """The exponential of x <= 0; 0 where it is subnormal."""
+    s, r, bend = falling(x)
+    return s * (r + bend) + s
+
+
+def fallen_m1(x: Array) -> Array:
+    """exp(x) - 1 of x <= 0."""
+    s, r, bend = falling(x)
+    return s * (r + bend) + (s - 1)
+
+
+def log1p_eightfold(v: Array) -> Array:
+    """log(1 + 8 * v) of v >= 0, where 8 * v may overflow."""
+    power = power_below(v + 0.125)
+    down = inverse_power(power)
+    r = v * down + (0.125 * down - 1)  # (1 + 8 * v) / 2**k - 1, from 0 to 1
+    bits = lax.bitcast_convert_type(power, integer_like(v)) >> _mantissa(v)
+    k = (bits - (_bias(v) - 3)).astype(v.dtype)
+    return r * polynomial(_polynomials.LOG1P, r) + k * math.log(2)

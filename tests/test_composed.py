@@ -136,12 +136,9 @@ def xielu_of_the_models(x, alpha_p, alpha_n, beta, epsilon):
 def test_xielu_is_that_of_the_models(epsilon):
     given = {"alpha_p": 0.75, "alpha_n": 1.25, "beta": 0.5, "epsilon": epsilon}
     wanted = xielu_of_the_models(X, **given)
-    chex.assert_trees_all_close(
-        np.asarray(jaxact.xielu(jnp.asarray(X), **given), np.float64),
-        wanted,
-        rtol=1e-6,
-        atol=1e-13,
-    )
+    got = np.asarray(jaxact.xielu(jnp.asarray(X), **given), np.float64)
+    terms = np.minimum(np.abs(X), 1)  # they cancel at a root near -1.9
+    assert (np.abs(got - wanted) <= 1e-6 * np.abs(wanted) + 3e-8 * terms).all()
     slope = derivative(jaxact.xielu)(jnp.zeros(1), **given)
     assert slope == (0.5 if epsilon == 0 else 0.5 - 1.25)
 

@@ -9,9 +9,14 @@ from jax import Array
 
 from .. import _numerics as num
 from .._core import activation, derivative_of
-from .._pairs import Pair, constant, number, pair
+from .._pairs import number, shared
 
 _POSITIVE = {"alpha": (0.0, float("inf"))}
+# (sqrt(1 + s) - 1) / (2 s) as a power series, for s < 1/64
+_BEND = (
+    *(1 / 4, -1 / 16, 1 / 32, -5 / 256, 7 / 512, -21 / 2048),
+    *(33 / 4096, -429 / 65536, 715 / 131072),
+)
 
 
 @activation
@@ -29,7 +34,12 @@ def bent_identity(x: Array) -> Array:
         TypeError: `x` is no array or number of real dtype.
     """
     z = jnp.clip(x, -(2.0**60), 2.0**60)
-    return x * (1 + z / (2 * (jnp.sqrt(z * z + 1) + 1)))
+    s = z * z
+    small = s < 1 / 64  # there the root cancels with the 1
+    low = jnp.where(small, s, 0)
+    near = low * num.horner(_BEND[: 3 if x.dtype.itemsize == 4 else None], low)
+    y = z + jnp.where(small, near, jnp.sqrt(s + 1) * 0.5 - 0.5)
+    return jnp.where(x == z, y, x * jnp.where(x > 0, 1.5, 0.5))
 
 
 @derivative_of(bent_identity)
@@ -66,47 +76,36 @@ def isru(x: Array, alpha: float | Array = 1.0) -> Array:
 
 
 def _isru(x: Array, alpha: float | Array) -> Array:
-    z, m, power = _scaled(x, alpha)
-    ratio = z / jnp.sqrt(1 + m * (z * z)) * num.inverse_power(power)
-    return jnp.where(jnp.abs(z) < 2.0**-30, x, ratio)  # z may underflow
+    x, d = _limited(x, alpha)
+    return x / jnp.sqrt(d)
 
 
-def _scaled(x: Array, alpha: float | Array) -> tuple[Array, Array, Array]:
-    """z, m and 2**k with alpha * x**2 = m * z**2, 1 <= m < 4 and z = 2**k * x.
-
-    z is limited to where its square does not overflow; the limits are reached by then.
-    """
-    m, power = num.even_power(number(alpha, x))
-    return num.square_clip(x * power), m, power
-
-
-def _isru_square(z: Array, m: Array) -> Pair:
-    """1 + m * z**2."""
-    return constant(1.0, like=z) + pair(m) * (pair(z) * pair(z))
+def _limited(x: Array, alpha: float | Array) -> tuple[Array, Array]:
+    """x, limited to where all is constant, and 1 + alpha * x**2."""
+    info = jnp.finfo(x.dtype)
+    alpha = number(alpha, x)
+    end = 2.0 ** (info.maxexp // 2 - 4) / jnp.sqrt(alpha)
+    end = jnp.minimum(end, float(info.max))
+    x = jnp.clip(x, -end, end)
+    return x, 1 + (alpha * x) * x
 
 
 @derivative_of(isru)
 def _isru_dx(x: Array, alpha: Array) -> Array:
-    z, m, _ = _scaled(x, alpha)
-    d, lift = _isru_square(z, m), num.lift(x)
-    return (constant(lift, like=x) / d / d.sqrt()).value() / lift
+    _, d = _limited(x, alpha)
+    return 1 / jnp.sqrt(d) / d
 
 
 @derivative_of(isru, order=2)
 def _isru_dx2(x: Array, alpha: Array) -> Array:
-    z, m, power = _scaled(x, alpha)
-    d, lift = _isru_square(z, m), num.lift(x)
-    inverse = constant(lift, like=x) / d
-    ratio = (pair(m) * inverse / d.sqrt()).value() * z
-    bend = -3 * ratio * (power * inverse.value() / lift) / lift
-    return jnp.where(jnp.abs(z) < 2.0**-30, -3 * x * alpha, bend)
+    x, d = _limited(x, alpha)
+    return -3 * (alpha * x) / d * shared(1 / jnp.sqrt(d)) / d
 
 
 @derivative_of(isru, wrt="alpha")
 def _isru_dalpha(x: Array, alpha: Array) -> Array:
-    z, m, power = _scaled(x, alpha)
-    ratio = (pair(z) / _isru_square(z, m).sqrt()).value() * num.inverse_power(power)
-    return -0.5 * ratio * ratio * ratio
+    y = _isru(x, alpha)
+    return -0.5 * y * y * y
 
 
 @activation(domain=_POSITIVE)

@@ -57,34 +57,33 @@ def gaussian(x: Array, sigma: float | Array = 1.0) -> Array:
     Reference:
         Ramasinghe, Lucey (2021), arXiv:2111.15135
     """
-    return num.gauss(*_deviations(x, sigma)).value()
+    return num.bell(*_deviations(x, sigma), halved=True)
 
 
 def _deviations(x: Array, sigma: float | Array) -> tuple[Array, Array | float]:
-    """|x / sigma| as far as the bell is not 0, and what its rounding leaves."""
-    return num.ratio(num.magnitude(x), sigma, num.bell_limit(x))
+    """|x / sigma| up to where the bell is 0, and what its rounding leaves."""
+    a = num.magnitude(x)
+    z = jnp.minimum(a / sigma, num.gauss_limit(x))
+    if not isinstance(sigma, Array):  # it is 1
+        return z, 0.0
+    inside = z < num.gauss_limit(x)
+    return z, jnp.where(inside, (jnp.where(inside, a, 0) - z * sigma) / sigma, 0)
 
 
 @derivative_of(gaussian)
 def _gaussian_dx(x: Array, sigma: Array) -> Array:
     z, rest = _deviations(x, sigma)
-    return -num.sign(x) * num.gauss(z, rest).times(_within(z, z / sigma))
-
-
-def _within(z: Array, factor: Array) -> Array:
-    """A factor of the bell, 0 where the bell is: 0 times an infinite one is NaN."""
-    return jnp.where(num.lit(z), num.finite(factor), 0)
+    return -num.sign(x) * (num.bell(z, rest, halved=True) * (z / sigma))
 
 
 @derivative_of(gaussian, order=2)
 def _gaussian_dx2(x: Array, sigma: Array) -> Array:
     z, rest = _deviations(x, sigma)
-    head, more = num.half_square(z)
-    factor = (2 * head - 1) + 2 * (more + z * rest)
-    return num.gauss(z, rest).times(_within(z, factor / sigma / sigma))
+    turn = (z - 1) * (z + 1) + 2 * z * rest
+    return num.bell(z, rest, halved=True) * (turn / sigma) / sigma
 
 
 @derivative_of(gaussian, wrt="sigma")
 def _gaussian_dsigma(x: Array, sigma: Array) -> Array:
     z, rest = _deviations(x, sigma)
-    return num.gauss(z, rest).times(_within(z, z * (z / sigma)))
+    return num.bell(z, rest, halved=True) * (z * (z / sigma))

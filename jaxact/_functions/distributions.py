@@ -13,7 +13,7 @@ from jax import Array
 from .. import _numerics as num
 from .. import _polynomials as poly
 from .._core import activation, derivative_of
-from .._pairs import Pair, constant, number, pair, shared
+from .._pairs import Pair, constant, pair, shared
 
 _DENSITY = 1 / math.sqrt(2 * math.pi)  # of the normal distribution at 0
 
@@ -108,42 +108,45 @@ def laplace(
 
 def _deviations(
     x: Array, mu: float | Array, sigma: float | Array
-) -> tuple[Array, Array | float]:
-    """(x - mu) / sigma as far as the density is not 0, and what its rounding leaves."""
+) -> tuple[Array, Array]:
+    """(x - mu) / sigma up to where the density is 0, and what its rounding leaves."""
+    end, inverse = num.gauss_limit(x), 1 / sigma
     x = num.finite(x)
-    distance = pair(x) - pair(number(mu, x))
-    d = distance.value()
-    rest = (distance.head - d) + distance.tail()
-    return num.ratio(d, sigma, num.bell_limit(x), rest)
+    d = x - mu
+    moved = d - x
+    left = (x - (d - moved)) - (mu + moved)  # what the difference has lost
+    z = d * inverse
+    near = jnp.clip(z, -end, end)
+    rest = ((d - near * sigma) + left) * inverse
+    return near, jnp.where(near == z, rest, 0)
 
 
-def _density(z: Array, rest: Array | float, factor: Array) -> Array:
-    """factor * phi(z + rest)."""
-    a, toward = num.magnitude(z), jnp.where(z < 0, -rest, rest)
-    factor = jnp.where(num.lit(a), num.finite(factor), 0)
-    return num.gauss(a, toward).times(factor * _DENSITY)
+def _density(x: Array, mu: Array, sigma: Array) -> tuple[Array, Array]:
+    """The density phi(z) / sigma, and z."""
+    z, rest = _deviations(x, mu, sigma)
+    return num.bell(z, rest, halved=True) * (_DENSITY / sigma), z
 
 
 @derivative_of(laplace)
 def _laplace_dx(x: Array, mu: Array, sigma: Array) -> Array:
-    return _density(*_deviations(x, mu, sigma), jnp.asarray(1 / sigma))
+    return _density(x, mu, sigma)[0]
 
 
 @derivative_of(laplace, order=2)
 def _laplace_dx2(x: Array, mu: Array, sigma: Array) -> Array:
-    z, rest = _deviations(x, mu, sigma)
-    return -_density(z, rest, z / sigma / sigma)
+    density, z = _density(x, mu, sigma)
+    return -density * z / sigma
 
 
 @derivative_of(laplace, wrt="mu")
 def _laplace_dmu(x: Array, mu: Array, sigma: Array) -> Array:
-    return -_density(*_deviations(x, mu, sigma), jnp.asarray(1 / sigma))
+    return -_density(x, mu, sigma)[0]
 
 
 @derivative_of(laplace, wrt="sigma")
 def _laplace_dsigma(x: Array, mu: Array, sigma: Array) -> Array:
-    z, rest = _deviations(x, mu, sigma)
-    return -_density(z, rest, z / sigma)
+    density, z = _density(x, mu, sigma)
+    return -density * z
 
 
 @activation
@@ -161,35 +164,20 @@ def complementary_log_log(x: Array) -> Array:
     Raises:
         TypeError: `x` is no array or number of real dtype.
     """
-    k, mantissa = num.exp_parts(jnp.clip(x, num.lowest(x), 5))  # 1 - exp(-148) is 1
-    return -num.expm1(-mantissa.value() * num.power_of_two(k, x))
-
-
-def _gumbel(x: Array) -> tuple[num.Exp, Array]:
-    """exp(x - exp(x)) of an x where that is not 0, and exp(x) for x > 0."""
-    k, mantissa = num.exp_parts(jnp.maximum(x, -80), extra_bits=7)
-    power = num.power_of_two(k, x)
-    total = pair(x) - mantissa.times(power).halved()
-    head = total.value()
-    rest = (total.head - head) + total.tail()
-    return num.faint_exp(head, rest), mantissa.value() * power
-
-
-def _moderate(x: Array) -> Array:
-    return jnp.minimum(num.modest(x), 7.5)  # exp(x) is 1808
+    s, q = num.grown(jnp.clip(x, num.lowest(x), 5))  # 1 - exp(-148) is 1
+    return -num.fallen_m1(-(s * q + s))
 
 
 @derivative_of(complementary_log_log)
 def _complementary_log_log_dx(x: Array) -> Array:
-    return _gumbel(_moderate(x))[0].times(1.0)
+    return num.gumbel(x)
 
 
 @derivative_of(complementary_log_log, order=2)
 def _complementary_log_log_dx2(x: Array) -> Array:
-    x = _moderate(x)
-    density, t = _gumbel(x)
-    u = -num.expm1(-num.magnitude(x))
-    return density.times(jnp.where(x >= 0, -t * u, u))
+    # times 1 - exp(x)
+    x = jnp.clip(x, num.lowest(x), 7.5)
+    return num.gumbel(x) * -jnp.expm1(x)
 
 
 @activation
@@ -246,26 +234,30 @@ def asinh(x: Array) -> Array:
     Raises:
         TypeError: `x` is no array or number of real dtype.
     """
-    a = jnp.abs(x)
-    # its square overflows beyond; there the 1 below the root has no weight
-    far = a > 2.0 ** (jnp.finfo(x.dtype).maxexp // 2 - 1)
-    near = jnp.where(far, 0, a)
-    small = jnp.log1p(near + near * near / (1 + jnp.sqrt(1 + near * near)))
-    large = jnp.log(jnp.maximum(a, 1)) + math.log(2)
-    return num.sign(x) * jnp.where(far, large, small)
+    c, h = _leg(x)
+    a, far = jnp.abs(x), num.infinite(x)
+    part = jnp.where(far, 0, a) / 8
+    y = num.log1p_eightfold(part + part * (c / (1 + h)))
+    return num.sign(x) * jnp.where(far, a, y)
+
+
+def _leg(x: Array) -> tuple[Array, Array]:
+    """|x|, up to where its square nearly overflows, and sqrt(1 + x**2)."""
+    a, end = num.magnitude(x), 2.0 ** (jnp.finfo(x.dtype).maxexp // 2 - 4)
+    c = jnp.where(a > end, end, a)
+    return c, shared(jnp.sqrt(1 + c * c))
 
 
 @derivative_of(asinh)
 def _asinh_dx(x: Array) -> Array:
-    d, inverse, far = _one_plus_square(x)
-    return jnp.where(far, jnp.abs(inverse), 1 / jnp.sqrt(d.value()))
+    return 1 / jnp.maximum(_leg(x)[1], num.magnitude(x))
 
 
 @derivative_of(asinh, order=2)
 def _asinh_dx2(x: Array) -> Array:
-    d, inverse, far = _one_plus_square(x)
-    near = x * (constant(1.0, like=x) / d / d.sqrt()).value()
-    return -jnp.where(far, inverse * jnp.abs(inverse), near)
+    c, h = _leg(x)
+    size = jnp.where(num.magnitude(x) > c, 0, shared(c / h) / (1 + c * c))
+    return jnp.where(x < 0, size, -size)
 
 
 @activation(kinks=(0.0,))

@@ -8,7 +8,6 @@ import jax.numpy as jnp
 from jax import Array
 
 from .. import _numerics as num
-from .. import _parts as parts
 from .. import _polynomials as poly
 from .._core import activation, derivative_of
 
@@ -163,11 +162,44 @@ def pelu(x: Array, a: float | Array = 1.0, b: float | Array = 1.0) -> Array:
     Reference:
         Trottier, Giguère, Chaib-draa (2016), arXiv:1605.09332
     """
-    below = a * parts.expm1_of(*parts.quotient(_below(x), b))
+    below = a * num.fallen_m1(_over(x, b))
     return jnp.where(x >= 0, a * (jnp.where(x >= 0, x, 0) / b), below)
 
 
-_NEAR = -0.34  # up to here the polynomial of exp(x) - 1 - x is made
+def _over(x: Array, b: float | Array) -> Array:
+    """x / b of x <= 0."""
+    return _below(x) / b
+
+
+def _exp_over(x: Array, b: float | Array) -> Array:
+    """exp(x / b) of x <= 0, with what the rounding of x / b leaves."""
+    z = _over(x, b)
+    e = num.fallen(z)
+    if not isinstance(b, Array):  # it is 1
+        return e
+    z = jnp.maximum(z, num.lowest(x))
+    return e + e * jnp.where(z > num.lowest(x), (_below(x) - z * b) / b, 0)
+
+
+@derivative_of(pelu)
+def _pelu_dx(x: Array, a: Array, b: Array) -> Array:
+    return jnp.where(x >= 0, 1, _exp_over(x, b)) * (a / b)
+
+
+@derivative_of(pelu, order=2)
+def _pelu_dx2(x: Array, a: Array, b: Array) -> Array:
+    return jnp.where(x >= 0, 0, _exp_over(x, b)) * (a / b / b)
+
+
+@derivative_of(pelu, wrt="a")
+def _pelu_da(x: Array, b: Array) -> Array:
+    return jnp.where(x >= 0, x / b, num.fallen_m1(_over(x, b)))
+
+
+@derivative_of(pelu, wrt="b")
+def _pelu_db(x: Array, a: Array, b: Array) -> Array:
+    size = jnp.where(x >= 0, x, num.modest(_over(x, b)) * b) / b
+    return -a * size * jnp.where(x >= 0, 1, _exp_over(x, b)) / b
 
 
 def _xielu_kinks(epsilon: float) -> tuple[float, ...]:
@@ -213,14 +245,57 @@ def xielu(
         Huang, Schlag (2024), arXiv:2411.13010
     """
     above = jnp.where(x > 0, x, 0)
-    below = jnp.where(x > epsilon, epsilon, x)
-    low = jnp.maximum(below, _NEAR)
-    near = low * low * num.horner(poly.EXPM1_TAIL[x.dtype.name], low) + (below - x)
-    near = alpha_n * near + beta * x
-    u, (_, rest) = (beta - alpha_n) * x, parts.product(beta - alpha_n, x)
-    middle = alpha_n * elu(below) + u
-    far = alpha_n * jnp.exp(below) + (u - alpha_n)
-    far = jnp.where(below < -1, far, middle) + rest
-    negative = jnp.where(below > _NEAR, near, far)
     bend = alpha_p * num.unless(alpha_p == 0, above)
-    return jnp.where(x > 0, (bend + beta) * above, negative)
+    risen, bowl, near = _bowl(x, epsilon)
+    far = alpha_n * risen + (beta - alpha_n) * num.unless(beta == alpha_n, x)
+    below = jnp.where(near, alpha_n * bowl + beta * x, far)
+    return jnp.where(x > 0, (bend + beta) * above, below)
+
+
+def _bowl(x: Array, epsilon: float | Array) -> tuple[Array, Array, Array]:
+    """exp(v) - 1 and exp(v) - 1 - x of v = min(x, epsilon), and where v is near 0.
+
+    Near 0 the second does not cancel.
+    """
+    v = jnp.where(x > epsilon, epsilon, x)
+    s, r, bend = num.falling(v)
+    return s * (r + bend) + (s - 1), s * bend + (s * r + ((s - 1) - x)), v > -1
+
+
+@derivative_of(xielu)
+def _xielu_dx(
+    x: Array, alpha_p: Array, alpha_n: Array, beta: Array, epsilon: Array
+) -> Array:
+    s, r, bend = num.falling(jnp.where(x > 0, 0, x))
+    grown, least = s * (r + bend), beta - alpha_n
+    # near 0, where least may be -alpha_n, and far from it, where it may be 0
+    below = jnp.where(s == 1, alpha_n * grown + beta, alpha_n * (grown + s) + least)
+    above = 2 * alpha_p * num.unless(alpha_p == 0, x) + beta
+    return jnp.where(x > 0, above, jnp.where(x > epsilon, least, below))
+
+
+@derivative_of(xielu, order=2)
+def _xielu_dx2(x: Array, alpha_p: Array, alpha_n: Array, epsilon: Array) -> Array:
+    below = jnp.where(x > epsilon, 0, num.fallen(jnp.where(x > 0, 0, x)))
+    return jnp.where(x > 0, 2 * alpha_p, alpha_n * below)
+
+
+@derivative_of(xielu, wrt="alpha_p")
+def _xielu_dalpha_p(x: Array) -> Array:
+    return jnp.square(jnp.maximum(x, 0))
+
+
+@derivative_of(xielu, wrt="alpha_n")
+def _xielu_dalpha_n(x: Array, epsilon: Array) -> Array:
+    return jnp.where(x > 0, 0, _bowl(x, epsilon)[1])
+
+
+@derivative_of(xielu, wrt="beta")
+def _xielu_dbeta(x: Array) -> Array:
+    return x
+
+
+@derivative_of(xielu, wrt="epsilon")
+def _xielu_depsilon(x: Array, alpha_n: Array, epsilon: Array) -> Array:
+    strip = (x > epsilon) & (x <= 0)
+    return jnp.where(strip, alpha_n * jnp.exp(epsilon), 0)

@@ -8,8 +8,6 @@ from jax import Array
 
 from .. import _numerics as num
 from .._core import activation, derivative_of
-from .._pairs import constant, number, pair
-from .._precision import cancelling
 
 
 @activation(kinks=(0.0,))
@@ -71,11 +69,7 @@ def star_relu(
         Yu et al. (2022), MetaFormer baselines for vision, arXiv:2210.13452
     """
     x = num.unless(scale == 0, jnp.maximum(x, 0))
-    with cancelling():
-        a = pair(jnp.minimum(x, 2.0**30))
-        near = (pair(number(scale, x)) * (a * a) + pair(number(bias, x))).value()
-    far = x * (x * scale) + bias  # where the pairs may overflow
-    return jnp.where(x < 2.0**30, near, far)
+    return x * (x * scale) + bias  # x * x may overflow where this does not
 
 
 @derivative_of(star_relu)
@@ -245,15 +239,8 @@ def srelu(
 
 
 def _line(x: Array, t: float | Array, a: float | Array) -> Array:
-    """t + a * (x - t), which has a root."""
-    t, a = number(t, x), number(a, x)
-    with cancelling():
-        # a * x + t * (1 - a), of which nothing is lost where a is 1
-        middle = jnp.clip(x, -(2.0**30), 2.0**30)
-        start = pair(t) * (constant(1.0, like=x) - pair(a))
-        near = (pair(middle) * pair(a) + start).value()
-    usual = (jnp.abs(x) < 2.0**30) & (jnp.abs(x) > 2.0**-30)  # pairs are in range
-    return jnp.where(usual, near, a * num.unless(a == 0, x) + t * (1 - a))
+    """t + a * (x - t), of which nothing is lost where a is 1."""
+    return a * num.unless(a == 0, x) + t * (1 - a)
 
 
 @derivative_of(srelu)

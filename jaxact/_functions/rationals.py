@@ -38,9 +38,26 @@ def rational(x: Array, numerator: Array, denominator: Array) -> Array:
     Reference:
         Molina, Schramowski, Kersting (2019), arXiv:1907.06732
     """
-    value, _, outer = _ratio(x, numerator, denominator)
-    far = _power(x, len(numerator) - 1 - len(denominator), len(denominator))
-    return jnp.where(outer, far * value, value)
+    _check(numerator, denominator)
+    degree, n = len(numerator) - 1, len(denominator)
+    # no power of it overflows; beyond, the highest powers alone count
+    info = jnp.finfo(x.dtype)
+    end = 2.0 ** min(info.nmant + 1, (info.maxexp - 8) // max(degree, n, 1))
+    near = jnp.clip(x, -end, end)
+    p, _ = _horner(near, list(numerator))
+    q, _ = _horner(near, list(jnp.pad(denominator, (1, 0))))
+    value = p / (1 + jnp.maximum(q, -q))  # of slope 0 at 0
+    if degree == n:
+        return value
+    return value * jnp.maximum(jnp.abs(x) / end, 1) ** (degree - n)
+
+
+def _check(numerator: Array, denominator: Array) -> None:
+    if numerator.ndim != 1 or denominator.ndim != 1 or not len(numerator):
+        raise ValueError(
+            f"rational: the coefficients are of shapes {numerator.shape} and "
+            f"{denominator.shape}; expected one dimension each, and a numerator"
+        )
 
 
 def _ratio(x: Array, numerator: Array, denominator: Array) -> Any:
@@ -48,11 +65,6 @@ def _ratio(x: Array, numerator: Array, denominator: Array) -> Any:
 
     That is so where |x| > 1, each polynomial then being divided by its highest power.
     """
-    if numerator.ndim != 1 or denominator.ndim != 1 or not len(numerator):
-        raise ValueError(
-            f"rational: the coefficients are of shapes {numerator.shape} and "
-            f"{denominator.shape}; expected one dimension each, and a numerator"
-        )
     outer = jnp.abs(x) > 1
     # far enough out the ratio has its limit, and powers of z would underflow
     big = jnp.clip(jnp.where(outer, x, 1), -(2.0**25), 2.0**25)

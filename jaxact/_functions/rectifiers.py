@@ -71,7 +71,7 @@ def relu(x: Array) -> Array:
 
 @derivative_of(relu)
 def _relu_dx(y: Array) -> Array:
-    return jnp.where(y > 0, 1, y)  # y is never negative, and a NaN stays one
+    return jnp.where(y > 0, 1, 0)
 
 
 @activation(kinks=(0.0,), integers="weak")
@@ -114,7 +114,7 @@ def _leaky_relu_dx(x: Array, y: Array, negative_slope: Array) -> Array:
     # a slope that is given may be negative: only under the default does y tell x's sign
     told = x if isinstance(negative_slope, Array) else y
     below = (told < 0) if told is x else jnp.signbit(told)
-    return jnp.where(jnp.isnan(told), told, jnp.where(below, negative_slope, 1))
+    return jnp.where(below, negative_slope, 1)
 
 
 @derivative_of(leaky_relu, wrt="negative_slope")
@@ -177,7 +177,7 @@ def leaky_relu_left(x: Array, negative_slope: float | Array = 0.01) -> Array:
 @derivative_of(leaky_relu_left)
 def _leaky_relu_left_dx(x: Array, y: Array, negative_slope: Array) -> Array:
     told = x if isinstance(negative_slope, Array) else y
-    return jnp.where(jnp.isnan(told), told, jnp.where(told > 0, 1, negative_slope))
+    return jnp.where(told > 0, 1, negative_slope)
 
 
 derivative_of(leaky_relu_left, wrt="negative_slope")(_leaky_relu_dnegative_slope)

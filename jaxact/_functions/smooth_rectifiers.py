@@ -10,8 +10,7 @@ from .. import _gates as gates
 from .. import _numerics as num
 from .. import _polynomials as poly
 from .._core import activation, derivative_of
-from .._pairs import pair, shared, upper_half
-from .._precision import in_half
+from .._pairs import number, shared
 
 
 @activation(holomorphic=True)
@@ -37,6 +36,10 @@ def softplus(x: Array, beta: float | Array = 1.0) -> Array:
     """
     if jnp.iscomplexobj(x):
         return jnp.logaddexp(beta * x, jnp.zeros_like(x)) / beta
+    return _softplus(x, beta)
+
+
+def _softplus(x: Array, beta: float | Array) -> Array:
     if isinstance(beta, Array):
         tail, _, below = _scaled(x, beta, 1 / beta)
         return jnp.where(below, 0, x) + num.log1p(tail)
@@ -104,8 +107,27 @@ def softplus_thresholded(
     Reference:
         The documentation of torch.nn.Softplus
     """
-    smooth = softplus(x, beta) if isinstance(beta, Array) else softplus(x)
-    return jnp.where(beta * x > threshold, x, smooth)
+    return jnp.where(beta * x > threshold, x, _softplus(x, beta))
+
+
+@derivative_of(softplus_thresholded)
+def _softplus_thresholded_dx(x: Array, beta: Array, threshold: Array) -> Array:
+    return jnp.where(beta * x > threshold, 1, _softplus_dx(x, beta))
+
+
+@derivative_of(softplus_thresholded, order=2)
+def _softplus_thresholded_dx2(x: Array, beta: Array, threshold: Array) -> Array:
+    return jnp.where(beta * x > threshold, 0, _softplus_dx2(x, beta))
+
+
+@derivative_of(softplus_thresholded, wrt="beta")
+def _softplus_thresholded_dbeta(x: Array, beta: Array, threshold: Array) -> Array:
+    return jnp.where(beta * x > threshold, 0, _softplus_dbeta(x, beta))
+
+
+@derivative_of(softplus_thresholded, wrt="threshold")
+def _softplus_thresholded_dthreshold() -> float:
+    return 0.0
 
 
 @activation
@@ -165,9 +187,38 @@ def sqrt_softplus(x: Array) -> Array:
     Reference:
         The code of DeepSeek V4 in Hugging Face transformers
     """
-    far = x < -40  # where softplus(x) is exp(x), which underflows long before its root
-    near = jnp.sqrt(softplus(jnp.where(far, -40, x)))
-    return jnp.where(far, jnp.exp(jnp.where(far, x, 0) / 2), near)
+    tail, _, root = _sqrt_parts(x)
+    return tail * root
+
+
+def _sqrt_parts(x: Array, further: bool = False) -> tuple[Array, Array, Array]:
+    """exp(x / 2) below 0, else 1; exp(-|x|); the value over the first.
+
+    What is differentiated `further` has a logarithm with derivatives of its own.
+    """
+    half = shared(jnp.exp(-num.magnitude(x) / 2))  # of which the square may underflow
+    e, below = half * half, x < 0
+    if further:
+        ratio = jnp.where(e < 2.0**-60, 1, jnp.log1p(e) / jnp.maximum(e, 2.0**-60))
+    else:
+        ratio = num.polynomial(poly.LOG1P, e)
+    root = jnp.sqrt(jnp.where(below, ratio, x + e * ratio))
+    root = jnp.maximum(root, 0)  # `shared`, but infinite with x
+    return jnp.where(below, half, 1), e, root
+
+
+@derivative_of(sqrt_softplus)
+def _sqrt_softplus_dx(x: Array) -> Array:
+    tail, e, root = _sqrt_parts(x)
+    return tail * 0.5 / ((1 + e) * root)
+
+
+@derivative_of(sqrt_softplus, order=2)
+def _sqrt_softplus_dx2(x: Array) -> Array:
+    # the slope times 1 - sigmoid(x), less the slope over the value
+    tail, e, root = _sqrt_parts(x, further=True)
+    turn = jnp.where(x < 0, 1, e) - 0.5 / (root * root)
+    return tail * 0.5 / ((1 + e) * root) * (turn / (1 + e))
 
 
 @activation(domain={"b": (0.0, float("inf"))})
@@ -190,48 +241,45 @@ def squareplus(x: Array, b: float | Array = 4.0) -> Array:
     Reference:
         Barron (2021), arXiv:2112.11687
     """
-    return _squareplus_parts(x, b)[0]
+    # below 0 the conjugate, which has no difference
+    a, (z, h, _, unit) = jnp.abs(x), _hypotenuse(x, b)
+    y = (z + h) * (0.5 * unit)
+    y = jnp.where(y < a, a, y)  # z is limited
+    return jnp.where(x > 0, y, b * 0.25 / y)
 
 
-def _squareplus_parts(x: Array, b: float | Array) -> tuple[Array, Array, Array, Array]:
-    """The value; sqrt(x**2 + b) times up * down; up; down."""
-    leg, root, up, down = num.hypotenuse(x, b)
-    above = (leg + root) * (0.5 * num.inverse_power(up * down))
-    # below 0 the conjugate, which has no difference to cancel, and then one step of
-    # Newton for y * (y + |x|) = b / 4, where the scaling is needed up but not down
-    b, a = b * up * up, leg * num.inverse_power(down)
-    y = shared(b / jnp.where(root > 0, leg + root, 1)) * (0.5 * down)
-    if not in_half():
-        head, a_head = upper_half(y), upper_half(a)
-        left = (b / 4 - head * a_head) - head * head - head * (a - a_head)
-        step = left * num.lift(x) / jnp.where(root > 0, 2 * y + a, 1)
-        y = (head * num.lift(x) + step) / num.lift(x)
-    y = jnp.where(x < 0, y * num.inverse_power(up), above)
-    return jnp.where(num.infinite(x), jnp.maximum(x, 0), y), root, up, down
+def _hypotenuse(x: Array, b: float | Array) -> tuple[Array, ...]:
+    """z, sqrt(z**2 + m), m and a power of two: |x| is z * 2**k, and b is m * 4**k.
+
+    z is limited to where its square nearly overflows.
+    """
+    end = 1.5 * 2.0 ** (jnp.finfo(x.dtype).maxexp // 2 - 1)
+    m, power = num.even_power(number(b, x))
+    z = jnp.abs(x) * num.inverse_power(power)
+    z = jnp.where(z > end, end, z)  # one instruction, unlike a minimum
+    return z, shared(jnp.sqrt(z * z + m)), m, power
 
 
 @derivative_of(squareplus)
 def _squareplus_dx(x: Array, b: Array) -> Array:
-    y, root, up, down = _squareplus_parts(x, b)
-    leg = num.finite(x) * up * down
-    near = leg > -0.6 * root
-    ratio = shared(jnp.where(near, leg, y) / root)
-    return jnp.where(near, 0.5 + ratio / 2, ratio * up * down)
+    # (1 + x / h) / 2, which cancels far below 0
+    z, h, m, _ = _hypotenuse(x, b)
+    far = (x < 0) & (z > 1)
+    top = jnp.where(far, m, jnp.where(x < 0, -z, z))
+    bottom = jnp.where(far, h * z + (z * z + m), h)
+    return 0.5 * top / bottom + jnp.where(far, 0.0, 0.5)
 
 
 @derivative_of(squareplus, order=2)
 def _squareplus_dx2(x: Array, b: Array) -> Array:
-    leg, _, up, down = num.hypotenuse(x, b)
-    b, lift = b * up * up, num.lift(x)
-    square = pair(leg) * pair(leg) + pair(b * down * down)
-    ratio = pair(b * down).times(lift) / square / square.sqrt()
-    return ratio.value() * (0.5 / lift) * down * (up * down)
+    z, h, m, unit = _hypotenuse(x, b)
+    return 0.5 * m / unit * shared(1 / h) * shared(1 / (z * z + m))
 
 
 @derivative_of(squareplus, wrt="b")
 def _squareplus_db(x: Array, b: Array) -> Array:
-    _, root, up, down = num.hypotenuse(x, b)
-    return 0.25 / root * up * down
+    _, h, _, unit = _hypotenuse(x, b)
+    return 0.25 / jnp.maximum(unit * h, jnp.abs(x))
 
 
 @activation(kinks=(-1.0, 1.0), integers="weak")

@@ -9,6 +9,7 @@ from jax import Array
 
 from .. import _numerics as num
 from .._core import activation, derivative_of
+from .._pairs import shared
 from .exponential import elu
 from .sigmoids import sigmoid
 
@@ -56,9 +57,24 @@ def hard_elish(x: Array) -> Array:
         Basirat, Roth (2018), arXiv:1808.00783
     """
     near = jnp.clip(x, -1, 1)
-    rising = jnp.where(x >= 0, near, elu(near))
+    rising = jnp.where(x >= 0, near, num.fallen_m1(jnp.where(x > 0, 0, near)))
     between = rising * ((near + 1) / 2)
     return jnp.where(x >= 1, x, jnp.where(x <= -1, 0, between))
+
+
+@derivative_of(hard_elish)
+def _hard_elish_dx(x: Array) -> Array:
+    near = jnp.clip(x, -1, 0)
+    below = (num.fallen(near) * (near + 2) - 1) / 2
+    above = jnp.where(x >= 1, 1, x + 0.5)
+    return jnp.where(x >= 0, above, jnp.where(x <= -1, 0, below))
+
+
+@derivative_of(hard_elish, order=2)
+def _hard_elish_dx2(x: Array) -> Array:
+    near = jnp.clip(x, -1, 0)
+    below = jnp.where(x <= -1, 0, num.fallen(near) * (near + 3) / 2)
+    return jnp.where(x >= 0, jnp.where(x >= 1, 0, 1), below)
 
 
 @activation(kinks=(0.0,))
@@ -80,12 +96,34 @@ def delu(x: Array, n: float | Array = 1.0) -> Array:
     Reference:
         Pishchik (2023), Trainable activations for image classification, Preprints
     """
-    above = jnp.where(x > 0, x, 0)
-    return jnp.where(
-        x > 0,
-        (n + 0.5) * above - elu(-above),
-        num.opened(x, sigmoid(x)),
-    )
+    s, r, bend = num.falling(-jnp.abs(x))
+    q = s * (r + bend)
+    above = (n + 0.5) * jnp.where(x > 0, x, 0) + ((1 - s) - q)
+    return jnp.where(x > 0, above, num.modest(x) * ((q + s) / (1 + (q + s))))
+
+
+@derivative_of(delu)
+def _delu_dx(x: Array, n: Array) -> Array:
+    a = num.modest(num.magnitude(x))
+    e = num.fallen(-a)
+    # silu'(-a), of which the second factor has a root
+    below = e / ((1 + e) * (1 + e)) * ((1 - a) + e)
+    return jnp.where(x > 0, (n + 0.5) + e, below)
+
+
+@derivative_of(delu, order=2)
+def _delu_dx2(x: Array) -> Array:
+    a = num.modest(num.magnitude(x))
+    e = num.fallen(-a)
+    inverse = 1 / (1 + e)
+    # silu''(-a)
+    below = e * inverse * inverse * inverse * ((2 - a) + e * (2 + a))
+    return jnp.where(x > 0, -e, below)
+
+
+@derivative_of(delu, wrt="n")
+def _delu_dn(x: Array) -> Array:
+    return jnp.maximum(x, 0)
 
 
 @activation(kinks=(0.0,))
@@ -108,13 +146,20 @@ def nelu(x: Array, alpha: float | Array = 0.2) -> Array:
     Reference:
         Horuz et al. (2025), arXiv:2505.22074
     """
-    return jnp.where(x > 0, x, -alpha * _inverse(x)[0])
+    return jnp.where(x > 0, x, -alpha / _square_plus(x)[0])
+
+
+def _square_plus(x: Array) -> tuple[Array, Array]:
+    """1 + x**2 of x <= 0, and an x whose square may overflow, but not 2 * x."""
+    most = -num.overflowing(x)
+    below = jnp.where(x > 0, 0, jnp.where(x < most, most, x))
+    return 1 + below * below, below
 
 
 def _inverse(x: Array) -> tuple[Array, Array]:
-    """1 / (1 + x**2) of x <= 0, and an x whose square may overflow, but not 2 * x."""
-    below = jnp.maximum(jnp.where(x > 0, 0, x), -num.overflowing(x))
-    return 1 / (1 + below * below), below
+    """1 / (1 + x**2) of x <= 0, and x likewise."""
+    d, below = _square_plus(x)
+    return shared(1 / d), below
 
 
 @derivative_of(nelu)  # JAX would square the denominator, which overflows

@@ -145,7 +145,7 @@ def _by_jax(definition: Definition) -> bool:
 
 # what cancels far from a root, or amplifies the rounding of an exponent
 _CANCELS = {
-    ("sqrt_softplus", 2): 36.0,
+    ("sqrt_softplus", 2): 27.0,
     ("golu", 0): 10.0,
     ("golu", 1): 10.0,
     ("golu", 2): 16.0,
