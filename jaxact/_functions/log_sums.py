@@ -3,6 +3,7 @@
 They are what `normalizers` divide by, and leave out what those leave out.
 """
 
+import math
 from typing import Any
 
 import jax
@@ -182,9 +183,7 @@ def logmeanexp(
     if jnp.iscomplexobj(x):
         return _complex(jax.nn.logmeanexp, x, axis, where, keepdims=keepdims)
     e, near, base = _e_or_expm1(x, axis, where)
-    mean = jnp.mean(
-        e, axis, keepdims=True, where=where if where is None else where != 0
-    )
+    mean = total(e, axis) / _count(x, axis, where)
     one = exponentials(base, base, 1)
     y = jnp.where(near, jnp.log1p(mean), base + jnp.log(mean / one))
     return y if keepdims else _squeezed(y, axis)
@@ -205,12 +204,23 @@ def _e_or_expm1(x: Array, axis: Any, where: Any) -> tuple[Array, Array, Array]:
     return jnp.where(x == -jnp.inf, 0, e), near, base
 
 
+def _count(x: Array, axis: Any, where: Any) -> Array:
+    """How many entries of a row count."""
+    if where is not None:
+        return total(jnp.broadcast_to(where != 0, x.shape).astype(x.dtype), axis)
+    sizes = [jnp.asarray(x.shape[a], x.dtype) for a in axes_of(axis, x)]
+    names = [a for a in (axis if isinstance(axis, tuple) else (axis,))]
+    names = [a for a in names if isinstance(a, str)]
+    return lax.psum(math.prod(sizes, start=jnp.ones((), x.dtype)), names)
+
+
 @activation
 def _weights_of_mean(x: Array, axis: Axis = None, where: Array | None = None) -> Array:
     """The softmax, of what `logmeanexp` computes anyway."""
     e, near, _ = _e_or_expm1(x, axis, where)
-    e = jnp.where(masked(x, where) == -jnp.inf, 0, e + near.astype(x.dtype))
-    whole = total(e, axis)
+    less = near.astype(x.dtype)
+    whole = total(e, axis) + less * _count(x, axis, where)
+    e = jnp.where(masked(x, where) == -jnp.inf, 0, e + less)
     return e / jnp.where(whole == 0, 1, whole)
 
 
