@@ -88,7 +88,7 @@ def _without_leading(
     leads = square > 0.5 * jnp.sum(square, axis, keepdims=True)
     most = jnp.where(leads, t / jnp.where(leads, v, 1), 0)
     along = jnp.sum(most, axis, keepdims=True)
-    return t - along * v, along
+    return jnp.where(leads, 0, t - along * v), along
 
 
 @activation

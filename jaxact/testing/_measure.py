@@ -133,7 +133,7 @@ def allowed_ulp(
             return 3.0 if order else 2.0
     if (name, order) in _CANCELS:
         return _CANCELS[name, order]
-    bound = 4.0 if theirs or name in _in_frameworks() else 8.0
+    bound = 4.0 if theirs or name in in_frameworks() else 8.0
     definition = lookup(f)
     by_jax = definition is not None and ("x",) not in definition.kernels
     return 2 * bound if order > 1 and by_jax else bound
@@ -153,7 +153,7 @@ _CANCELS = {
 
 
 @cache
-def _in_frameworks() -> frozenset[str]:
+def in_frameworks() -> frozenset[str]:
     """The activations that a framework has too."""
     rows = [row for table in frameworks.TABLE.values() for row in table.values()]
     several = [row.among.values() if isinstance(row, Choice) else [row] for row in rows]
