@@ -96,8 +96,8 @@ def total(v: Array, axis: Any) -> Array:
 def excess(x: Array, base: Array, axis: Any, temperature: Temperature) -> Array:
     """The sum of exp((x - base) / temperature) less 1, 0 of nothing.
 
-    Where it is small the largest entry is left out, so that the others keep their
-    digits.
+    Where it is small, and no second entry near the largest, that one is left out, so
+    that the others keep their digits.
     """
     e = exponentials(x, base, temperature)
     one = exponentials(base, base, temperature)

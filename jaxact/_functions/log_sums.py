@@ -209,8 +209,8 @@ def _count(x: Array, axis: Any, where: Any) -> Array:
     if where is not None:
         return total(jnp.broadcast_to(where != 0, x.shape).astype(x.dtype), axis)
     sizes = [jnp.asarray(x.shape[a], x.dtype) for a in axes_of(axis, x)]
-    names = [a for a in (axis if isinstance(axis, tuple) else (axis,))]
-    names = [a for a in names if isinstance(a, str)]
+    given = axis if isinstance(axis, tuple) else (axis,)
+    names = [a for a in given if isinstance(a, str)]
     return lax.psum(math.prod(sizes, start=jnp.ones((), x.dtype)), names)
 
 

@@ -5,7 +5,7 @@ so that nothing overflows.  Four rules hold for every function here:
 
 - An entry whose mask `where` is False, or that is -inf, is left out: its weight is 0,
   the logarithm of it -inf.  Under a mask its gradient is 0, whatever it and its tangent
-  hold, NaN too; without one, where a tangent is finite.
+  hold, NaN too; an -inf without a mask has the derivative of the formula, as in jax.nn.
 - Of a row in which nothing is left all weights are 0, their logarithms and that of
   their sum -inf, and the gradients 0; the mean of nothing is NaN, as in jax.nn.
 - Entries of inf share the weight equally; a NaN makes its row NaN.
