@@ -6,7 +6,6 @@ fused multiply-add, for the difference.  So the entries that equal the maximum a
 by comparison, and no difference is above 0.
 """
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -17,15 +16,13 @@ from jax import Array, lax
 
 from . import _numerics as num
 from ._core import activation, derivative_of, pushforward_of
-from ._pairs import Pair, pair, upper_half
-from ._precision import in_half, rounded_to
 
 Axis = int | str | tuple[int | str, ...] | None
 Temperature = float | Array
 
 
-def masked(x: Array, where: Array | None) -> Array:
-    return x if where is None else jnp.where(where != 0, x, -jnp.inf)
+def masked(x: Array, where: Array | None, otherwise: float = -jnp.inf) -> Array:
+    return x if where is None else jnp.where(where != 0, x, otherwise)
 
 
 def largest(x: Array, axis: Any, otherwise: float = -jnp.inf) -> Array:
@@ -34,6 +31,14 @@ def largest(x: Array, axis: Any, otherwise: float = -jnp.inf) -> Array:
     if any(x.shape[a] == 0 for a in axes_of(axis, x)):
         return jnp.max(x, axis, keepdims=True, initial=otherwise)
     return jnp.max(x, axis, keepdims=True)
+
+
+def smallest(x: Array, axis: Any) -> Array:
+    """The smallest entry of every row, or inf of one without entries."""
+    x = lax.stop_gradient(x)
+    if any(x.shape[a] == 0 for a in axes_of(axis, x)):
+        return jnp.min(x, axis, keepdims=True, initial=jnp.inf)
+    return jnp.min(x, axis, keepdims=True)
 
 
 def base_of(x: Array, axis: Any, floor: Array | None = None) -> Array:
@@ -64,43 +69,23 @@ def _cooled(x: Array, base: Array, temperature: Array) -> tuple[Array, Array, Ar
     return x * scale, base * scale, temperature * scale
 
 
-def exponentials(x: Array, base: Array, temperature: Temperature) -> Array:
-    """exp((x - base) / temperature), times a power of two near 1 of each row."""
-    if in_half():
-        return jnp.exp(over(x, base, temperature))
+def exponentials(
+    x: Array, base: Array, temperature: Temperature, less: Array | float = 0.0
+) -> Array:
+    """exp((x - base) / temperature) - less, times exp(base) where that is modest.
+
+    Nothing is subtracted from an x below a modest base, which would round it; from one
+    below a large base the difference is exact as far as it counts.
+    """
     if isinstance(temperature, Array):
-        return _tempered(x, base, temperature)
-    # where the base is modest the exponents are subtracted, which rounds nothing; where
-    # it is large the difference is exact as far as it counts
-    smallest = num.smallest_argument(x)
-    large = jnp.abs(base) > -2.9 * smallest
-    shift, top = jnp.where(large, base, 0), jnp.where(large, 0, base)
-    # the same power wherever XLA computes it: that of an integer, far from a tie
-    power = num.nearest(num.nearest(top).astype(x.dtype) * (1 / math.log(2))) - 1
-    d = jnp.where(x >= base, top, x - shift)
-    least = top + smallest
-    k, mantissa = num.exp_parts(jnp.maximum(d, least))
-    e = mantissa.value() * num.power_of_two(k - power, x)
-    # a selection at the end: on a CPU, XLA would take a product apart for every sum
-    return jnp.where(d < least, 0, e)
-
-
-def _tempered(x: Array, base: Array, temperature: Array) -> Array:
-    """exp((x - base) / temperature)."""
-    x, base, temperature = _cooled(x, base, temperature)
-    hot = temperature == jnp.inf  # all that is not left out weighs the same
-    temperature = jnp.where(hot, 1, temperature)
-    d = below(x, base)
-    d = jnp.where(hot & (d > -jnp.inf), 0, d)
-    too_low = d < num.lowest_argument(x) * temperature
-    back = x - d  # d is rounded, and far below 0 its last bits count
-    told = (d == 0) | (back == jnp.inf)
-    rest = jnp.where(told, 0, (x - (d + back)) + (back - base))
-    head = upper_half(d)
-    quotient = Pair(head, (d - head) + rest) / pair(temperature)
-    d = quotient.value()
-    rest = (quotient.head - d) + quotient.tail()
-    return jnp.where(too_low, 0, num.plain_exp(d, rest).value())
+        d = over(x, base, temperature)
+    else:
+        large = jnp.abs(base - 12) > 28
+        d = jnp.where(
+            x < base, x - jnp.where(large, base, 0), jnp.where(large, 0, base)
+        )
+    s, q = num.grown(jnp.maximum(d, num.smallest_argument(x)), short=True)
+    return s * q + (s - less)
 
 
 def total(v: Array, axis: Any) -> Array:
@@ -111,14 +96,14 @@ def total(v: Array, axis: Any) -> Array:
 def excess(x: Array, base: Array, axis: Any, temperature: Temperature) -> Array:
     """The sum of exp((x - base) / temperature) less 1, 0 of nothing.
 
-    The largest entries are counted, so that the others keep their digits.
+    Where it is small, and no second entry near the largest, that one is left out, so
+    that the others keep their digits.
     """
     e = exponentials(x, base, temperature)
     one = exponentials(base, base, temperature)
-    others = jnp.where(x >= base, 0, e)
-    whole, rest = (total(v, axis) for v in (e, others))
-    count = jnp.round((whole - rest) / one)
-    return jnp.maximum(rest / one + (count - 1), 0)
+    rest = total(jnp.where(e < 0.75 * one, e, 0), axis)
+    whole = total(e, axis)
+    return jnp.where(whole < 1.5 * one, rest, whole - one) / one
 
 
 def axes_of(axis: Any, x: Array) -> tuple[int, ...]:
@@ -192,49 +177,44 @@ def softmax_of(x: Array, axis: Any, where: Any, temperature: Temperature) -> Arr
     """The kernel of `softmax`."""
     constant_along(axis, x, temperature=temperature)
     x = masked(x, where)
-    e = exponentials(x, base_of(x, axis), temperature)
+    return _shares(x, base_of(x, axis), axis, temperature)
+
+
+def softmin_of(x: Array, axis: Any, where: Any, temperature: Temperature) -> Array:
+    """The kernel of `softmin`, whose minimum takes half the time of that of -x."""
+    constant_along(axis, x, temperature=temperature)
+    x = masked(x, where, jnp.inf)
+    base = jnp.maximum(-smallest(x, axis), float(jnp.finfo(x.dtype).min))
+    return _shares(-x, base, axis, temperature)
+
+
+def _shares(x: Array, base: Array, axis: Any, temperature: Temperature) -> Array:
+    e = exponentials(x, base, temperature)
     whole = total(e, axis)
     return e / jnp.where(whole == 0, 1, whole)  # 0 if nothing is left
 
 
-def softmax_push(t: Array, y: Array, axis: Any, temperature: Temperature) -> Array:
-    """The tangent of weights y along t."""
-    left_out = y == 0  # or without weight, which is the same here
-    return jnp.where(left_out, 0, y * less_mean(t, y, left_out, axis)) / temperature
+def softmax_push(
+    t: Array, y: Array, axis: Any, where: Any, temperature: Temperature
+) -> Array:
+    """The tangent of weights y along t, that of the leading one taken from all first.
+
+    So what 1 - y has lost in the rounding of a y near 1 does not count.  The order is
+    that of the fewest passes over memory in reverse.
+    """
+    t = told(t, y, where)
+    t = (t - leading(t, y, axis)) * y
+    return told(t + y * -total(t, axis), y, where) / temperature
 
 
-def less_mean(t: Array, p: Array, left_out: Array, axis: Any) -> Array:
-    """t less its mean weighed by p, where it is not left out."""
-    t = jnp.where(left_out, 0, t)
-    t = t - leading(t, p, axis)
-    return jnp.where(left_out, 0, t - total(p * t, axis))
+def told(t: Array, y: Array, where: Any) -> Array:
+    """t, 0 where there is a mask and no weight."""
+    return t if where is None else jnp.where(y == 0, 0, t)
 
 
 def leading(t: Array, y: Array, axis: Any) -> Array:
     """The tangent of the entry that has more than half of the weight, if one has."""
     return total(jnp.where(y > 0.5, t, 0), axis)
-
-
-@activation
-def short_softmax(
-    x: Array,
-    axis: Axis = -1,
-    where: Array | None = None,
-    temperature: float | Array = 1.0,
-) -> Array:
-    """The softmax in the short way of the half precisions, but not rounded.
-
-    For kernels that are differentiated further.
-    """
-    with rounded_to(jnp.float16):
-        return softmax_of(x, axis, where, temperature)
-
-
-@pushforward_of(short_softmax)
-def _short_softmax_push(
-    t: Array, y: Array, axis: Any, temperature: Temperature
-) -> Array:
-    return softmax_push(t, y, axis, temperature)
 
 
 def beside_sink(
@@ -245,17 +225,9 @@ def beside_sink(
     x, sink = masked(x, where), jnp.asarray(sink, x.dtype)
     base = base_of(x, axis, sink)
     e, of_sink = (exponentials(v, base, temperature) for v in (x, sink))
-    whole = _careful_total(e, axis) + of_sink
+    whole = total(e, axis) + of_sink
     whole = jnp.where(whole == 0, 1, whole)
     return e / whole, of_sink / whole
-
-
-def _careful_total(e: Array, axis: Any) -> Array:
-    """The sum of numbers up to 5, their upper bits apart, for products of weights."""
-    if in_half():
-        return total(e, axis)
-    upper = jnp.round(e * 2.0**11) * 2.0**-11
-    return total(upper, axis) + total(e - upper, axis)
 
 
 @activation
@@ -265,14 +237,9 @@ def weights_beside(
     axis: Axis = -1,
     where: Array | None = None,
     temperature: float | Array = 1.0,
-    short: bool = False,
 ) -> Array:
-    """The weights of a row beside a sink, for kernels that are differentiated further.
-
-    `short` is the way of the half precisions, but nothing is rounded to them.
-    """
-    with rounded_to(jnp.float16 if short else x.dtype):
-        return beside_sink(x, sink, axis, where, temperature)[0]
+    """Weights of a row beside a sink, for kernels that are differentiated further."""
+    return beside_sink(x, sink, axis, where, temperature)[0]
 
 
 @activation
@@ -282,11 +249,9 @@ def weight_of_sink(
     axis: Axis = -1,
     where: Array | None = None,
     temperature: float | Array = 1.0,
-    short: bool = False,
 ) -> Array:
     """The weight of the sink beside a row, alike."""
-    with rounded_to(jnp.float16 if short else x.dtype):
-        return beside_sink(x, sink, axis, where, temperature)[1]
+    return beside_sink(x, sink, axis, where, temperature)[1]
 
 
 def both_weights(
@@ -295,47 +260,38 @@ def both_weights(
     """The weights of a row and of its sink, to be differentiated further."""
     given = {"temperature": temperature} if isinstance(temperature, Array) else {}
     given.update({"sink": sink} if isinstance(sink, Array) else {})
-    given = {**given, "axis": axis, "where": where, "short": in_half()}
+    given = {**given, "axis": axis, "where": where}
     return weights_beside(x, **given), weight_of_sink(x, **given)
 
 
-def _along(t: Array, y: Array, of_sink: Array, axis: Any) -> Array:
-    """y_i (t_i - sum_j y_j t_j), t being 0 for the sink.
-
-    The tangent of what leads, row or sink, is taken from all of them first, so that
-    what 1 - y_m has lost in the rounding of y_m does not count.
-    """
-    left_out = y == 0
-    t = jnp.where(left_out, 0, t)
+def _along(t: Array, y: Array, of_sink: Array, axis: Any, where: Any) -> Array:
+    """y_i (t_i - sum_j y_j t_j), t being 0 for the sink, as in `softmax_push`."""
+    t = told(t, y, where)
     ahead = leading(t, y, axis)  # 0 if the sink is
-    t = jnp.where(left_out, 0, t - ahead)
-    mean = total(y * t, axis) - of_sink * ahead
-    return jnp.where(left_out, 0, y * (t - mean))
+    t = (t - ahead) * y
+    return told(t + y * (of_sink * ahead - total(t, axis)), y, where)
 
 
 def beside_push(
     t: Array, x: Array, sink: Any, axis: Any, where: Any, temperature: Temperature
 ) -> Array:
     y, of_sink = both_weights(x, sink, axis, where, temperature)
-    return _along(t, y, of_sink, axis) / temperature
+    return _along(t, y, of_sink, axis, where) / temperature
 
 
 def beside_dsink(
     x: Array, sink: Any, axis: Any, where: Any, temperature: Temperature
 ) -> Array:
     y, of_sink = both_weights(x, sink, axis, where, temperature)
-    # a product of two weights has the rounding of their sum twice, which 1 tells
-    more = lax.stop_gradient((1 - of_sink) - _careful_total(y, axis))
-    return -y * (of_sink + 2 * of_sink * more) / temperature
+    return -y * of_sink / temperature
 
 
 def beside_dtemperature(
     x: Array, sink: Any, axis: Any, where: Any, temperature: Temperature
 ) -> Array:
     y, of_sink = both_weights(x, sink, axis, where, temperature)
-    return (
-        _along(_above_sink(x, sink, y) / -temperature, y, of_sink, axis) / temperature
-    )
+    t = _above_sink(x, sink, y) / -temperature
+    return _along(t, y, of_sink, axis, where) / temperature
 
 
 def _above_sink(x: Array, sink: Any, y: Array) -> Array:
@@ -349,8 +305,7 @@ def _weight_of_sink_push(
     t: Array, x: Array, sink: Any, axis: Any, where: Any, temperature: Temperature
 ) -> Array:
     y, of_sink = both_weights(x, sink, axis, where, temperature)
-    t = jnp.where(y == 0, 0, t)
-    return -of_sink * total(y * t, axis) / temperature
+    return -of_sink * total(y * told(t, y, where), axis) / temperature
 
 
 @derivative_of(weight_of_sink, wrt="sink")

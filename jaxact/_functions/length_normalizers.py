@@ -11,18 +11,18 @@ from jax import Array
 
 from .. import _numerics as num
 from .._core import activation, definition_of, pushforward_of
-from .._weights import Axis, largest
+from .._weights import Axis, largest, smallest
 
 
-def _scaled(x: Array, axis: Any, least: float) -> tuple[Array, Array]:
-    """x over a power of two, up to 8 in size, and that power, at least `least`."""
-    most = largest(num.magnitude(x), axis, 0)
+def _scaled(x: Array, axis: Any, least: float) -> tuple[Array, Array, Array]:
+    """x over a power of two, up to 8 in size; that power, at least `least`; max |x|."""
+    most = jnp.maximum(largest(x, axis), -smallest(x, axis))  # two plain reductions
     # XLA takes the inverse of the power, which must be normal too
     limit = float(jnp.finfo(x.dtype).max) / 4
     size = num.power_below(jnp.clip(most, least, limit))
     # beside infinite entries the finite ones vanish
     ends = jnp.where(jnp.isinf(x), jnp.sign(x), 0)
-    return jnp.where(jnp.isinf(most), ends, x / size), size
+    return jnp.where(jnp.isinf(most), ends, x / size), size, most
 
 
 @activation
@@ -46,16 +46,15 @@ def squash(x: Array, axis: Axis = -1) -> Array:
         Sabour, Frosst, Hinton (2017), Dynamic routing between capsules, NIPS
     """
     u, small, near = _polar(x, axis)
-    return u * jnp.where(near, small * small, 1) / (1 + small * small)
+    return u * (jnp.where(near, small * small, 1) / (1 + small * small))
 
 
 def _polar(x: Array, axis: Any) -> tuple[Array, Array, Array]:
     """u; the smaller of n and 1 / n; whether it is n."""
-    v, size = _scaled(x, axis, float(jnp.finfo(x.dtype).smallest_normal))
+    v, size, most = _scaled(x, axis, float(jnp.finfo(x.dtype).smallest_normal))
     square = jnp.sum(v * v, axis, keepdims=True)
     root = jnp.sqrt(jnp.where(square == 0, 1, square))  # of 0 the slope is infinite
-    infinite = jnp.isinf(largest(num.magnitude(x), axis, 0))
-    n = jnp.where(infinite, jnp.inf, root * size)
+    n = jnp.where(jnp.isinf(most), jnp.inf, root * size)
     near = n < 1
     return v / root, jnp.where(near, n, 1 / jnp.where(near, 1, n)), near
 
@@ -71,25 +70,25 @@ def _squash_plain(x: Any, axis: Any = -1) -> Array:
 def _squash_push(t: Array, x: Array, axis: Any) -> Array:
     u, small, near = _polar(x, axis)
     ratio = 1 / (1 + small * small)
-    turn = (1 - small) * (1 + small) * ratio
-    inner = t + u * (jnp.sum(u * t, axis, keepdims=True) * turn)
-    outer = 2 * small * small * ratio * t + turn * _across(t, u, axis)
-    return small * ratio * jnp.where(near, inner, outer)
+    turn = (1 - small) * (1 + small) * jnp.where(near, ratio, -ratio)
+    t, along = _without_leading(t, u, u * u, axis)
+    bent = t + u * (turn * jnp.sum(u * t, axis, keepdims=True))
+    stretched = u * (2 * along) * jnp.where(near, ratio, small * small * ratio)
+    return small * ratio * (bent + stretched)
 
 
-def _across(t: Array, u: Array, axis: Any) -> Array:
-    """t - u (u . t) of a unit vector, the part of t across it.
+def _without_leading(
+    t: Array, v: Array, square: Array, axis: Any
+) -> tuple[Array, Array]:
+    """t less a multiple of v, and the multiple.
 
-    Where one entry is most of u that would cancel.  So a multiple of u is taken from t
-    first with which that entry vanishes; and what it is in the end follows from the
-    others, which is the same transposed.
+    It takes away the entry of t where v has more than half of its squares, for where v
+    is nearly one entry the rest would be lost.
     """
-    most = u * u > 0.5
-    there = jnp.where(most, u, 1)
-    multiple = jnp.sum(jnp.where(most, t / there, 0), axis, keepdims=True)
-    t = jnp.where(most, 0, t - multiple * u)
-    t = jnp.where(most, 0, t - u * jnp.sum(u * t, axis, keepdims=True))
-    return t - jnp.where(most, jnp.sum(u * t, axis, keepdims=True) / there, 0)
+    leads = square > 0.5 * jnp.sum(square, axis, keepdims=True)
+    most = jnp.where(leads, t / jnp.where(leads, v, 1), 0)
+    along = jnp.sum(most, axis, keepdims=True)
+    return jnp.where(leads, 0, t - along * v), along
 
 
 @activation
@@ -122,7 +121,7 @@ def poly_norm(
     Reference:
         Zhuo et al. (2024), Polynomial composition activations, arXiv:2411.03884
     """
-    v, size = _scaled(x, axis, 1.0)
+    v, size, _ = _scaled(x, axis, 1.0)
     terms = (w * p / r for w, p, r in _powers(v, size, weights, axis, epsilon))
     return sum(terms, start=jnp.zeros_like(x)) + bias
 
@@ -154,15 +153,16 @@ def _poly_norm_plain(
 
 @pushforward_of(poly_norm)
 def _poly_norm_push(t: Array, x: Array, weights: Any, axis: Any, epsilon: Any) -> Array:
-    v, size = _scaled(x, axis, 1.0)
-    t = t / size
+    v, size, _ = _scaled(x, axis, 1.0)
+    powers = list(_powers(v, size, weights, axis, epsilon))
+    last = powers[-1][1]
+    t, along = _without_leading(t / size, v, last * last, axis)
     total, below = jnp.zeros_like(t), jnp.ones_like(v)
-    for i, (w, p, r) in enumerate(_powers(v, size, weights, axis, epsilon), 1):
-        d, square = i * below * t, jnp.sum(p * p, axis, keepdims=True)
-        u = p / jnp.sqrt(jnp.where(square == 0, 1, square))
-        # what is along u remains as far as epsilon has a share in r * r
-        share = epsilon / size ** (2 * i) / (r * r)
-        part = share * d + (1 - share) * _across(d, u, axis)
-        total = total + w * part / r
+    for i, (w, p, r) in enumerate(powers, 1):
+        d = i * below * t
+        # along v itself only epsilon keeps a power from being constant
+        faint = epsilon / size ** (2 * i) * i * along
+        mean = jnp.mean(p * d, axis, keepdims=True)
+        total = total + (d - p * ((mean - faint) / (r * r))) * (w / r)
         below = p
     return total

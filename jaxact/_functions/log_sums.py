@@ -3,13 +3,13 @@
 They are what `normalizers` divide by, and leave out what those leave out.
 """
 
+import math
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from .. import _numerics as num
 from .._core import activation, definition_of, plain_axis, pushforward_of, spelled
 from .._weights import (
     Axis,
@@ -19,6 +19,8 @@ from .._weights import (
     exponentials,
     largest,
     masked,
+    smallest,
+    softmax_push,
     total,
 )
 from .normalizers import weights
@@ -180,20 +182,51 @@ def logmeanexp(
     """
     if jnp.iscomplexobj(x):
         return _complex(jax.nn.logmeanexp, x, axis, where, keepdims=keepdims)
-    counted = jnp.ones(x.shape, bool) if where is None else where != 0
+    e, near, base = _e_or_expm1(x, axis, where)
+    mean = total(e, axis) / _count(x, axis, where)
+    one = exponentials(base, base, 1)
+    y = jnp.where(near, jnp.log1p(mean), base + jnp.log(mean / one))
+    return y if keepdims else _squeezed(y, axis)
+
+
+def _e_or_expm1(x: Array, axis: Any, where: Any) -> tuple[Array, Array, Array]:
+    """The exponentials of a row, less 1 where none is small; whether so; the base.
+
+    The logarithm of their mean may be near 0 there.
+    """
+    least = smallest(masked(x, where, jnp.inf), axis)
     x = masked(x, where)
     base = base_of(x, axis)
-    counted = jnp.broadcast_to(counted, x.shape).astype(x.dtype)
-    count = total(counted, axis)
-    whole = total(exponentials(x, base, 1), axis)
-    y = base + jnp.log(whole / (exponentials(base, base, 1) * count))
-    # of small x, where the logarithm is near 0
-    small = jnp.where(counted == 0, 0, jnp.clip(x, -0.25, 0.25))
-    near = jnp.log1p(total(jnp.expm1(small), axis) / count)
-    size = jnp.where(counted == 0, -1, num.magnitude(x))
-    most = largest(size, axis, -1)  # -1 of nothing
-    y = jnp.where((most >= 0) & (most < 0.25), near, y)
-    return y if keepdims else _squeezed(y, axis)
+    near = (base < 28) & (least > -0.7)
+    less = jnp.where(near, 1, 0).astype(x.dtype)
+    e = exponentials(x, base, 1, less)
+    # a selection at the end: on a CPU, XLA would take a product apart for every sum
+    return jnp.where(x == -jnp.inf, 0, e), near, base
+
+
+def _count(x: Array, axis: Any, where: Any) -> Array:
+    """How many entries of a row count."""
+    if where is not None:
+        return total(jnp.broadcast_to(where != 0, x.shape).astype(x.dtype), axis)
+    sizes = [jnp.asarray(x.shape[a], x.dtype) for a in axes_of(axis, x)]
+    given = axis if isinstance(axis, tuple) else (axis,)
+    names = [a for a in given if isinstance(a, str)]
+    return lax.psum(math.prod(sizes, start=jnp.ones((), x.dtype)), names)
+
+
+@activation
+def _weights_of_mean(x: Array, axis: Axis = None, where: Array | None = None) -> Array:
+    """The softmax, of what `logmeanexp` computes anyway."""
+    e, near, _ = _e_or_expm1(x, axis, where)
+    less = near.astype(x.dtype)
+    whole = total(e, axis) + less * _count(x, axis, where)
+    e = jnp.where(masked(x, where) == -jnp.inf, 0, e + less)
+    return e / jnp.where(whole == 0, 1, whole)
+
+
+@pushforward_of(_weights_of_mean)
+def _weights_of_mean_push(t: Array, y: Array, axis: Any, where: Any) -> Array:
+    return softmax_push(t, y, axis, where, 1)
 
 
 @definition_of(logmeanexp)
@@ -211,4 +244,5 @@ def _logmeanexp_plain(
 def _logmeanexp_push(
     t: Array, x: Array, axis: Any, where: Any, keepdims: bool
 ) -> Array:
-    return _logsumexp_push(t, x, axis, None, keepdims, where)
+    p = _weights_of_mean(x, axis, where)
+    return jnp.sum(jnp.where(p == 0, 0, p * t), axis, keepdims=keepdims)

@@ -4,13 +4,15 @@ All of them see a row through the exponentials of x - max(x), of which the large
 so that nothing overflows.  Four rules hold for every function here:
 
 - An entry whose mask `where` is False, or that is -inf, is left out: its weight is 0,
-  the logarithm of it -inf, its gradient 0, whatever it and its tangent hold, NaN too.
+  the logarithm of it -inf.  Under a mask its gradient is 0, whatever it and its tangent
+  hold, NaN too; an -inf without a mask has the derivative of the formula, as in jax.nn.
 - Of a row in which nothing is left all weights are 0, their logarithms and that of
   their sum -inf, and the gradients 0; the mean of nothing is NaN, as in jax.nn.
 - Entries of inf share the weight equally; a NaN makes its row NaN.
 - float16 and bfloat16 are summed in float32 and rounded once.
 """
 
+import math
 from typing import Any
 
 import jax.numpy as jnp
@@ -18,19 +20,19 @@ from jax import Array, lax
 
 from .. import _numerics as num
 from .._core import activation, definition_of, derivative_of, pushforward_of
-from .._precision import in_half
 from .._weights import (
     Axis,
     Temperature,
     base_of,
     constant_along,
     excess,
-    less_mean,
+    leading,
     masked,
     over,
-    short_softmax,
     softmax_of,
     softmax_push,
+    softmin_of,
+    total,
 )
 
 
@@ -101,8 +103,10 @@ def _softmax_plain(
 
 
 @pushforward_of(softmax)
-def _softmax_push(t: Array, y: Array, axis: Any, temperature: Temperature) -> Array:
-    return softmax_push(t, y, axis, temperature)
+def _softmax_push(
+    t: Array, y: Array, axis: Any, where: Any, temperature: Temperature
+) -> Array:
+    return softmax_push(t, y, axis, where, temperature)
 
 
 @derivative_of(softmax, wrt="temperature")
@@ -110,7 +114,8 @@ def softmax_dtemperature(
     x: Array, axis: Any, where: Any, temperature: Temperature
 ) -> Array:
     y = weights(x, axis, where, temperature)
-    return softmax_push(_by_temperature(x, y, axis, temperature), y, axis, temperature)
+    t = _by_temperature(x, y, axis, temperature)
+    return softmax_push(t, y, axis, where, temperature)
 
 
 def _by_temperature(x: Array, y: Array, axis: Any, temperature: Temperature) -> Array:
@@ -123,7 +128,7 @@ def _by_temperature(x: Array, y: Array, axis: Any, temperature: Temperature) -> 
 def weights(x: Array, axis: Any, where: Any, temperature: Temperature = 1) -> Array:
     """The softmax in a kernel that is differentiated further."""
     given = {"temperature": temperature} if isinstance(temperature, Array) else {}
-    return (short_softmax if in_half() else softmax)(x, axis, where, **given)
+    return softmax(x, axis, where, **given)
 
 
 @activation(holomorphic=True)
@@ -153,7 +158,7 @@ def softmin(
     """
     if jnp.iscomplexobj(x):
         return _complex_softmax(-x / temperature, axis, where)
-    return softmax_of(-x, axis, where, temperature)
+    return softmin_of(x, axis, where, temperature)
 
 
 @definition_of(softmin)
@@ -164,8 +169,10 @@ def _softmin_plain(
 
 
 @pushforward_of(softmin)
-def _softmin_push(t: Array, y: Array, axis: Any, temperature: Temperature) -> Array:
-    return softmax_push(-t, y, axis, temperature)
+def _softmin_push(
+    t: Array, y: Array, axis: Any, where: Any, temperature: Temperature
+) -> Array:
+    return softmax_push(-t, y, axis, where, temperature)
 
 
 @derivative_of(softmin, wrt="temperature")
@@ -227,8 +234,20 @@ def _log_softmax_plain(
 
 
 @pushforward_of(log_softmax)
-def _log_softmax_push(t: Array, y: Array, axis: Any, temperature: Temperature) -> Array:
-    return less_mean(t, jnp.exp(y), y == -jnp.inf, axis) / temperature
+def _log_softmax_push(
+    t: Array, y: Array, axis: Any, where: Any, temperature: Temperature
+) -> Array:
+    left_out = None if where is None else y == -jnp.inf
+    t = t if left_out is None else jnp.where(left_out, 0, t)
+    leads = y > -math.log(2)
+    s, q = num.grown(jnp.maximum(y, num.smallest_argument(y)), short=True)
+    p = (s * q + s) * t
+    ahead, rest = (
+        total(jnp.where(v, p, 0), axis) for v in (leads, jnp.logical_not(leads))
+    )
+    # 1 - p would be lost in the rounding of a p near 1
+    t = jnp.where(leads, ((1 - s) - s * q) * t, t - ahead) - rest
+    return (t if left_out is None else jnp.where(left_out, 0, t)) / temperature
 
 
 @derivative_of(log_softmax, wrt="temperature")
@@ -236,8 +255,9 @@ def _log_softmax_dtemperature(
     x: Array, axis: Any, where: Any, temperature: Temperature
 ) -> Array:
     p = weights(x, axis, where, temperature)
-    x = masked(x, where)
-    left_out = jnp.isinf(x)
+    left_out = jnp.isinf(masked(x, where))
     x = jnp.where(left_out, 0, x)
-    x = num.finite(x - lax.stop_gradient(jnp.sum(p * x, axis, keepdims=True)))
-    return -less_mean(x, p, left_out, axis) / temperature / temperature
+    x = num.finite(x - lax.stop_gradient(total(p * x, axis)))
+    x = jnp.where(left_out, 0, x)
+    x = x - leading(x, p, axis)
+    return jnp.where(left_out, 0, total(p * x, axis) - x) / temperature / temperature

@@ -230,7 +230,7 @@ def _hardmax_push(
 ) -> Array:
     if not straight_through:
         return jnp.zeros_like(t)
-    return softmax_push(t, weights(x, axis, where), axis, 1)
+    return softmax_push(t, weights(x, axis, where), axis, where, 1)
 
 
 def gumbel_softmax(

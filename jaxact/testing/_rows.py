@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._core import Definition
-from ._measure import Measurement, given, merge
+from ._measure import Measurement, given, in_frameworks, merge
 from ._ulp import as_float64, format_of, ulp
 
 ROWS, LENGTHS, SCALES = 32, (2, 3, 16, 48), (1 / 64, 1.0, 8.0)
@@ -118,7 +118,8 @@ def _arguments(
 def bound(definition: Definition, dtype: Any, order: int) -> float:
     """The error that an activation that is not elementwise may have."""
     if jnp.dtype(dtype).itemsize >= 4:
-        return 4.0
+        name = definition.name
+        return 4.0 if hasattr(jax.nn, name) or name in in_frameworks() else 8.0
     return 2.0 if order and _by_output(definition) else 0.51  # which is rounded
 
 
