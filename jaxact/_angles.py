@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from . import _elementary as el
 from . import _numerics as num
 from . import _polynomials as poly
 from ._pairs import Pair, constant, integer_like, number, upper_half, where
@@ -39,8 +40,8 @@ class Angle:
         """The sum of two of the same sign."""
         low, moved = self.low + other.low, self.moved + other.moved
         high = self.high + other.high + _carry(low, other.low)
-        large = jnp.maximum(self.small.head, other.small.head)
-        less = jnp.minimum(self.small.head, other.small.head)
+        large = el.maximum(self.small.head, other.small.head)
+        less = el.minimum(self.small.head, other.small.head)
         head, rest = large + less, None
         if not in_half():
             rest = ((large - head) + less) + (self.small.tail() + other.small.tail())
@@ -65,7 +66,7 @@ def product(a: Array, *factors: Array | float) -> Angle:
     small = Pair(abs(fixed[0]), None)
     for b in fixed[1:]:
         small = _times_exactly(small, abs(b))
-    return Angle(low, high, small, negative, jnp.where(negative, -moved, moved))
+    return Angle(low, high, small, negative, el.where(negative, -moved, moved))
 
 
 def _times_exactly(a: Pair, b: Array) -> Pair:
@@ -125,7 +126,7 @@ def _reduced(angle: Angle, eighths: int) -> tuple[Array, Pair]:
     size = 8 * angle.high.dtype.itemsize
     word, integer = angle.high.dtype.type, np.dtype(f"int{size}").type
     like = angle.moved
-    turn = jnp.where(angle.negative, word(-eighths % 8), word(eighths % 8))
+    turn = el.where(angle.negative, word(-eighths % 8), word(eighths % 8))
     high = angle.high + (turn << word(size - 3))
     quarters = (high + word(1 << (size - 3))) >> word(size - 2)
     left = (high - (quarters << word(size - 2))).astype(integer)
@@ -147,9 +148,9 @@ def _reduced(angle: Angle, eighths: int) -> tuple[Array, Pair]:
         return quarters, r
     small = angle.small.head < _SMALL
     if r.rest is None:
-        return quarters, Pair(jnp.where(small, angle.small.head, r.head), None)
-    head = jnp.where(small, angle.small.head, r.head)
-    return quarters, Pair(head, jnp.where(small, angle.small.tail(), r.rest))
+        return quarters, Pair(el.where(small, angle.small.head, r.head), None)
+    head = el.where(small, angle.small.head, r.head)
+    return quarters, Pair(head, el.where(small, angle.small.tail(), r.rest))
 
 
 def _signbit(b: Any) -> Any:
@@ -172,7 +173,7 @@ def _quarter_turns(
         digits, place = _times(digits, n), place + exponent
     size, word = 8 * first.dtype.itemsize, first.dtype.type
     count = len(digits) + 2  # words of 2 / pi, of which the last bit counts 2**-place
-    place = jnp.maximum(place + (count * size - 2), 0)
+    place = el.maximum(place + (count * size - 2), 0)
     # by shifts: a division of integers asks for a sign
     start = place >> (size.bit_length() - 1)
     shift = (place & (size - 1)).astype(word)
@@ -198,7 +199,7 @@ def _chosen(words: list[Any], start: Array, count: int) -> list[Any]:
         step, reach = 1 << bit, count + (1 << bit) - 1
         moved = start & step > 0
         padded = [*words, *words[:1] * step]
-        words = [jnp.where(moved, padded[i + step], padded[i]) for i in range(reach)]
+        words = [el.where(moved, padded[i + step], padded[i]) for i in range(reach)]
     return words
 
 

@@ -14,7 +14,13 @@ from jax import Array, lax
 
 def where(test: Any, yes: Any, no: Any) -> Array:
     """`jnp.where`."""
-    return _straight(lax.select, jnp.where, test, yes, no)
+    if isinstance(test, Array) and test.dtype == bool:
+        return _straight(lax.select, jnp.where, test, yes, no)
+    chosen, other = (yes, no) if np.ndim(test) == 0 and test else (no, yes)
+    if np.ndim(test) or isinstance(test, Array) or not isinstance(chosen, Array):
+        return jnp.where(test, yes, no)
+    known = np.ndim(other) == 0 and jnp.result_type(chosen, other) == chosen.dtype
+    return chosen if known else jnp.where(test, yes, no)
 
 
 def maximum(a: Any, b: Any) -> Array:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from . import _elementary as el
 from . import _numerics as num
 from . import _polynomials as poly
 from ._pairs import Pair, constant, number, pair, shared, where
@@ -36,13 +37,13 @@ def _steep(x: Array, beta: Scale, end: float) -> _Steep:
     a, up = num.magnitude(x), x > 0
     if isinstance(beta, Array):
         times, down = jnp.abs(beta), beta < 0
-        most = jnp.minimum(end / times, float(jnp.finfo(x.dtype).max))
-        a = jnp.minimum(a, lax.stop_gradient(most))
-        return _Steep(a, times, None, up != down, jnp.where(down, -1, 1))
+        most = el.minimum(end / times, float(jnp.finfo(x.dtype).max))
+        a = el.minimum(a, lax.stop_gradient(most))
+        return _Steep(a, times, None, up != down, el.where(down, -1, 1))
     whole, left = beta if isinstance(beta, tuple) else (float(beta), 0.0)
     times = float(np.asarray(whole, x.dtype))
     left += whole - times
-    a = jnp.minimum(a, end / times)
+    a = el.minimum(a, end / times)
     return _Steep(a, times, a * left if left else None, up, 1)
 
 
@@ -59,14 +60,14 @@ def silu(x: Array, beta: Scale) -> Array:
     """max(x, 0) - |x| / (1 + exp(|u|)) for beta > 0: one formula for both signs."""
     if not isinstance(beta, Array):
         s = _steep(x, beta, num.growth_end(x) + 19)
-        return jnp.maximum(x, 0) - (s.a / _lifted(s)) * _H
+        return el.maximum(x, 0) - (s.a / _lifted(s)) * _H
     s = _steep(x, beta, 1.9 * num.growth_end(x))
     # half of the exponent at a time, for a small beta leaves a large a
     power, q = num.grown(s.a, s.times * 0.5)
     growth = power * q + power
     inverse = 1 / growth
     z = s.a * inverse / (growth + inverse)
-    return jnp.where(s.times == 0, x / 2, jnp.where(s.up, x, 0) - z * s.sign)
+    return el.where(s.times == 0, x / 2, el.where(s.up, x, 0) - z * s.sign)
 
 
 def silu_dx(x: Array, beta: Scale) -> Array:
@@ -77,7 +78,7 @@ def silu_dx(x: Array, beta: Scale) -> Array:
         g = ((1 / s.times - s.a) + (s.a * _H) * j) * j
         return num.mirrored(g, s.up, _H * s.times)
     # |u| in other words: XLA would not fuse a product that it needs twice
-    u = jnp.abs(jnp.clip(x, -s.a, s.a) * s.times)
+    u = jnp.abs(el.clip(x, -s.a, s.a) * s.times)
     return num.mirrored(((1 - u) + (u * _H) * j) * j, s.up, _H)
 
 
@@ -85,15 +86,15 @@ def angle(x: Array, beta: Scale) -> tuple[Pair, Array]:
     """|u|, and where u < 0."""
     a, below = num.magnitude(x), x < 0
     if isinstance(beta, np.ndarray) and bool(beta == 1):
-        return Pair(jnp.minimum(a, _end(x)), None), below
+        return Pair(el.minimum(a, _end(x)), None), below
     if isinstance(beta, tuple):
         b = constant(*beta, like=x)
     else:
         b = pair(number(beta, x))
     negative = b.head < 0
     b = where(negative, -b, b)
-    most = jnp.minimum(_end(x) / b.value(), float(jnp.finfo(x.dtype).max))
-    u = pair(jnp.minimum(a, lax.stop_gradient(most))) * b
+    most = el.minimum(_end(x) / b.value(), float(jnp.finfo(x.dtype).max))
+    u = pair(el.minimum(a, lax.stop_gradient(most))) * b
     return u, (below != negative) & (u.head > 0)
 
 
@@ -106,7 +107,7 @@ def silu_dx2(x: Array, beta: Scale) -> Array:
     """The second derivative of `silu` by x."""
     h = constant(2.0, like=x)
     if isinstance(beta, np.ndarray) and bool(beta == 1):
-        a = jnp.minimum(num.magnitude(x), _end(x))
+        a = el.minimum(num.magnitude(x), _end(x))
         return num.gated_dx2(a, h, pair(a))
     with cancelling():
         u, _ = angle(x, beta)
@@ -117,11 +118,11 @@ def silu_dx2(x: Array, beta: Scale) -> Array:
 def silu_dbeta(x: Array, beta: Array) -> Array:
     """The derivative of `silu` by beta: x**2 times the derivative of the sigmoid."""
     s = _steep(x, beta, 2 * num.growth_end(x) + 76)
-    j = num.inverse_growth(jnp.minimum(s.a, 64 / s.times), s.times, s.rest)
+    j = num.inverse_growth(el.minimum(s.a, 64 / s.times), s.times, s.rest)
     power, q = num.grown(s.a, s.times * 0.5, -60)
     root = (s.a * 2.0**-60) / (power * q + power)  # a * exp(-u / 2)
-    y = jnp.where(s.a * s.times < 64, s.a * ((j - j * j) * s.a), root * root)
-    return jnp.where((num.magnitude(x) > s.a) & (s.times != 0), 0, y)
+    y = el.where(s.a * s.times < 64, s.a * ((j - j * j) * s.a), root * root)
+    return el.where((num.magnitude(x) > s.a) & (s.times != 0), 0, y)
 
 
 # --- gelu_tanh: x / (1 + exp(-v)) with v = sqrt(8 / pi) * (x + 0.044715 * x**3) ------
@@ -175,14 +176,14 @@ def _growth(a: Array) -> _Growth:
 
 def _light_gelu_tanh(x: Array) -> Array:
     """max(x, 0) - |x| / (1 + exp(v)): one formula for both signs."""
-    a = jnp.minimum(jnp.abs(x), 10.85)
+    a = el.minimum(jnp.abs(x), 10.85)
     s, q, _, _ = _growth(a)
-    return jnp.maximum(x, 0) - (a / ((s * q + _H) + s)) * _H
+    return el.maximum(x, 0) - (a / ((s * q + _H) + s)) * _H
 
 
 def _light_gelu_tanh_dx(x: Array) -> Array:
     """((1 - a v') + a v' * j) * j with j = 1 / (1 + exp(v)), or 1 less that above 0."""
-    a = jnp.minimum(jnp.abs(x), 10.85)
+    a = el.minimum(jnp.abs(x), 10.85)
     s, q, grid, off = _growth(a)
     j = 1 / (s * q + (s + _H))
     w = grid * (_W3[0] / 2) + _W1[0]
@@ -194,7 +195,7 @@ def _light_gelu_tanh_dx(x: Array) -> Array:
 def _near(x: Array) -> Array:
     """x, or where the gate is 0 or 1 for float32 and float64."""
     limit = 16 if x.dtype.itemsize == 4 else 32
-    return jnp.clip(x, -limit, limit)
+    return el.clip(x, -limit, limit)
 
 
 def gelu_tanh(x: Array) -> Array:
@@ -211,13 +212,13 @@ def gelu_tanh_dx(x: Array) -> Array:
         return _light_gelu_tanh_dx(x)
     a = jnp.abs(_near(x))
     middle = num.below_root(
-        jnp.minimum(a, 1.4), _GELU_TANH_ROOT, poly.GELU_TANH_DX_MIDDLE
+        el.minimum(a, 1.4), _GELU_TANH_ROOT, poly.GELU_TANH_DX_MIDDLE
     )
     v, third = _v(a), constant(3 * V3[0], 3 * V3[1], like=a)
     growth = num.odd_cubic(a, constant(*V1, like=a), third)
     far = num.gated_dx(v.head, growth, v.tail())
-    below = jnp.where(a < 1.4, middle, far)
-    return jnp.where(x > 0, 1 - below, below)
+    below = el.where(a < 1.4, middle, far)
+    return el.where(x > 0, 1 - below, below)
 
 
 @cancelling()
@@ -241,35 +242,35 @@ _DENSITY = 1 / math.sqrt(2 * math.pi)
 def gelu_exact(x: Array) -> Array:
     """x * Phi(x): max(x, 0) - |x| * Phi(-|x|), one formula for both signs."""
     if num.single(x):
-        a = jnp.minimum(jnp.abs(x), 14.45)
+        a = el.minimum(jnp.abs(x), 14.45)
         s, q, inverse = num.gauss_fall(a)
         lost = (a * inverse) * num.fall(poly.NORMAL_FALL, a, inverse)
-        return jnp.maximum(x, 0) - ((lost * q + lost) * s) * _H
+        return el.maximum(x, 0) - ((lost * q + lost) * s) * _H
     a = num.gauss_clip(jnp.abs(x))
     below = x < 0
     gate = num.normal_middle(a, below)
     lost = num.gauss(a).times(num.normal_tail(a))
-    return jnp.where(a < 1, x * gate, jnp.maximum(x, 0) - lost)
+    return el.where(a < 1, x * gate, el.maximum(x, 0) - lost)
 
 
 def gelu_exact_dx(x: Array) -> Array:
     """The derivative of `gelu_exact`."""
     if num.single(x):
-        a = jnp.minimum(jnp.abs(x), 14.45)
+        a = el.minimum(jnp.abs(x), 14.45)
         s, q, inverse = num.gauss_fall(a)
         root, rest = (
             np.float32(_GELU_ROOT[0]),
             _GELU_ROOT[0] - np.float32(_GELU_ROOT[0]),
         )
         # the minimum only keeps XLA from adding the two constants
-        slope = jnp.minimum(root - a, 2) + rest
+        slope = el.minimum(root - a, 2) + rest
         slope = slope * num.fall(poly.GELU_DX_FALL, a, inverse)
         return num.mirrored((slope * q + slope) * s, x > 0, _H)
     a = num.gauss_clip(jnp.abs(x))
-    middle = num.below_root(jnp.minimum(a, 1.6), _GELU_ROOT, poly.GELU_DX_MIDDLE)
-    tail = num.polynomial(poly.GELU_DX_TAIL, num.far(jnp.maximum(a, 1.6), 2)) * a
-    below = jnp.where(a < 1.6, middle, -num.gauss(a).times(tail))
-    return jnp.where(x > 0, 1 - below, below)
+    middle = num.below_root(el.minimum(a, 1.6), _GELU_ROOT, poly.GELU_DX_MIDDLE)
+    tail = num.polynomial(poly.GELU_DX_TAIL, num.far(el.maximum(a, 1.6), 2)) * a
+    below = el.where(a < 1.6, middle, -num.gauss(a).times(tail))
+    return el.where(x > 0, 1 - below, below)
 
 
 def gelu_exact_dx2(x: Array) -> Array:
@@ -296,11 +297,11 @@ def tanh_beside(alpha: float | Array, x: Array, beta: float | Array) -> Tanh:
     """Where alpha and tanh(u) cancel, also where the latter is 1, digits are left."""
     times, end = jnp.asarray(2 * jnp.abs(beta), x.dtype), num.growth_end(x)
     largest = float(jnp.finfo(x.dtype).max)
-    a = jnp.minimum(num.magnitude(x), jnp.minimum(end / times, largest))
+    a = el.minimum(num.magnitude(x), el.minimum(end / times, largest))
     j = num.inverse_growth(a, times)
-    sign = jnp.where((x < 0) == (beta < 0), 1, -1).astype(x.dtype)
+    sign = el.where((x < 0) == (beta < 0), 1, -1).astype(x.dtype)
     u = num.exact_product(sign * a, times / 2)
-    low = jnp.clip(u.value(), -1, 1)
+    low = el.clip(u.value(), -1, 1)
     square = low * low
     bend = low * (square * num.polynomial(poly.TANH_SHRINK, square))
     sum_ = alpha + u.head
@@ -308,5 +309,5 @@ def tanh_beside(alpha: float | Array, x: Array, beta: float | Array) -> Tanh:
     lost = (alpha - (sum_ - back)) + (u.head - back)
     near = sum_ + (lost + (u.tail() - bend))
     far = (alpha + sign) - sign * (2 * j)
-    total = jnp.where(jnp.abs(u.head) < 0.6, near, far)
+    total = el.where(jnp.abs(u.head) < 0.6, near, far)
     return Tanh(total, u.value(), 4 * j - 4 * j * j)

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from . import _elementary as el
 from ._precision import in_half
 
 
@@ -58,8 +59,8 @@ class Pair:
         total = upper_half(self.value() + other.value())
         # the larger head less the total is exact, and so is adding the smaller
         first = jnp.abs(self.head) > jnp.abs(other.head)
-        large = jnp.where(first, self.head, other.head)
-        small = jnp.where(first, other.head, self.head)
+        large = el.where(first, self.head, other.head)
+        small = el.where(first, other.head, self.head)
         return _normal(total, ((large - total) + small) + (self.rest + other.rest))
 
     def __neg__(self) -> "Pair":
@@ -89,7 +90,7 @@ class Pair:
         root = shared(jnp.sqrt(self.value()))
         head = upper_half(root)
         left = (self.head - head * head) + self.rest
-        return Pair(head, shared(left / jnp.where(root > 0, head + root, 1)))
+        return Pair(head, shared(left / el.where(root > 0, head + root, 1)))
 
     def halved(self) -> "Pair":
         """The same with a head of half the bits, for a head that is a whole float."""
@@ -106,7 +107,7 @@ def shared(quotient: Array) -> Array:
     XLA on CPU splits its loop at a division with several users; a minimum with several
     users it fuses.
     """
-    return jnp.minimum(quotient, float(jnp.finfo(quotient.dtype).max))
+    return el.minimum(quotient, float(jnp.finfo(quotient.dtype).max))
 
 
 def _normal(total: Array, rest: Array) -> Pair:
@@ -142,7 +143,7 @@ def constant(value: float, rest: float = 0.0, *, like: Array) -> Pair:
 def where(condition: Array, a: Pair, b: Pair) -> Pair:
     """`jnp.where` of pairs."""
     if a.rest is None or b.rest is None:
-        return Pair(jnp.where(condition, a.value(), b.value()), None)
+        return Pair(el.where(condition, a.value(), b.value()), None)
     return Pair(
-        jnp.where(condition, a.head, b.head), jnp.where(condition, a.rest, b.rest)
+        el.where(condition, a.head, b.head), el.where(condition, a.rest, b.rest)
     )

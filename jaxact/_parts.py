@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from . import _elementary as el
 from . import _numerics as num
 from ._core import activation, derivative_of
 from ._functions.distributions import erf, normal_cdf
@@ -32,14 +33,14 @@ Known = tuple[Array, Array]  # an argument and its rest
 def sigmoid_of(x: Array, rest: Array) -> Array:
     """The sigmoid."""
     s = num.logistic(x)
-    return s + jnp.where(x < 0, s, 0) * rest
+    return s + el.where(x < 0, s, 0) * rest
 
 
 @activation
 def sigmoid_slope(x: Array, rest: Array) -> Array:
     """Its derivative."""
-    a = jnp.minimum(num.magnitude(x), num.growth_end(x))
-    j = num.inverse_growth(a, 1.0, jnp.where(x < 0, -rest, rest))
+    a = el.minimum(num.magnitude(x), num.growth_end(x))
+    j = num.inverse_growth(a, 1.0, el.where(x < 0, -rest, rest))
     return j - j * j
 
 
@@ -63,10 +64,10 @@ def tanh_of(x: Array, rest: Array, times: float | Array) -> Array:
 def tanh_slope(x: Array, rest: Array, times: Array) -> Array:
     """The derivative of tanh there."""
     b, end = jnp.abs(times), num.growth_end(x) / 2
-    most = jnp.minimum(end / b, float(jnp.finfo(x.dtype).max))
-    a = jnp.minimum(num.magnitude(x), lax.stop_gradient(most))
+    most = el.minimum(end / b, float(jnp.finfo(x.dtype).max))
+    a = el.minimum(num.magnitude(x), lax.stop_gradient(most))
     below = (x < 0) != (times < 0)
-    j = num.inverse_growth(a, 2 * b, 2 * jnp.where(below, -rest, rest))
+    j = num.inverse_growth(a, 2 * b, 2 * el.where(below, -rest, rest))
     return 4 * j - (4 * j) * j
 
 
@@ -159,6 +160,11 @@ for _part in (
     derivative_of(_part, wrt="rest")(_still)  # a rest moves with nothing
 
 
+def slope(f: Callable[[Array], Array], x: Array) -> Array:
+    """The derivative of a composition at x, by the rules of its parts."""
+    return jax.jvp(f, (x,), (jnp.ones_like(x),))[1]
+
+
 class SecondDerivative:
     """That of a composition, by the rules of its parts; to be declared as a kernel."""
 
@@ -167,13 +173,8 @@ class SecondDerivative:
         self.f = f
 
     def __call__(self, x: Array, **parameters: Any) -> Array:
-        one = jnp.ones_like(x)
-
-        def slope(x: Array) -> Array:
-            f = functools.partial(self.f, **parameters)
-            return jax.jvp(f, (x,), (one,))[1]
-
-        return jax.jvp(slope, (x,), (one,))[1]
+        f = functools.partial(self.f, **parameters)
+        return slope(functools.partial(slope, f), x)
 
 
 # --- arguments -----------------------------------------------------------------------
@@ -181,7 +182,7 @@ class SecondDerivative:
 
 def _known(x: Any, rest: Any) -> Known:
     # beyond, every slope is 0 or constant, and the rest not small
-    return x, lax.stop_gradient(jnp.where(jnp.abs(x) < 2.0**12, rest, 0))
+    return x, lax.stop_gradient(el.where(jnp.abs(x) < 2.0**12, rest, 0))
 
 
 def times_of(a: float | Array, x: Array) -> tuple[Array, Array, Array]:
@@ -196,7 +197,7 @@ def over(x: Array, a: float | Array) -> tuple[Array, Array, Array]:
     else:
         inverse = number(1 / float(a), x)
         low = 1 / float(a) - float(inverse)
-    rest = jnp.clip(num.square_clip(x) * low, -(2.0**-6), 2.0**-6)
+    rest = el.clip(num.square_clip(x) * low, -(2.0**-6), 2.0**-6)
     return x, lax.stop_gradient(rest), jnp.asarray(inverse)
 
 
@@ -238,21 +239,21 @@ def quotient(x: Array, a: float | Array) -> Known:
 def softplus_of(x: Array, rest: Array | float = 0.0) -> Known:
     """The softplus; below 0 it is not large enough to have a rest."""
     y = softplus(x)
-    y = y + jnp.minimum(y, 1) * rest if isinstance(rest, Array) else y
+    y = y + el.minimum(y, 1) * rest if isinstance(rest, Array) else y
     if in_half():
         return _known(y, 0.0)
     left = ((num.finite(x) - y) + softplus(-num.magnitude(x))) + rest
-    return _known(y, jnp.where(x > 0, left, 0))
+    return _known(y, el.where(x > 0, left, 0))
 
 
 def exp_of(x: Array, rest: Array | float = 0.0, factor: float | Array = 1.0) -> Known:
     """factor * exp(x + rest) of an x up to 80."""
     # where it is too faint for products with it to be normal, it is 0
-    y = jnp.where(x < -80, 0, jnp.exp(x))
+    y = el.where(x < -80, 0, jnp.exp(x))
     y = number(factor, x) * (y + y * rest if isinstance(rest, Array) else y)
     if in_half():
         return _known(y, 0.0)
-    k, mantissa = num.exp_parts(jnp.clip(x, -80, 80), rest, extra_bits=7)
+    k, mantissa = num.exp_parts(el.clip(x, -80, 80), rest, extra_bits=7)
     e = mantissa.times(num.power_of_two(k, x)).halved()
     exact = pair(number(factor, x)) * e
     return _known(y, (exact.head - y) + exact.tail())

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from . import _elementary as el
 from . import _numerics as num
 from ._core import activation, derivative_of, pushforward_of
 
@@ -22,7 +23,7 @@ Temperature = float | Array
 
 
 def masked(x: Array, where: Array | None, otherwise: float = -jnp.inf) -> Array:
-    return x if where is None else jnp.where(where != 0, x, otherwise)
+    return x if where is None else el.where(where != 0, x, otherwise)
 
 
 def largest(x: Array, axis: Any, otherwise: float = -jnp.inf) -> Array:
@@ -44,13 +45,13 @@ def smallest(x: Array, axis: Any) -> Array:
 def base_of(x: Array, axis: Any, floor: Array | None = None) -> Array:
     """The largest entry of a row and of the floor, or a finite one for -inf."""
     top = largest(x, axis)
-    top = top if floor is None else jnp.maximum(top, lax.stop_gradient(floor))
-    return jnp.maximum(top, float(jnp.finfo(x.dtype).min))
+    top = top if floor is None else el.maximum(top, lax.stop_gradient(floor))
+    return el.maximum(top, float(jnp.finfo(x.dtype).min))
 
 
 def below(x: Array, base: Array) -> Array:
     """x - base of a base that no x is above, 0 where they are equal, inf too."""
-    return jnp.where(x >= base, 0, x - base)
+    return el.where(x >= base, 0, x - base)
 
 
 def over(x: Array, base: Array, temperature: Temperature) -> Array:
@@ -60,12 +61,12 @@ def over(x: Array, base: Array, temperature: Temperature) -> Array:
     x, base, temperature = _cooled(x, base, temperature)
     d = below(x, base)
     left_out = d == -jnp.inf
-    return jnp.where(left_out, d, jnp.where(left_out, 0, d) / temperature)
+    return el.where(left_out, d, el.where(left_out, 0, d) / temperature)
 
 
 def _cooled(x: Array, base: Array, temperature: Array) -> tuple[Array, Array, Array]:
     """All three over 4 where it is hot, so that no difference of two x overflows."""
-    scale = jnp.where(temperature > 1, 0.25, 1).astype(x.dtype)
+    scale = el.where(temperature > 1, 0.25, 1).astype(x.dtype)
     return x * scale, base * scale, temperature * scale
 
 
@@ -81,10 +82,8 @@ def exponentials(
         d = over(x, base, temperature)
     else:
         large = jnp.abs(base - 12) > 28
-        d = jnp.where(
-            x < base, x - jnp.where(large, base, 0), jnp.where(large, 0, base)
-        )
-    s, q = num.grown(jnp.maximum(d, num.smallest_argument(x)), short=True)
+        d = el.where(x < base, x - el.where(large, base, 0), el.where(large, 0, base))
+    s, q = num.grown(el.maximum(d, num.smallest_argument(x)), short=True)
     return s * q + (s - less)
 
 
@@ -101,9 +100,9 @@ def excess(x: Array, base: Array, axis: Any, temperature: Temperature) -> Array:
     """
     e = exponentials(x, base, temperature)
     one = exponentials(base, base, temperature)
-    rest = total(jnp.where(e < 0.75 * one, e, 0), axis)
+    rest = total(el.where(e < 0.75 * one, e, 0), axis)
     whole = total(e, axis)
-    return jnp.where(whole < 1.5 * one, rest, whole - one) / one
+    return el.where(whole < 1.5 * one, rest, whole - one) / one
 
 
 def axes_of(axis: Any, x: Array) -> tuple[int, ...]:
@@ -184,14 +183,14 @@ def softmin_of(x: Array, axis: Any, where: Any, temperature: Temperature) -> Arr
     """The kernel of `softmin`, whose minimum takes half the time of that of -x."""
     constant_along(axis, x, temperature=temperature)
     x = masked(x, where, jnp.inf)
-    base = jnp.maximum(-smallest(x, axis), float(jnp.finfo(x.dtype).min))
+    base = el.maximum(-smallest(x, axis), float(jnp.finfo(x.dtype).min))
     return _shares(-x, base, axis, temperature)
 
 
 def _shares(x: Array, base: Array, axis: Any, temperature: Temperature) -> Array:
     e = exponentials(x, base, temperature)
     whole = total(e, axis)
-    return e / jnp.where(whole == 0, 1, whole)  # 0 if nothing is left
+    return e / el.where(whole == 0, 1, whole)  # 0 if nothing is left
 
 
 def softmax_push(
@@ -209,12 +208,12 @@ def softmax_push(
 
 def told(t: Array, y: Array, where: Any) -> Array:
     """t, 0 where there is a mask and no weight."""
-    return t if where is None else jnp.where(y == 0, 0, t)
+    return t if where is None else el.where(y == 0, 0, t)
 
 
 def leading(t: Array, y: Array, axis: Any) -> Array:
     """The tangent of the entry that has more than half of the weight, if one has."""
-    return total(jnp.where(y > 0.5, t, 0), axis)
+    return total(el.where(y > 0.5, t, 0), axis)
 
 
 def beside_sink(
@@ -226,7 +225,7 @@ def beside_sink(
     base = base_of(x, axis, sink)
     e, of_sink = (exponentials(v, base, temperature) for v in (x, sink))
     whole = total(e, axis) + of_sink
-    whole = jnp.where(whole == 0, 1, whole)
+    whole = el.where(whole == 0, 1, whole)
     return e / whole, of_sink / whole
 
 
@@ -296,8 +295,8 @@ def beside_dtemperature(
 
 def _above_sink(x: Array, sink: Any, y: Array) -> Array:
     """x less the sink, where both are finite and x has weight."""
-    x = jnp.where((y == 0) | jnp.isinf(x), 0, x)
-    return x - jnp.where(jnp.isinf(sink), 0, sink)
+    x = el.where((y == 0) | jnp.isinf(x), 0, x)
+    return x - el.where(jnp.isinf(sink), 0, sink)
 
 
 @pushforward_of(weight_of_sink)

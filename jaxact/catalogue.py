@@ -11,7 +11,8 @@ _HOME = f"{__package__}._functions."
 
 
 def _ours() -> dict[str, Definition]:
-    return {d.name: d for d in definitions() if d.function.__module__.startswith(_HOME)}
+    here = (d for d in definitions() if d.function.__module__.startswith(_HOME))
+    return {d.name: d for d in here if not d.name.startswith("_")}
 
 
 def names(family: str | None = None) -> tuple[str, ...]:

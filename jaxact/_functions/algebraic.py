@@ -7,6 +7,7 @@ roots do, so x and the parameter are scaled by powers of two first.
 import jax.numpy as jnp
 from jax import Array
 
+from .. import _elementary as el
 from .. import _numerics as num
 from .._core import activation, derivative_of
 from .._pairs import number, shared
@@ -33,18 +34,18 @@ def bent_identity(x: Array) -> Array:
     Raises:
         TypeError: `x` is no array or number of real dtype.
     """
-    z = jnp.clip(x, -(2.0**60), 2.0**60)
+    z = el.clip(x, -(2.0**60), 2.0**60)
     s = z * z
     small = s < 1 / 64  # there the root cancels with the 1
-    low = jnp.where(small, s, 0)
+    low = el.where(small, s, 0)
     near = low * num.horner(_BEND[: 3 if x.dtype.itemsize == 4 else None], low)
-    y = z + jnp.where(small, near, jnp.sqrt(s + 1) * 0.5 - 0.5)
-    return jnp.where(x == z, y, x * jnp.where(x > 0, 1.5, 0.5))
+    y = z + el.where(small, near, jnp.sqrt(s + 1) * 0.5 - 0.5)
+    return el.where(x == z, y, x * el.where(x > 0, 1.5, 0.5))
 
 
 @derivative_of(bent_identity)
 def _bent_identity_dx(x: Array) -> Array:
-    z = jnp.clip(x, -(2.0**60), 2.0**60)
+    z = el.clip(x, -(2.0**60), 2.0**60)
     return 1 + z / jnp.sqrt(z * z + 1) / 2
 
 
@@ -85,8 +86,8 @@ def _limited(x: Array, alpha: float | Array) -> tuple[Array, Array]:
     info = jnp.finfo(x.dtype)
     alpha = number(alpha, x)
     end = 2.0 ** (info.maxexp // 2 - 4) / jnp.sqrt(alpha)
-    end = jnp.minimum(end, float(info.max))
-    x = jnp.clip(x, -end, end)
+    end = el.minimum(end, float(info.max))
+    x = el.clip(x, -end, end)
     return x, 1 + (alpha * x) * x
 
 
@@ -128,19 +129,19 @@ def isrlu(x: Array, alpha: float | Array = 1.0) -> Array:
     Reference:
         Carlile, Delamarter, Kinney, Marti, Whitney (2017), arXiv:1710.09967
     """
-    return jnp.where(x >= 0, x, _isru(x, alpha))
+    return el.where(x >= 0, x, _isru(x, alpha))
 
 
 @derivative_of(isrlu)
 def _isrlu_dx(x: Array, alpha: Array) -> Array:
-    return jnp.where(x >= 0, 1, _isru_dx(x, alpha))
+    return el.where(x >= 0, 1, _isru_dx(x, alpha))
 
 
 @derivative_of(isrlu, order=2)
 def _isrlu_dx2(x: Array, alpha: Array) -> Array:
-    return jnp.where(x >= 0, 0, _isru_dx2(x, alpha))
+    return el.where(x >= 0, 0, _isru_dx2(x, alpha))
 
 
 @derivative_of(isrlu, wrt="alpha")
 def _isrlu_dalpha(x: Array, alpha: Array) -> Array:
-    return jnp.where(x >= 0, 0, _isru_dalpha(x, alpha))
+    return el.where(x >= 0, 0, _isru_dalpha(x, alpha))

@@ -4,9 +4,9 @@ The argument of the exponential is a square or a product; it is kept to more dig
 one float, for its rounding error is the relative error of the result.
 """
 
-import jax.numpy as jnp
 from jax import Array
 
+from .. import _elementary as el
 from .. import _numerics as num
 from .._core import activation, derivative_of
 
@@ -63,11 +63,11 @@ def gaussian(x: Array, sigma: float | Array = 1.0) -> Array:
 def _deviations(x: Array, sigma: float | Array) -> tuple[Array, Array | float]:
     """|x / sigma| up to where the bell is 0, and what its rounding leaves."""
     a = num.magnitude(x)
-    z = jnp.minimum(a / sigma, num.gauss_limit(x))
+    z = el.minimum(a / sigma, num.gauss_limit(x))
     if not isinstance(sigma, Array):  # it is 1
         return z, 0.0
     inside = z < num.gauss_limit(x)
-    return z, jnp.where(inside, (jnp.where(inside, a, 0) - z * sigma) / sigma, 0)
+    return z, el.where(inside, (el.where(inside, a, 0) - z * sigma) / sigma, 0)
 
 
 @derivative_of(gaussian)

@@ -10,6 +10,7 @@ import math
 import jax.numpy as jnp
 from jax import Array
 
+from .. import _elementary as el
 from .. import _gates as gates
 from .. import _numerics as num
 from .._core import activation, derivative_of
@@ -17,17 +18,17 @@ from .._core import activation, derivative_of
 
 def _capped(x: Array, limit: float | Array) -> Array:
     """The smaller; at a tie x, also in what is differentiated further."""
-    return jnp.where(x > limit, limit, x)
+    return el.where(x > limit, limit, x)
 
 
 def _clamped(value: Array, limit: float | Array) -> Array:
     """The value between -limit and limit."""
-    return jnp.where(jnp.abs(value) > limit, num.sign(value) * limit, value)
+    return el.where(jnp.abs(value) > limit, num.sign(value) * limit, value)
 
 
 def _over(value: Array, limit: Array, gate: Array) -> Array:
     """The gate times the slope of the clamped value by its limit."""
-    return jnp.where(jnp.abs(value) > limit, num.sign(value) * gate, 0)
+    return el.where(jnp.abs(value) > limit, num.sign(value) * gate, 0)
 
 
 _POSITIVE = {"limit": (0.0, math.inf)}
@@ -70,25 +71,25 @@ def swiglu_oai(
 @derivative_of(swiglu_oai)
 def _swiglu_oai_dx(x: Array, value: Array, alpha: Array, limit: Array) -> Array:
     factor = _clamped(value, limit) + 1
-    return jnp.where(x > limit, 0, factor * gates.silu_dx(x, alpha))
+    return el.where(x > limit, 0, factor * gates.silu_dx(x, alpha))
 
 
 @derivative_of(swiglu_oai, order=2)
 def _swiglu_oai_dx2(x: Array, value: Array, alpha: Array, limit: Array) -> Array:
     factor = _clamped(value, limit) + 1
-    return jnp.where(x > limit, 0, factor * gates.silu_dx2(x, alpha))
+    return el.where(x > limit, 0, factor * gates.silu_dx2(x, alpha))
 
 
 @derivative_of(swiglu_oai, wrt="value")
 def _swiglu_oai_dvalue(x: Array, value: Array, alpha: Array, limit: Array) -> Array:
     gate = gates.silu(_capped(x, limit), alpha)
-    return jnp.where(jnp.abs(value) > limit, 0, gate)
+    return el.where(jnp.abs(value) > limit, 0, gate)
 
 
 @derivative_of(swiglu_oai, wrt=("value", "x"))
 def _swiglu_oai_dvalue_dx(x: Array, value: Array, alpha: Array, limit: Array) -> Array:
     slope = gates.silu_dx(x, alpha)
-    return jnp.where((x > limit) | (jnp.abs(value) > limit), 0, slope)
+    return el.where((x > limit) | (jnp.abs(value) > limit), 0, slope)
 
 
 @derivative_of(swiglu_oai, wrt="alpha")
@@ -100,7 +101,7 @@ def _swiglu_oai_dalpha(x: Array, value: Array, alpha: Array, limit: Array) -> Ar
 @derivative_of(swiglu_oai, wrt="limit")
 def _swiglu_oai_dlimit(x: Array, value: Array, alpha: Array, limit: Array) -> Array:
     factor = _clamped(value, limit) + 1
-    of_gate = jnp.where(x > limit, factor * gates.silu_dx(limit, alpha), 0)
+    of_gate = el.where(x > limit, factor * gates.silu_dx(limit, alpha), 0)
     return of_gate + _over(value, limit, gates.silu(_capped(x, limit), alpha))
 
 
@@ -136,31 +137,31 @@ def swiglu_clamped(x: Array, value: Array, limit: float | Array = 7.0) -> Array:
 @derivative_of(swiglu_clamped)
 def _swiglu_clamped_dx(x: Array, value: Array, limit: Array) -> Array:
     factor = _clamped(value, limit)
-    return jnp.where(x > limit, 0, factor * gates.silu_dx(x, gates.ONE))
+    return el.where(x > limit, 0, factor * gates.silu_dx(x, gates.ONE))
 
 
 @derivative_of(swiglu_clamped, order=2)
 def _swiglu_clamped_dx2(x: Array, value: Array, limit: Array) -> Array:
     factor = _clamped(value, limit)
-    return jnp.where(x > limit, 0, factor * gates.silu_dx2(x, gates.ONE))
+    return el.where(x > limit, 0, factor * gates.silu_dx2(x, gates.ONE))
 
 
 @derivative_of(swiglu_clamped, wrt="value")
 def _swiglu_clamped_dvalue(x: Array, value: Array, limit: Array) -> Array:
     gate = gates.silu(_capped(x, limit), gates.ONE)
-    return jnp.where(jnp.abs(value) > limit, 0, gate)
+    return el.where(jnp.abs(value) > limit, 0, gate)
 
 
 @derivative_of(swiglu_clamped, wrt=("value", "x"))
 def _swiglu_clamped_dvalue_dx(x: Array, value: Array, limit: Array) -> Array:
     slope = gates.silu_dx(x, gates.ONE)
-    return jnp.where((x > limit) | (jnp.abs(value) > limit), 0, slope)
+    return el.where((x > limit) | (jnp.abs(value) > limit), 0, slope)
 
 
 @derivative_of(swiglu_clamped, wrt="limit")
 def _swiglu_clamped_dlimit(x: Array, value: Array, limit: Array) -> Array:
     factor, gate = _clamped(value, limit), _capped(x, limit)
-    of_gate = jnp.where(x > limit, factor * gates.silu_dx(limit, gates.ONE), 0)
+    of_gate = el.where(x > limit, factor * gates.silu_dx(limit, gates.ONE), 0)
     return of_gate + _over(value, limit, gates.silu(gate, gates.ONE))
 
 
@@ -199,19 +200,19 @@ def swiglu_clamped_after(x: Array, value: Array, limit: float | Array = 7.0) -> 
     Reference:
         The clamps: OpenAI (2025), gpt-oss model card, arXiv:2508.10925
     """
-    gate = jnp.minimum(gates.silu(x, gates.ONE), limit)
+    gate = el.minimum(gates.silu(x, gates.ONE), limit)
     return _clamped(value, limit) * gate
 
 
 def _above(x: Array, limit: Array) -> Array:
     """Whether silu(x) > limit, told by differences that are hardly rounded there."""
-    power, q = num.grown(jnp.clip(x, 0, -num.lowest(x)), -1.0)
+    power, q = num.grown(el.clip(x, 0, -num.lowest(x)), -1.0)
     return (x - limit) - limit * power > limit * power * q
 
 
 def _below(x: Array, limit: Array, slope: Array) -> Array:
     """The slope where the gate is not clamped."""
-    return jnp.where(_above(x, limit), 0, slope)
+    return el.where(_above(x, limit), 0, slope)
 
 
 @derivative_of(swiglu_clamped_after)
@@ -226,18 +227,18 @@ def _swiglu_clamped_after_dx2(x: Array, value: Array, limit: Array) -> Array:
 
 @derivative_of(swiglu_clamped_after, wrt="value")
 def _swiglu_clamped_after_dvalue(x: Array, value: Array, limit: Array) -> Array:
-    gate = jnp.where(_above(x, limit), limit, gates.silu(x, gates.ONE))
-    return jnp.where(jnp.abs(value) > limit, 0, gate)
+    gate = el.where(_above(x, limit), limit, gates.silu(x, gates.ONE))
+    return el.where(jnp.abs(value) > limit, 0, gate)
 
 
 @derivative_of(swiglu_clamped_after, wrt=("value", "x"))
 def _swiglu_clamped_after_dvalue_dx(x: Array, value: Array, limit: Array) -> Array:
     slope = _below(x, limit, gates.silu_dx(x, gates.ONE))
-    return jnp.where(jnp.abs(value) > limit, 0, slope)
+    return el.where(jnp.abs(value) > limit, 0, slope)
 
 
 @derivative_of(swiglu_clamped_after, wrt="limit")
 def _swiglu_clamped_after_dlimit(x: Array, value: Array, limit: Array) -> Array:
-    of_gate = jnp.where(_above(x, limit), _clamped(value, limit), 0)
-    gate = jnp.where(_above(x, limit), limit, gates.silu(x, gates.ONE))
+    of_gate = el.where(_above(x, limit), _clamped(value, limit), 0)
+    gate = el.where(_above(x, limit), limit, gates.silu(x, gates.ONE))
     return of_gate + _over(value, limit, gate)

@@ -10,6 +10,7 @@ import math
 import jax.numpy as jnp
 from jax import Array
 
+from .. import _elementary as el
 from .. import _gates as gates
 from .. import _numerics as num
 from .. import _parts as parts
@@ -38,20 +39,20 @@ def golu(x: Array) -> Array:
     Reference:
         Das et al. (2025), arXiv:2502.03654
     """
-    x = jnp.maximum(x, -7)  # 0 beyond
+    x = el.maximum(x, -7)  # 0 beyond
     return x * jnp.exp(-jnp.exp(-x))
 
 
 @derivative_of(golu)
 def _golu_dx(x: Array) -> Array:
-    x = jnp.clip(x, -7, 100)
+    x = el.clip(x, -7, 100)
     e = jnp.exp(-x)
     return jnp.exp(-e) * (1 + x * e)
 
 
 @derivative_of(golu, order=2)
 def _golu_dx2(x: Array) -> Array:
-    x = jnp.clip(x, -7, 100)
+    x = el.clip(x, -7, 100)
     e = jnp.exp(-x)
     return (jnp.exp(-e) * e) * (2 + x * (e - 1))
 
@@ -78,12 +79,12 @@ def tanhexp(x: Array) -> Array:
 
 def _tanhexp(x: Array) -> Array:
     # of what is larger tanh is 1, and its slope 0
-    return num.opened(x, parts.tanh_of(*parts.exp_of(jnp.minimum(x, 6)), 1.0))
+    return num.opened(x, parts.tanh_of(*parts.exp_of(el.minimum(x, 6)), 1.0))
 
 
 @derivative_of(tanhexp)
 def _tanhexp_dx(x: Array) -> Array:
-    x = jnp.clip(x, num.lowest(x), math.log(num.tanh_end(x)))
+    x = el.clip(x, num.lowest(x), math.log(num.tanh_end(x)))
     e = num.modest_exp(x)
     t, slope = num.tanh_and_slope(e)
     return t + (x * e) * slope
@@ -122,14 +123,14 @@ def _serf(x: Array) -> Array:
 
 @derivative_of(serf)
 def _serf_dx(x: Array) -> Array:
-    x = jnp.clip(x, num.lowest(x), 40)
+    x = el.clip(x, num.lowest(x), 40)
     return _slope_of_serf(x, num.modest_exp(-jnp.abs(x)), 1.0)
 
 
 def _slope_of_serf(v: Array, e: Array, gamma: float | Array) -> Array:
     """erf(u) + gamma * v * sigmoid(v) * 2 / sqrt(pi) * exp(-u**2), e = exp(-|v|)."""
-    u = gamma * (jnp.maximum(v, 0) + num.log1p_up_to_1(e))
-    gate = jnp.where(v < 0, e, 1) / (1 + e)
+    u = gamma * (el.maximum(v, 0) + num.log1p_up_to_1(e))
+    gate = el.where(v < 0, e, 1) / (1 + e)
     return erf(u) + _SLOPE * (gamma * v * gate * jnp.exp(-u * u))
 
 
@@ -165,7 +166,7 @@ def erfact(x: Array, alpha: float | Array = 0.75, beta: float | Array = 0.75) ->
 
 def _erfact(x: Array, alpha: float | Array, beta: float | Array) -> Array:
     u, rest = parts.product(beta, x)
-    u = jnp.minimum(u, 80)  # of a finite exponential
+    u = el.minimum(u, 80)  # of a finite exponential
     return num.opened(x, parts.erf_of(*parts.exp_of(u, rest, alpha)))
 
 
@@ -178,8 +179,8 @@ def _erfact_dx(x: Array, alpha: Array, beta: Array) -> Array:
 
 def _within(x: Array, times: Array) -> Array:
     """x as far as the exponential of times * x neither overflows nor underflows."""
-    end = -num.lowest(x) / jnp.maximum(jnp.abs(times), 1e-30)
-    return jnp.clip(x, -end, end)
+    end = -num.lowest(x) / el.maximum(jnp.abs(times), 1e-30)
+    return el.clip(x, -end, end)
 
 
 def _constant(a: Array) -> float | Array:
@@ -252,11 +253,11 @@ def logish(x: Array) -> Array:
 
 @derivative_of(logish)
 def _logish_dx(x: Array) -> Array:
-    x = jnp.clip(x, num.lowest(x), -num.lowest(x))
+    x = el.clip(x, num.lowest(x), -num.lowest(x))
     e, below = num.modest_exp(-jnp.abs(x)), x < 0
-    s = shared(jnp.where(below, e, 1) / (1 + e))
+    s = shared(el.where(below, e, 1) / (1 + e))
     # (1 - s) / (1 + s), which has all its digits
-    share = jnp.where(below, 1, e) / jnp.where(below, 1 + 2 * e, 2 + e)
+    share = el.where(below, 1, e) / el.where(below, 1 + 2 * e, 2 + e)
     return num.log1p_up_to_1(s) + (x * s) * share
 
 
@@ -289,7 +290,7 @@ def smish(x: Array) -> Array:
     s = sigmoid(x)
     w = s * (2 + s)  # (1 + s)**2 - 1
     inverse = 1 / (2 + w)
-    return num.opened(x, jnp.where(x > 0, 1 - 2 * inverse, w * inverse))
+    return num.opened(x, el.where(x > 0, 1 - 2 * inverse, w * inverse))
 
 
 @activation
@@ -319,7 +320,7 @@ def _phish(x: Array) -> Array:
 
 @derivative_of(phish)
 def _phish_dx(x: Array) -> Array:
-    x = jnp.clip(x, -40, num.tanh_end(x))
+    x = el.clip(x, -40, num.tanh_end(x))
     t, slope = num.tanh_and_slope(gates.gelu_exact(x))
     return t + (x * slope) * gates.gelu_exact_dx(x)
 
@@ -357,12 +358,12 @@ def _mila(x: Array, beta: float | Array) -> Array:
 @derivative_of(mila)
 def _mila_dx(x: Array, beta: Array) -> Array:
     # tanh(softplus(u)) is w / (w + 2) with w = e * (e + 2), e = exp(u)
-    u, rest = parts.total(beta, jnp.clip(x, -(2.0**60), 2.0**60))
-    e = num.modest_exp(jnp.clip(u, num.lowest(x), 40), 1.0, rest)
+    u, rest = parts.total(beta, el.clip(x, -(2.0**60), 2.0**60))
+    e = num.modest_exp(el.clip(u, num.lowest(x), 40), 1.0, rest)
     w = e * (e + 2)
     inverse = shared(1 / (w + 2))
     slope = (4 * e * (1 + e) * inverse) * inverse
-    return w * inverse + jnp.where(u > 40, 0, num.square_clip(x) * slope)
+    return w * inverse + el.where(u > 40, 0, num.square_clip(x) * slope)
 
 
 derivative_of(mila, order=2)(parts.SecondDerivative(_mila))

@@ -10,6 +10,7 @@ import math
 import jax.numpy as jnp
 from jax import Array
 
+from .. import _elementary as el
 from .. import _numerics as num
 from .. import _polynomials as poly
 from .._core import activation, derivative_of
@@ -62,12 +63,12 @@ def erf(x: Array) -> Array:
     """
     if num.single(x):
         return num.erf(x)
-    low = jnp.clip(x, -1, 1)
+    low = el.clip(x, -1, 1)
     near = low * num.polynomial(poly.ERF, low * low)
     end = num.gauss_limit(x) / math.sqrt(2)
-    a = jnp.clip(jnp.abs(x), 1, end) * math.sqrt(2)
+    a = el.clip(jnp.abs(x), 1, end) * math.sqrt(2)
     far = 1 - num.gauss(a).times(shared(2 * num.normal_tail(a) / a))
-    return jnp.where(x > 1, far, jnp.where(x < -1, -far, near))
+    return el.where(x > 1, far, el.where(x < -1, -far, near))
 
 
 @derivative_of(erf)
@@ -116,9 +117,9 @@ def _deviations(
     moved = d - x
     left = (x - (d - moved)) - (mu + moved)  # what the difference has lost
     z = d * inverse
-    near = jnp.clip(z, -end, end)
+    near = el.clip(z, -end, end)
     rest = ((d - near * sigma) + left) * inverse
-    return near, jnp.where(near == z, rest, 0)
+    return near, el.where(near == z, rest, 0)
 
 
 def _density(x: Array, mu: Array, sigma: Array) -> tuple[Array, Array]:
@@ -164,7 +165,7 @@ def complementary_log_log(x: Array) -> Array:
     Raises:
         TypeError: `x` is no array or number of real dtype.
     """
-    s, q = num.grown(jnp.clip(x, num.lowest(x), 5))  # 1 - exp(-148) is 1
+    s, q = num.grown(el.clip(x, num.lowest(x), 5))  # 1 - exp(-148) is 1
     return -num.fallen_m1(-(s * q + s))
 
 
@@ -176,7 +177,7 @@ def _complementary_log_log_dx(x: Array) -> Array:
 @derivative_of(complementary_log_log, order=2)
 def _complementary_log_log_dx2(x: Array) -> Array:
     # times 1 - exp(x)
-    x = jnp.clip(x, num.lowest(x), 7.5)
+    x = el.clip(x, num.lowest(x), 7.5)
     return num.gumbel(x) * -jnp.expm1(x)
 
 
@@ -201,22 +202,22 @@ def _one_plus_square(x: Array) -> tuple[Pair, Array, Array]:
     """1 + x**2, and 1 / x where 1 counts for nothing, else 0; and where that is."""
     limit = 2.0 ** (jnp.finfo(x.dtype).nmant // 2 + 2)
     far = jnp.abs(x) > limit
-    low = pair(jnp.clip(x, -limit, limit))
-    inverse = 1 / jnp.where(far, x, 1)
+    low = pair(el.clip(x, -limit, limit))
+    inverse = 1 / el.where(far, x, 1)
     return constant(1.0, like=x) + low * low, inverse, far
 
 
 @derivative_of(arctan)
 def _arctan_dx(x: Array) -> Array:
     d, inverse, far = _one_plus_square(x)
-    return jnp.where(far, inverse * inverse, 1 / d.value())
+    return el.where(far, inverse * inverse, 1 / d.value())
 
 
 @derivative_of(arctan, order=2)
 def _arctan_dx2(x: Array) -> Array:
     d, inverse, far = _one_plus_square(x)
     near = -2 * x * (constant(1.0, like=x) / d / d).value()
-    return jnp.where(far, inverse * inverse * (-2 * inverse), near)
+    return el.where(far, inverse * inverse * (-2 * inverse), near)
 
 
 @activation
@@ -236,28 +237,28 @@ def asinh(x: Array) -> Array:
     """
     c, h = _leg(x)
     a, far = jnp.abs(x), num.infinite(x)
-    part = jnp.where(far, 0, a) / 8
+    part = el.where(far, 0, a) / 8
     y = num.log1p_eightfold(part + part * (c / (1 + h)))
-    return num.sign(x) * jnp.where(far, a, y)
+    return num.sign(x) * el.where(far, a, y)
 
 
 def _leg(x: Array) -> tuple[Array, Array]:
     """|x|, up to where its square nearly overflows, and sqrt(1 + x**2)."""
     a, end = num.magnitude(x), 2.0 ** (jnp.finfo(x.dtype).maxexp // 2 - 4)
-    c = jnp.where(a > end, end, a)
+    c = el.where(a > end, end, a)
     return c, shared(jnp.sqrt(1 + c * c))
 
 
 @derivative_of(asinh)
 def _asinh_dx(x: Array) -> Array:
-    return 1 / jnp.maximum(_leg(x)[1], num.magnitude(x))
+    return 1 / el.maximum(_leg(x)[1], num.magnitude(x))
 
 
 @derivative_of(asinh, order=2)
 def _asinh_dx2(x: Array) -> Array:
     c, h = _leg(x)
-    size = jnp.where(num.magnitude(x) > c, 0, shared(c / h) / (1 + c * c))
-    return jnp.where(x < 0, size, -size)
+    size = el.where(num.magnitude(x) > c, 0, shared(c / h) / (1 + c * c))
+    return el.where(x < 0, size, -size)
 
 
 @activation(kinks=(0.0,))
@@ -289,4 +290,4 @@ def _symlog_dx(x: Array) -> Array:
 @derivative_of(symlog, order=2)
 def _symlog_dx2(x: Array) -> Array:
     size = 1 / num.square(num.one_plus_magnitude(x))
-    return jnp.where(x < 0, size, -size)
+    return el.where(x < 0, size, -size)

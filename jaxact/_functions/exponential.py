@@ -7,6 +7,7 @@ The slope below 0 is computed from the exponential itself, never from the output
 import jax.numpy as jnp
 from jax import Array
 
+from .. import _elementary as el
 from .. import _numerics as num
 from .. import _polynomials as poly
 from .._core import activation, derivative_of
@@ -14,7 +15,7 @@ from .._core import activation, derivative_of
 
 def _below(x: Array) -> Array:
     """x where it is not positive; unlike a minimum of slope 1 at 0."""
-    return jnp.where(x > 0, 0, x)
+    return el.where(x > 0, 0, x)
 
 
 @activation(kinks=(0.0,), integers="weak")
@@ -36,17 +37,17 @@ def elu(x: Array, alpha: float | Array = 1.0) -> Array:
     Reference:
         Clevert, Unterthiner, Hochreiter (2015), arXiv:1511.07289
     """
-    return jnp.where(x > 0, x, alpha * num.expm1(_below(x)))
+    return el.where(x > 0, x, alpha * num.expm1(_below(x)))
 
 
 @derivative_of(elu)
 def _elu_dx(x: Array, alpha: Array) -> Array:
-    return jnp.where(x > 0, 1, num.exp_times(_below(x), alpha))
+    return el.where(x > 0, 1, num.exp_times(_below(x), alpha))
 
 
 @derivative_of(elu, order=2)
 def _elu_dx2(x: Array, alpha: Array) -> Array:
-    return jnp.where(x > 0, 0, num.exp_times(_below(x), alpha))
+    return el.where(x > 0, 0, num.exp_times(_below(x), alpha))
 
 
 @derivative_of(elu, wrt="alpha")
@@ -77,7 +78,7 @@ def celu(x: Array, alpha: float | Array = 1.0) -> Array:
     z, rest = _ratio(below, alpha)
     near = below * (1 + z / 2)  # z may underflow where x does not
     far = alpha * num.expm1(z, rest)
-    return jnp.where(x > 0, x, jnp.where(z > -(2.0**-30), near, far))
+    return el.where(x > 0, x, el.where(z > -(2.0**-30), near, far))
 
 
 def _ratio(x: Array, alpha: float | Array) -> tuple[Array, Array | float]:
@@ -88,22 +89,22 @@ def _ratio(x: Array, alpha: float | Array) -> tuple[Array, Array | float]:
 @derivative_of(celu)
 def _celu_dx(x: Array, alpha: Array) -> Array:
     z, rest = _ratio(_below(x), alpha)
-    return jnp.where(x > 0, 1, num.exp_times(z, 1.0, rest))
+    return el.where(x > 0, 1, num.exp_times(z, 1.0, rest))
 
 
 @derivative_of(celu, order=2)
 def _celu_dx2(x: Array, alpha: Array) -> Array:
     z, rest = _ratio(_below(x), alpha)
-    return jnp.where(x > 0, 0, num.exp_times(z, 1 / alpha, rest))
+    return el.where(x > 0, 0, num.exp_times(z, 1 / alpha, rest))
 
 
 @derivative_of(celu, wrt="alpha")
 def _celu_dalpha(x: Array, alpha: Array) -> Array:
     z, rest = _ratio(_below(x), alpha)
-    near = num.polynomial(poly.CELU_TAIL, jnp.maximum(z, -1.5) + 0.75)
+    near = num.polynomial(poly.CELU_TAIL, el.maximum(z, -1.5) + 0.75)
     near = -z * (z + 2 * rest) * near
     far = num.expm1(z, rest) - num.exp_times(z, 1.0, rest) * z
-    return jnp.where(z > -1.5, near, far)
+    return el.where(z > -1.5, near, far)
 
 
 _SCALE, _ALPHA = 1.0507009873554805, 1.6732632423543772
@@ -127,19 +128,19 @@ def selu(x: Array) -> Array:
         Klambauer, Unterthiner, Mayr, Hochreiter (2017), arXiv:1706.02515
     """
     below = _SCALE * _ALPHA * num.expm1(_below(x))
-    return jnp.where(x > 0, _SCALE * x, below)
+    return el.where(x > 0, _SCALE * x, below)
 
 
 @derivative_of(selu)
 def _selu_dx(x: Array) -> Array:
     below = num.exp_times(_below(x), _SCALE * _ALPHA)
-    return jnp.where(x > 0, _SCALE, below)
+    return el.where(x > 0, _SCALE, below)
 
 
 @derivative_of(selu, order=2)
 def _selu_dx2(x: Array) -> Array:
     below = num.exp_times(_below(x), _SCALE * _ALPHA)
-    return jnp.where(x > 0, 0, below)
+    return el.where(x > 0, 0, below)
 
 
 @activation(kinks=(0.0,), domain={"a": (0.0, float("inf")), "b": (0.0, float("inf"))})
@@ -163,7 +164,7 @@ def pelu(x: Array, a: float | Array = 1.0, b: float | Array = 1.0) -> Array:
         Trottier, Giguère, Chaib-draa (2016), arXiv:1605.09332
     """
     below = a * num.fallen_m1(_over(x, b))
-    return jnp.where(x >= 0, a * (jnp.where(x >= 0, x, 0) / b), below)
+    return el.where(x >= 0, a * (el.where(x >= 0, x, 0) / b), below)
 
 
 def _over(x: Array, b: float | Array) -> Array:
@@ -177,29 +178,29 @@ def _exp_over(x: Array, b: float | Array) -> Array:
     e = num.fallen(z)
     if not isinstance(b, Array):  # it is 1
         return e
-    z = jnp.maximum(z, num.lowest(x))
-    return e + e * jnp.where(z > num.lowest(x), (_below(x) - z * b) / b, 0)
+    z = el.maximum(z, num.lowest(x))
+    return e + e * el.where(z > num.lowest(x), (_below(x) - z * b) / b, 0)
 
 
 @derivative_of(pelu)
 def _pelu_dx(x: Array, a: Array, b: Array) -> Array:
-    return jnp.where(x >= 0, 1, _exp_over(x, b)) * (a / b)
+    return el.where(x >= 0, 1, _exp_over(x, b)) * (a / b)
 
 
 @derivative_of(pelu, order=2)
 def _pelu_dx2(x: Array, a: Array, b: Array) -> Array:
-    return jnp.where(x >= 0, 0, _exp_over(x, b)) * (a / b / b)
+    return el.where(x >= 0, 0, _exp_over(x, b)) * (a / b / b)
 
 
 @derivative_of(pelu, wrt="a")
 def _pelu_da(x: Array, b: Array) -> Array:
-    return jnp.where(x >= 0, x / b, num.fallen_m1(_over(x, b)))
+    return el.where(x >= 0, x / b, num.fallen_m1(_over(x, b)))
 
 
 @derivative_of(pelu, wrt="b")
 def _pelu_db(x: Array, a: Array, b: Array) -> Array:
-    size = jnp.where(x >= 0, x, num.modest(_over(x, b)) * b) / b
-    return -a * size * jnp.where(x >= 0, 1, _exp_over(x, b)) / b
+    size = el.where(x >= 0, x, num.modest(_over(x, b)) * b) / b
+    return -a * size * el.where(x >= 0, 1, _exp_over(x, b)) / b
 
 
 def _xielu_kinks(epsilon: float) -> tuple[float, ...]:
@@ -244,12 +245,12 @@ def xielu(
     Reference:
         Huang, Schlag (2024), arXiv:2411.13010
     """
-    above = jnp.where(x > 0, x, 0)
+    above = el.where(x > 0, x, 0)
     bend = alpha_p * num.unless(alpha_p == 0, above)
     risen, bowl, near = _bowl(x, epsilon)
     far = alpha_n * risen + (beta - alpha_n) * num.unless(beta == alpha_n, x)
-    below = jnp.where(near, alpha_n * bowl + beta * x, far)
-    return jnp.where(x > 0, (bend + beta) * above, below)
+    below = el.where(near, alpha_n * bowl + beta * x, far)
+    return el.where(x > 0, (bend + beta) * above, below)
 
 
 def _bowl(x: Array, epsilon: float | Array) -> tuple[Array, Array, Array]:
@@ -257,7 +258,7 @@ def _bowl(x: Array, epsilon: float | Array) -> tuple[Array, Array, Array]:
 
     Near 0 the second does not cancel.
     """
-    v = jnp.where(x > epsilon, epsilon, x)
+    v = el.where(x > epsilon, epsilon, x)
     s, r, bend = num.falling(v)
     return s * (r + bend) + (s - 1), s * bend + (s * r + ((s - 1) - x)), v > -1
 
@@ -266,28 +267,28 @@ def _bowl(x: Array, epsilon: float | Array) -> tuple[Array, Array, Array]:
 def _xielu_dx(
     x: Array, alpha_p: Array, alpha_n: Array, beta: Array, epsilon: Array
 ) -> Array:
-    s, r, bend = num.falling(jnp.where(x > 0, 0, x))
+    s, r, bend = num.falling(el.where(x > 0, 0, x))
     grown, least = s * (r + bend), beta - alpha_n
     # near 0, where least may be -alpha_n, and far from it, where it may be 0
-    below = jnp.where(s == 1, alpha_n * grown + beta, alpha_n * (grown + s) + least)
+    below = el.where(s == 1, alpha_n * grown + beta, alpha_n * (grown + s) + least)
     above = 2 * alpha_p * num.unless(alpha_p == 0, x) + beta
-    return jnp.where(x > 0, above, jnp.where(x > epsilon, least, below))
+    return el.where(x > 0, above, el.where(x > epsilon, least, below))
 
 
 @derivative_of(xielu, order=2)
 def _xielu_dx2(x: Array, alpha_p: Array, alpha_n: Array, epsilon: Array) -> Array:
-    below = jnp.where(x > epsilon, 0, num.fallen(jnp.where(x > 0, 0, x)))
-    return jnp.where(x > 0, 2 * alpha_p, alpha_n * below)
+    below = el.where(x > epsilon, 0, num.fallen(el.where(x > 0, 0, x)))
+    return el.where(x > 0, 2 * alpha_p, alpha_n * below)
 
 
 @derivative_of(xielu, wrt="alpha_p")
 def _xielu_dalpha_p(x: Array) -> Array:
-    return jnp.square(jnp.maximum(x, 0))
+    return jnp.square(el.maximum(x, 0))
 
 
 @derivative_of(xielu, wrt="alpha_n")
 def _xielu_dalpha_n(x: Array, epsilon: Array) -> Array:
-    return jnp.where(x > 0, 0, _bowl(x, epsilon)[1])
+    return el.where(x > 0, 0, _bowl(x, epsilon)[1])
 
 
 @derivative_of(xielu, wrt="beta")
@@ -298,4 +299,4 @@ def _xielu_dbeta(x: Array) -> Array:
 @derivative_of(xielu, wrt="epsilon")
 def _xielu_depsilon(x: Array, alpha_n: Array, epsilon: Array) -> Array:
     strip = (x > epsilon) & (x <= 0)
-    return jnp.where(strip, alpha_n * jnp.exp(epsilon), 0)
+    return el.where(strip, alpha_n * jnp.exp(epsilon), 0)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from jax import Array
 
+from .. import _elementary as el
 from .. import _numerics as num
 from .._core import activation, derivative_of
 from .._pairs import constant, number, pair, upper_half
@@ -32,12 +33,12 @@ def hard_sigmoid(x: Array) -> Array:
     Reference:
         Howard et al. (2019), Searching for MobileNetV3, arXiv:1905.02244
     """
-    return (jnp.clip(x, -3, 3) + 3) / 6
+    return (el.clip(x, -3, 3) + 3) / 6
 
 
 @derivative_of(hard_sigmoid)
 def _hard_sigmoid_dx(x: Array) -> Array:
-    return jnp.maximum(num.sign(3 - jnp.abs(x)), 0) / 6
+    return el.maximum(num.sign(3 - jnp.abs(x)), 0) / 6
 
 
 @derivative_of(hard_sigmoid, order=2)
@@ -74,7 +75,7 @@ def hard_sigmoid_sloped(
     """
     head = upper_half(number(slope, x))  # times a half precision it is exact
     x = num.finite(x)
-    return jnp.clip((x * head + offset) + x * (slope - head), 0, 1)
+    return el.clip((x * head + offset) + x * (slope - head), 0, 1)
 
 
 def _on_the_line(x: Array, slope: float | Array, offset: float | Array) -> Array:
@@ -88,7 +89,7 @@ def _on_the_line(x: Array, slope: float | Array, offset: float | Array) -> Array
 
 @derivative_of(hard_sigmoid_sloped)
 def _hard_sigmoid_sloped_dx(x: Array, slope: Array, offset: Array) -> Array:
-    return jnp.where(_on_the_line(x, slope, offset), slope, 0)
+    return el.where(_on_the_line(x, slope, offset), slope, 0)
 
 
 @derivative_of(hard_sigmoid_sloped, order=2)
@@ -98,12 +99,12 @@ def _hard_sigmoid_sloped_dx2() -> float:
 
 @derivative_of(hard_sigmoid_sloped, wrt="slope")
 def _hard_sigmoid_sloped_dslope(x: Array, slope: Array, offset: Array) -> Array:
-    return jnp.where(_on_the_line(x, slope, offset), x, 0)
+    return el.where(_on_the_line(x, slope, offset), x, 0)
 
 
 @derivative_of(hard_sigmoid_sloped, wrt="offset")
 def _hard_sigmoid_sloped_doffset(x: Array, slope: Array, offset: Array) -> Array:
-    return jnp.where(_on_the_line(x, slope, offset), 1, 0)
+    return el.where(_on_the_line(x, slope, offset), 1, 0)
 
 
 def _bounds(min_value: float, max_value: float) -> list[float]:
@@ -144,18 +145,18 @@ def _clipped(
     below: Callable[[Array, float | Array], Array],
 ) -> Array:
     if not (isinstance(min_value, Array) or isinstance(max_value, Array)):
-        return jnp.clip(x, -1, 1)
+        return el.clip(x, -1, 1)
     low = min_value if isinstance(min_value, Array) else -1  # whole, for integers
     high = max_value if isinstance(max_value, Array) else 1
-    return jnp.where(below(x, low), low, jnp.minimum(x, high))
+    return el.where(below(x, low), low, el.minimum(x, high))
 
 
 @derivative_of(hard_tanh)
 def _hard_tanh_dx(x: Array, min_value: Array, max_value: Array) -> Array:
     # from x: an output of 1 does not tell x = 1, of slope 1, from what lies above
     if isinstance(min_value, Array) or isinstance(max_value, Array):
-        return jnp.where((x < min_value) | (x > max_value), 0, 1)
-    return jnp.where(jnp.abs(x) <= 1, 1, 0)
+        return el.where((x < min_value) | (x > max_value), 0, 1)
+    return el.where(jnp.abs(x) <= 1, 1, 0)
 
 
 @derivative_of(hard_tanh, order=2)
@@ -165,12 +166,12 @@ def _hard_tanh_dx2() -> float:
 
 @derivative_of(hard_tanh, wrt="min_value")
 def _hard_tanh_dmin_value(x: Array, min_value: Array) -> Array:
-    return jnp.where(x < min_value, 1, 0)
+    return el.where(x < min_value, 1, 0)
 
 
 @derivative_of(hard_tanh, wrt="max_value")
 def _hard_tanh_dmax_value(x: Array, min_value: Array, max_value: Array) -> Array:
-    return jnp.where((x > max_value) & (x >= min_value), 1, 0)
+    return el.where((x > max_value) & (x >= min_value), 1, 0)
 
 
 @activation(kinks=_bounds, integers="keep")
@@ -201,17 +202,17 @@ def _hard_tanh_open_dx(x: Array, y: Array, min_value: Array, max_value: Array) -
     # a bound that is given may have been rounded in the output
     given = isinstance(min_value, Array) or isinstance(max_value, Array)
     told = x if given else y
-    return jnp.where((told <= min_value) | (told >= max_value), 0, 1)
+    return el.where((told <= min_value) | (told >= max_value), 0, 1)
 
 
 @derivative_of(hard_tanh_open, wrt="min_value")
 def _hard_tanh_open_dmin_value(x: Array, min_value: Array) -> Array:
-    return jnp.where(x <= min_value, 1, 0)
+    return el.where(x <= min_value, 1, 0)
 
 
 @derivative_of(hard_tanh_open, wrt="max_value")
 def _hard_tanh_open_dmax_value(x: Array, min_value: Array, max_value: Array) -> Array:
-    return jnp.where((x >= max_value) & (x > min_value), 1, 0)
+    return el.where((x >= max_value) & (x > min_value), 1, 0)
 
 
 @activation(kinks=(-1.0, 1.0), integers="weak")
@@ -231,7 +232,7 @@ def sparse_sigmoid(x: Array) -> Array:
     Reference:
         Blondel, Martins, Niculae (2019), arXiv:1901.02324
     """
-    return (jnp.clip(x, -1, 1) + 1) / 2
+    return (el.clip(x, -1, 1) + 1) / 2
 
 
 @derivative_of(sparse_sigmoid)

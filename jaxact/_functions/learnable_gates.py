@@ -9,10 +9,12 @@ import math
 import jax.numpy as jnp
 from jax import Array
 
+from .. import _elementary as el
 from .. import _gates as gates
 from .. import _numerics as num
 from .. import _parts as parts
 from .._core import activation, derivative_of
+from .._pairs import shared
 from .distributions import erf, normal_cdf
 from .self_gated import silu
 from .sigmoids import sigmoid, tanh
@@ -178,8 +180,27 @@ def smu(x: Array, alpha: float | Array = 0.25, mu: float | Array = 1e6) -> Array
     Reference:
         Biswas et al. (2021), arXiv:2111.04682
     """
+    return _smu(x, alpha, mu)
+
+
+def _smu(x: Array, alpha: float | Array, mu: float | Array) -> Array:
     v = parts.product(mu * (1 - alpha), x)
-    return num.opened(x, alpha + (1 - alpha) * parts.half_erfc_of(*v))
+    if isinstance(alpha, Array):
+        return num.opened(x, alpha + (1 - alpha) * parts.half_erfc_of(*v))
+    # a tail that is not 0 does not cancel
+    return num.opened(x, (1 + alpha) / 2 + (1 - alpha) / 2 * parts.erf_of(*v))
+
+
+@derivative_of(smu)
+def _smu_dx(x: Array, alpha: Array, mu: Array) -> Array:
+    if isinstance(alpha, Array):
+        return parts.slope(lambda x: _smu(x, alpha, mu), x)
+    v = el.clip(num.square_clip(x) * (mu * (1 - alpha)), -12, 12)
+    turn = erf(v) + (2 / math.sqrt(math.pi)) * (v * jnp.exp(-v * v))
+    return (1 + alpha) / 2 + (1 - alpha) / 2 * turn
+
+
+derivative_of(smu, order=2)(parts.SecondDerivative(_smu))
 
 
 @derivative_of(smu, wrt="alpha")  # x * (erfc(v) / 2 - v * b), which is 0 far above
@@ -208,7 +229,37 @@ def b_silu(x: Array, alpha: float | Array = 1.67) -> Array:
     Reference:
         Horuz et al. (2025), arXiv:2505.22074
     """
+    s, q, inverse = _falling(x)
+    below = x < 0
+    gate = el.where(below, s * q + s, 1) * inverse
+    turn = (alpha / 2) * (((1 - s) - s * q) * inverse)
+    return el.maximum(x, num.lowest(x)) * gate + el.where(below, -turn, turn)
+
+
+def _falling(x: Array) -> tuple[Array, Array, Array]:
+    """s and q with e = exp(-|x|) = s * (1 + q), and 1 / (1 + e)."""
+    s, q = num.grown(el.minimum(num.magnitude(x), -num.lowest(x)), -1.0)
+    return s, q, shared(1 / (1 + (s * q + s)))
+
+
+@derivative_of(b_silu)
+def _b_silu_dx(x: Array, alpha: Array) -> Array:
+    s, q, inverse = _falling(x)
+    e, end = s * q + s, -num.lowest(x)
+    gate = el.where(x < 0, e, 1) * inverse
+    return gate + (el.clip(x, -end, end) + alpha) * ((e * inverse) * inverse)
+
+
+def _b_silu(x: Array, alpha: float | Array) -> Array:
     return silu(x) + alpha / 2 * tanh(x / 2)
+
+
+derivative_of(b_silu, order=2)(parts.SecondDerivative(_b_silu))
+
+
+@derivative_of(b_silu, wrt="alpha")
+def _b_silu_dalpha(x: Array) -> Array:
+    return tanh(x / 2) / 2
 
 
 @activation

@@ -9,6 +9,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array
 
+from .. import _elementary as el
 from .. import _numerics as num
 from .._core import activation, definition_of, pushforward_of
 from .._weights import Axis, largest, smallest
@@ -16,13 +17,13 @@ from .._weights import Axis, largest, smallest
 
 def _scaled(x: Array, axis: Any, least: float) -> tuple[Array, Array, Array]:
     """x over a power of two, up to 8 in size; that power, at least `least`; max |x|."""
-    most = jnp.maximum(largest(x, axis), -smallest(x, axis))  # two plain reductions
+    most = el.maximum(largest(x, axis), -smallest(x, axis))  # two plain reductions
     # XLA takes the inverse of the power, which must be normal too
     limit = float(jnp.finfo(x.dtype).max) / 4
-    size = num.power_below(jnp.clip(most, least, limit))
+    size = num.power_below(el.clip(most, least, limit))
     # beside infinite entries the finite ones vanish
-    ends = jnp.where(jnp.isinf(x), jnp.sign(x), 0)
-    return jnp.where(jnp.isinf(most), ends, x / size), size, most
+    ends = el.where(jnp.isinf(x), jnp.sign(x), 0)
+    return el.where(jnp.isinf(most), ends, x / size), size, most
 
 
 @activation
@@ -46,17 +47,17 @@ def squash(x: Array, axis: Axis = -1) -> Array:
         Sabour, Frosst, Hinton (2017), Dynamic routing between capsules, NIPS
     """
     u, small, near = _polar(x, axis)
-    return u * (jnp.where(near, small * small, 1) / (1 + small * small))
+    return u * (el.where(near, small * small, 1) / (1 + small * small))
 
 
 def _polar(x: Array, axis: Any) -> tuple[Array, Array, Array]:
     """u; the smaller of n and 1 / n; whether it is n."""
     v, size, most = _scaled(x, axis, float(jnp.finfo(x.dtype).smallest_normal))
     square = jnp.sum(v * v, axis, keepdims=True)
-    root = jnp.sqrt(jnp.where(square == 0, 1, square))  # of 0 the slope is infinite
-    n = jnp.where(jnp.isinf(most), jnp.inf, root * size)
+    root = jnp.sqrt(el.where(square == 0, 1, square))  # of 0 the slope is infinite
+    n = el.where(jnp.isinf(most), jnp.inf, root * size)
     near = n < 1
-    return v / root, jnp.where(near, n, 1 / jnp.where(near, 1, n)), near
+    return v / root, el.where(near, n, 1 / el.where(near, 1, n)), near
 
 
 @definition_of(squash)
@@ -70,10 +71,10 @@ def _squash_plain(x: Any, axis: Any = -1) -> Array:
 def _squash_push(t: Array, x: Array, axis: Any) -> Array:
     u, small, near = _polar(x, axis)
     ratio = 1 / (1 + small * small)
-    turn = (1 - small) * (1 + small) * jnp.where(near, ratio, -ratio)
+    turn = (1 - small) * (1 + small) * el.where(near, ratio, -ratio)
     t, along = _without_leading(t, u, u * u, axis)
     bent = t + u * (turn * jnp.sum(u * t, axis, keepdims=True))
-    stretched = u * (2 * along) * jnp.where(near, ratio, small * small * ratio)
+    stretched = u * (2 * along) * el.where(near, ratio, small * small * ratio)
     return small * ratio * (bent + stretched)
 
 
@@ -86,9 +87,9 @@ def _without_leading(
     is nearly one entry the rest would be lost.
     """
     leads = square > 0.5 * jnp.sum(square, axis, keepdims=True)
-    most = jnp.where(leads, t / jnp.where(leads, v, 1), 0)
+    most = el.where(leads, t / el.where(leads, v, 1), 0)
     along = jnp.sum(most, axis, keepdims=True)
-    return jnp.where(leads, 0, t - along * v), along
+    return el.where(leads, 0, t - along * v), along
 
 
 @activation

@@ -7,6 +7,7 @@ has underflowed or rounded to 1.
 import jax.numpy as jnp
 from jax import Array
 
+from .. import _elementary as el
 from .. import _numerics as num
 from .. import _polynomials as poly
 from .._core import activation, derivative_of
@@ -29,7 +30,7 @@ def log_sigmoid(x: Array) -> Array:
     """
     if jnp.iscomplexobj(x):
         return -jnp.logaddexp(-x, jnp.zeros_like(x))
-    return jnp.minimum(x, 0) - num.log1p(num.plain_exp(-jnp.abs(x)))
+    return el.minimum(x, 0) - num.log1p(num.plain_exp(-jnp.abs(x)))
 
 
 @derivative_of(log_sigmoid)
@@ -67,14 +68,14 @@ def log1mexp(x: Array) -> Array:
     """
     tail = num.plain_exp(-jnp.abs(x))
     # of a negative number NaN, which as a constant JAX's debugging would stop at
-    near = jnp.log(jnp.where(x < 0, x, tail.complement()))
-    return jnp.where(x < 0.7, near, num.log1m(tail))
+    near = jnp.log(el.where(x < 0, x, tail.complement()))
+    return el.where(x < 0.7, near, num.log1m(tail))
 
 
 @derivative_of(log1mexp)
 def _log1mexp_dx(x: Array) -> Array:
     tail = num.plain_exp(-jnp.abs(x))
-    e, u = (jnp.where(x < 0, 0, v) for v in (tail.value(), tail.complement()))
+    e, u = (el.where(x < 0, 0, v) for v in (tail.value(), tail.complement()))
     return e / u  # NaN below 0
 
 
@@ -83,8 +84,8 @@ def _log1mexp_dx2(x: Array) -> Array:
     tail = num.faint_exp(-jnp.abs(x), extra_bits=4)
     u = pair(num.complement(-jnp.abs(x), tail))
     far = tail.scale((tail.mantissa / u / u).value())
-    low = jnp.clip(x, 2.0**-30, 1)
+    low = el.clip(x, 2.0**-30, 1)
     square = low * low
     near = 1 / (square + square * square * num.polynomial(poly.SINH_TAIL, square))
-    least = jnp.square(jnp.where(x < 0, 0, 1) / jnp.maximum(x, 0))  # NaN below 0
-    return -jnp.where(x < 2.0**-30, least, jnp.where(x < 1, near, far))
+    least = jnp.square(el.where(x < 0, 0, 1) / el.maximum(x, 0))  # NaN below 0
+    return -el.where(x < 2.0**-30, least, el.where(x < 1, near, far))

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from .. import _elementary as el
 from .._core import activation, definition_of, plain_axis, pushforward_of, spelled
 from .._weights import (
     Axis,
@@ -39,12 +40,12 @@ def _kernel(
     if b is not None:
         x, _, whole = _weighed(x, b, axis, where)
         y = _logsumexp(x, axis, keepdims=True)
-        y = y + jnp.log(jnp.where(whole < 0, jnp.nan, whole))
+        y = y + jnp.log(el.where(whole < 0, jnp.nan, whole))
     else:
         x = masked(x, where)
         base = base_of(x, axis)
         y = base + jnp.log1p(excess(x, base, axis, 1))
-        y = jnp.where(largest(x, axis) == -jnp.inf, -jnp.inf, y)
+        y = el.where(largest(x, axis) == -jnp.inf, -jnp.inf, y)
     return y if keepdims else _squeezed(y, axis)
 
 
@@ -66,12 +67,12 @@ def _weighed(x: Array, b: Array, axis: Any, where: Any) -> tuple[Array, Array, A
     shape = jnp.broadcast_shapes(*shapes)
     x, b = jnp.broadcast_to(x, shape), jnp.broadcast_to(b, shape)
     left_out = b == 0 if where is None else (b == 0) | (where == 0)
-    x = jnp.where(left_out, -jnp.inf, x)
-    p = jnp.where(left_out, 0, b * weights(x, axis, None))
+    x = el.where(left_out, -jnp.inf, x)
+    p = el.where(left_out, 0, b * weights(x, axis, None))
     # inf less inf is NaN
-    ends = jnp.where(x == jnp.inf, b * jnp.inf, 0)
+    ends = el.where(x == jnp.inf, b * jnp.inf, 0)
     ends = lax.stop_gradient(total(ends, axis))
-    return x, p, jnp.where(ends == 0, total(p, axis), ends)
+    return x, p, el.where(ends == 0, total(p, axis), ends)
 
 
 def _squeezed(y: Array, axis: Any) -> Array:
@@ -99,7 +100,7 @@ def _logsumexp_push(
     else:
         x, p, whole = _weighed(x, b, axis, where)
         p = p / whole
-    return jnp.sum(jnp.where(p == 0, 0, p * t), axis, keepdims=keepdims)
+    return jnp.sum(el.where(p == 0, 0, p * t), axis, keepdims=keepdims)
 
 
 @spelled(_logsumexp)
@@ -142,7 +143,7 @@ def logsumexp(
     if jnp.iscomplexobj(y):
         return jax.nn.logsumexp(a, along, b, keepdims, return_sign=True, where=where)
     if b is None:
-        sign = jnp.where(jnp.isnan(y), y, jnp.where(y == -jnp.inf, 0, 1))
+        sign = el.where(jnp.isnan(y), y, el.where(y == -jnp.inf, 0, 1))
         return y, lax.stop_gradient(sign).astype(y.dtype)
     # the logarithm of a sum times its sign, which is constant but for jumps
     wide = jnp.promote_types(y.dtype, jnp.float32)
@@ -185,7 +186,7 @@ def logmeanexp(
     e, near, base = _e_or_expm1(x, axis, where)
     mean = total(e, axis) / _count(x, axis, where)
     one = exponentials(base, base, 1)
-    y = jnp.where(near, jnp.log1p(mean), base + jnp.log(mean / one))
+    y = el.where(near, jnp.log1p(mean), base + jnp.log(mean / one))
     return y if keepdims else _squeezed(y, axis)
 
 
@@ -198,10 +199,10 @@ def _e_or_expm1(x: Array, axis: Any, where: Any) -> tuple[Array, Array, Array]:
     x = masked(x, where)
     base = base_of(x, axis)
     near = (base < 28) & (least > -0.7)
-    less = jnp.where(near, 1, 0).astype(x.dtype)
+    less = el.where(near, 1, 0).astype(x.dtype)
     e = exponentials(x, base, 1, less)
     # a selection at the end: on a CPU, XLA would take a product apart for every sum
-    return jnp.where(x == -jnp.inf, 0, e), near, base
+    return el.where(x == -jnp.inf, 0, e), near, base
 
 
 def _count(x: Array, axis: Any, where: Any) -> Array:
@@ -220,8 +221,8 @@ def _weights_of_mean(x: Array, axis: Axis = None, where: Array | None = None) ->
     e, near, _ = _e_or_expm1(x, axis, where)
     less = near.astype(x.dtype)
     whole = total(e, axis) + less * _count(x, axis, where)
-    e = jnp.where(masked(x, where) == -jnp.inf, 0, e + less)
-    return e / jnp.where(whole == 0, 1, whole)
+    e = el.where(masked(x, where) == -jnp.inf, 0, e + less)
+    return e / el.where(whole == 0, 1, whole)
 
 
 @pushforward_of(_weights_of_mean)
@@ -245,4 +246,4 @@ def _logmeanexp_push(
     t: Array, x: Array, axis: Any, where: Any, keepdims: bool
 ) -> Array:
     p = _weights_of_mean(x, axis, where)
-    return jnp.sum(jnp.where(p == 0, 0, p * t), axis, keepdims=keepdims)
+    return jnp.sum(el.where(p == 0, 0, p * t), axis, keepdims=keepdims)

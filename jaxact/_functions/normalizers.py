@@ -18,6 +18,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array, lax
 
+from .. import _elementary as el
 from .. import _numerics as num
 from .._core import activation, definition_of, derivative_of, pushforward_of
 from .._weights import (
@@ -78,7 +79,7 @@ def _complex(x: Array, axis: Any, where: Any) -> tuple[Array, Array]:
     """
     top, start = lax.stop_gradient(x), -jnp.inf
     top = jnp.max(top, axis, where=where, initial=start, keepdims=True)
-    d = (x if where is None else jnp.where(where, x, -jnp.inf)) - top
+    d = (x if where is None else el.where(where, x, -jnp.inf)) - top
     return d, jnp.sum(jnp.exp(d), axis, where=where, keepdims=True)
 
 
@@ -86,7 +87,7 @@ def _complex_softmax(x: Array, axis: Any, where: Any) -> Array:
     where = where if where is None else where != 0
     d, whole = _complex(x, axis, where)
     y = jnp.exp(d) / whole
-    return y if where is None else jnp.where(where, y, 0)
+    return y if where is None else el.where(where, y, 0)
 
 
 @definition_of(softmax)
@@ -120,7 +121,7 @@ def softmax_dtemperature(
 
 def _by_temperature(x: Array, y: Array, axis: Any, temperature: Temperature) -> Array:
     """The direction that x moves in when the temperature grows, less its mean."""
-    x = jnp.where((y == 0) | jnp.isinf(x), 0, x)
+    x = el.where((y == 0) | jnp.isinf(x), 0, x)
     mean = lax.stop_gradient(jnp.sum(y * x, axis, keepdims=True))
     return num.finite(mean - x) / temperature
 
@@ -212,7 +213,7 @@ def log_softmax(
         where = where if where is None else where != 0
         d, whole = _complex(x / temperature, axis, where)
         y = d - jnp.log(whole)
-        return y if where is None else jnp.where(where, y, -jnp.inf)
+        return y if where is None else el.where(where, y, -jnp.inf)
     constant_along(axis, x, temperature=temperature)
     x = masked(x, where)
     base = base_of(x, axis)
@@ -238,16 +239,16 @@ def _log_softmax_push(
     t: Array, y: Array, axis: Any, where: Any, temperature: Temperature
 ) -> Array:
     left_out = None if where is None else y == -jnp.inf
-    t = t if left_out is None else jnp.where(left_out, 0, t)
+    t = t if left_out is None else el.where(left_out, 0, t)
     leads = y > -math.log(2)
-    s, q = num.grown(jnp.maximum(y, num.smallest_argument(y)), short=True)
+    s, q = num.grown(el.maximum(y, num.smallest_argument(y)), short=True)
     p = (s * q + s) * t
     ahead, rest = (
-        total(jnp.where(v, p, 0), axis) for v in (leads, jnp.logical_not(leads))
+        total(el.where(v, p, 0), axis) for v in (leads, jnp.logical_not(leads))
     )
     # 1 - p would be lost in the rounding of a p near 1
-    t = jnp.where(leads, ((1 - s) - s * q) * t, t - ahead) - rest
-    return (t if left_out is None else jnp.where(left_out, 0, t)) / temperature
+    t = el.where(leads, ((1 - s) - s * q) * t, t - ahead) - rest
+    return (t if left_out is None else el.where(left_out, 0, t)) / temperature
 
 
 @derivative_of(log_softmax, wrt="temperature")
@@ -256,8 +257,8 @@ def _log_softmax_dtemperature(
 ) -> Array:
     p = weights(x, axis, where, temperature)
     left_out = jnp.isinf(masked(x, where))
-    x = jnp.where(left_out, 0, x)
+    x = el.where(left_out, 0, x)
     x = num.finite(x - lax.stop_gradient(total(p * x, axis)))
-    x = jnp.where(left_out, 0, x)
+    x = el.where(left_out, 0, x)
     x = x - leading(x, p, axis)
-    return jnp.where(left_out, 0, total(p * x, axis) - x) / temperature / temperature
+    return el.where(left_out, 0, total(p * x, axis) - x) / temperature / temperature

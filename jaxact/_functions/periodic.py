@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from .. import _angles as angles
+from .. import _elementary as el
 from .. import _numerics as num
 from .._core import activation, derivative_of
 from .._pairs import Pair, constant, number, pair
@@ -147,11 +148,11 @@ def _finer_dx2(x: Array, w0: Array) -> Array:
     x = _seen(x, w0)
     s, c = angles.sin_cos(_finer_angle(x, w0))
     a, half, tilt = num.magnitude(x), constant(0.5, like=x), w0 * num.sign(x)
-    speed = pair(number(w0, x)) * (pair(jnp.minimum(a, 2.0**30)) + half)
+    speed = pair(number(w0, x)) * (pair(el.minimum(a, 2.0**30)) + half)
     near = (c.halved() * pair(tilt) - (speed * s.halved() * speed).times(2)).value()
     speed = w0 * (a + 0.5)  # where the pairs would overflow
     far = tilt * c.value() - 2 * (speed * (speed * s.value()))
-    return 2 * jnp.where(a < 2.0**30, near, far)
+    return 2 * el.where(a < 2.0**30, near, far)
 
 
 @derivative_of(finer, wrt="w0")
@@ -163,9 +164,9 @@ def _finer_dw0(x: Array, w0: Array) -> Array:
 def _over(p: Pair, alpha: float | Array, limit: Array) -> Pair:
     """p / alpha, or the limit where alpha is 0."""
     alpha = number(alpha, limit)
-    ratio = p.halved() / pair(jnp.where(alpha == 0, 1, alpha))
+    ratio = p.halved() / pair(el.where(alpha == 0, 1, alpha))
     none = alpha == 0
-    return Pair(jnp.where(none, limit, ratio.head), ratio.rest)
+    return Pair(el.where(none, limit, ratio.head), ratio.rest)
 
 
 @activation
@@ -253,7 +254,7 @@ def _snake_beta_dx(x: Array, alpha: Array, beta: Array) -> Array:
     wave = angles.sin(_angle(x, 2 * alpha))
     steep = (pair(alpha) / pair(beta)) * wave.halved()
     far = (constant(1.0, like=x) + steep).value()
-    return jnp.where((alpha > 0) & (size <= beta), near, far)
+    return el.where((alpha > 0) & (size <= beta), near, far)
 
 
 @derivative_of(snake_beta, order=2)

@@ -6,6 +6,7 @@ They cost no exponential, and are exactly 0 or exactly linear outside the bend.
 import jax.numpy as jnp
 from jax import Array
 
+from .. import _elementary as el
 from .. import _numerics as num
 from .._core import activation, derivative_of
 
@@ -28,7 +29,7 @@ def relu_squared(x: Array) -> Array:
     Reference:
         So et al. (2021), Primer, arXiv:2109.08668
     """
-    return jnp.square(jnp.maximum(x, 0))
+    return jnp.square(el.maximum(x, 0))
 
 
 squared_relu = relu_squared
@@ -37,12 +38,12 @@ relu2 = relu_squared
 
 @derivative_of(relu_squared)
 def _relu_squared_dx(x: Array) -> Array:
-    return 2 * jnp.maximum(x, 0)
+    return 2 * el.maximum(x, 0)
 
 
 @derivative_of(relu_squared, order=2)
 def _relu_squared_dx2(x: Array) -> Array:
-    return jnp.where(x > 0, 2, 0)
+    return el.where(x > 0, 2, 0)
 
 
 @activation(kinks=(0.0,))
@@ -68,23 +69,23 @@ def star_relu(
     Reference:
         Yu et al. (2022), MetaFormer baselines for vision, arXiv:2210.13452
     """
-    x = num.unless(scale == 0, jnp.maximum(x, 0))
+    x = num.unless(scale == 0, el.maximum(x, 0))
     return x * (x * scale) + bias  # x * x may overflow where this does not
 
 
 @derivative_of(star_relu)
 def _star_relu_dx(x: Array, scale: Array) -> Array:
-    return 2 * scale * num.unless(scale == 0, jnp.maximum(x, 0))
+    return 2 * scale * num.unless(scale == 0, el.maximum(x, 0))
 
 
 @derivative_of(star_relu, order=2)
 def _star_relu_dx2(x: Array, scale: Array) -> Array:
-    return jnp.where(x > 0, 2 * scale, 0)
+    return el.where(x > 0, 2 * scale, 0)
 
 
 @derivative_of(star_relu, wrt="scale")
 def _star_relu_dscale(x: Array) -> Array:
-    return jnp.square(jnp.maximum(x, 0))
+    return jnp.square(el.maximum(x, 0))
 
 
 @derivative_of(star_relu, wrt="bias")
@@ -111,20 +112,20 @@ def soft_modulus_q(x: Array) -> Array:
         Vallés-Pérez et al. (2023), arXiv:2301.05993
     """
     a = jnp.abs(x)
-    low = jnp.minimum(a, 1)
-    return jnp.where(a <= 1, low * (low * (2 - low)), a)
+    low = el.minimum(a, 1)
+    return el.where(a <= 1, low * (low * (2 - low)), a)
 
 
 @derivative_of(soft_modulus_q)
 def _soft_modulus_q_dx(x: Array) -> Array:
-    x = jnp.clip(x, -1, 1)
+    x = el.clip(x, -1, 1)
     return x * (4 - 3 * num.magnitude(x))
 
 
 @derivative_of(soft_modulus_q, order=2)
 def _soft_modulus_q_dx2(x: Array) -> Array:
     a = num.magnitude(x)
-    return jnp.where(a <= 1, 4 - 6 * a, 0)
+    return el.where(a <= 1, 4 - 6 * a, 0)
 
 
 @activation(kinks=(-2.0, 0.0))
@@ -142,17 +143,17 @@ def hard_mish(x: Array) -> Array:
     Raises:
         TypeError: `x` is no array or number of real dtype.
     """
-    return jnp.maximum(x, -2) * ((jnp.clip(x, -2, 0) + 2) / 2)
+    return el.maximum(x, -2) * ((el.clip(x, -2, 0) + 2) / 2)
 
 
 @derivative_of(hard_mish)
 def _hard_mish_dx(x: Array) -> Array:
-    return jnp.where(x <= -2, 0, jnp.minimum(x, 0) + 1)
+    return el.where(x <= -2, 0, el.minimum(x, 0) + 1)
 
 
 @derivative_of(hard_mish, order=2)
 def _hard_mish_dx2(x: Array) -> Array:
-    return jnp.where((x > -2) & (x < 0), 1, 0)
+    return el.where((x > -2) & (x < 0), 1, 0)
 
 
 @activation(kinks=lambda beta: [-beta, beta], domain={"beta": (0.0, float("inf"))})
@@ -177,25 +178,25 @@ def smelu(x: Array, beta: float | Array = 1.0) -> Array:
         Shamir, Lin (2022), Real world large scale recommendation systems
         reproducibility and smooth activations, arXiv:2202.06499
     """
-    rise = jnp.clip(x, -beta, beta) + beta
-    return jnp.where(x >= beta, x, rise * (rise / beta) / 4)
+    rise = el.clip(x, -beta, beta) + beta
+    return el.where(x >= beta, x, rise * (rise / beta) / 4)
 
 
 @derivative_of(smelu)
 def _smelu_dx(x: Array, beta: Array) -> Array:
-    return (jnp.clip(x, -beta, beta) + beta) / beta / 2
+    return (el.clip(x, -beta, beta) + beta) / beta / 2
 
 
 @derivative_of(smelu, order=2)
 def _smelu_dx2(x: Array, beta: Array) -> Array:
-    return jnp.where(num.magnitude(x) < beta, 0.5 / beta, 0)
+    return el.where(num.magnitude(x) < beta, 0.5 / beta, 0)
 
 
 @derivative_of(smelu, wrt="beta")
 def _smelu_dbeta(x: Array, beta: Array) -> Array:
     bent = num.magnitude(x) < beta
-    x = jnp.where(bent, x, 0)
-    return jnp.where(bent, (beta + x) / beta * ((beta - x) / beta) / 4, 0)
+    x = el.where(bent, x, 0)
+    return el.where(bent, (beta + x) / beta * ((beta - x) / beta) / 4, 0)
 
 
 def _bends(t_left: float, a_left: float, t_right: float, a_right: float) -> list[float]:
@@ -235,7 +236,7 @@ def srelu(
         Jin et al. (2015), arXiv:1512.07030
     """
     left, right = _line(x, t_left, a_left), _line(x, t_right, a_right)
-    return jnp.where(x >= t_right, right, jnp.where(x > t_left, x, left))
+    return el.where(x >= t_right, right, el.where(x > t_left, x, left))
 
 
 def _line(x: Array, t: float | Array, a: float | Array) -> Array:
@@ -247,8 +248,8 @@ def _line(x: Array, t: float | Array, a: float | Array) -> Array:
 def _srelu_dx(
     x: Array, t_left: Array, a_left: Array, t_right: Array, a_right: Array
 ) -> Array:
-    inner = jnp.where(x > t_left, 1, a_left)
-    return jnp.where(x >= t_right, a_right, inner)
+    inner = el.where(x > t_left, 1, a_left)
+    return el.where(x >= t_right, a_right, inner)
 
 
 @derivative_of(srelu, order=2)
@@ -258,19 +259,19 @@ def _srelu_dx2() -> float:
 
 @derivative_of(srelu, wrt="t_left")
 def _srelu_dt_left(x: Array, t_left: Array, a_left: Array, t_right: Array) -> Array:
-    return jnp.where((x <= t_left) & (x < t_right), 1 - a_left, 0)
+    return el.where((x <= t_left) & (x < t_right), 1 - a_left, 0)
 
 
 @derivative_of(srelu, wrt="a_left")
 def _srelu_da_left(x: Array, t_left: Array, t_right: Array) -> Array:
-    return jnp.where(x < t_right, jnp.minimum(x - t_left, 0), 0)
+    return el.where(x < t_right, el.minimum(x - t_left, 0), 0)
 
 
 @derivative_of(srelu, wrt="t_right")
 def _srelu_dt_right(x: Array, t_right: Array, a_right: Array) -> Array:
-    return jnp.where(x >= t_right, 1 - a_right, 0)
+    return el.where(x >= t_right, 1 - a_right, 0)
 
 
 @derivative_of(srelu, wrt="a_right")
 def _srelu_da_right(x: Array, t_right: Array) -> Array:
-    return jnp.maximum(x - t_right, 0)
+    return el.maximum(x - t_right, 0)

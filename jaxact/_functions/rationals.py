@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from .. import _elementary as el
 from .. import _numerics as num
 from .._core import activation, definition_of, pushforward_of
 
@@ -43,13 +44,13 @@ def rational(x: Array, numerator: Array, denominator: Array) -> Array:
     # no power of it overflows; beyond, the highest powers alone count
     info = jnp.finfo(x.dtype)
     end = 2.0 ** min(info.nmant + 1, (info.maxexp - 8) // max(degree, n, 1))
-    near = jnp.clip(x, -end, end)
+    near = el.clip(x, -end, end)
     p, _ = _horner(near, list(numerator))
     q, _ = _horner(near, list(jnp.pad(denominator, (1, 0))))
-    value = p / (1 + jnp.maximum(q, -q))  # of slope 0 at 0
+    value = p / (1 + el.maximum(q, -q))  # of slope 0 at 0
     if degree == n:
         return value
-    return value * jnp.maximum(jnp.abs(x) / end, 1) ** (degree - n)
+    return value * el.maximum(jnp.abs(x) / end, 1) ** (degree - n)
 
 
 def _check(numerator: Array, denominator: Array) -> None:
@@ -67,24 +68,24 @@ def _ratio(x: Array, numerator: Array, denominator: Array) -> Any:
     """
     outer = jnp.abs(x) > 1
     # far enough out the ratio has its limit, and powers of z would underflow
-    big = jnp.clip(jnp.where(outer, x, 1), -(2.0**25), 2.0**25)
-    z = jnp.where(outer, 1 / big, x)
+    big = el.clip(el.where(outer, x, 1), -(2.0**25), 2.0**25)
+    z = el.where(outer, 1 / big, x)
     n = len(denominator)
     p, dp = _horner(z, _turned(outer, numerator))
     q, dq = _horner(z, _turned(outer, jnp.pad(denominator, (1, 0))))
-    one, done = jnp.where(outer, num.magnitude(z) ** n, 1), 0
+    one, done = el.where(outer, num.magnitude(z) ** n, 1), 0
     if n:
         done = n * num.magnitude(z) ** (n - 1) * jnp.sign(z)
     bottom = one + q * jnp.sign(q)  # unlike jnp.abs of slope 0 at 0
     value = p / bottom
-    slope = (dp - value * (jnp.where(outer, done, 0) + jnp.sign(q) * dq)) / bottom
+    slope = (dp - value * (el.where(outer, done, 0) + jnp.sign(q) * dq)) / bottom
     return value, slope, outer
 
 
 def _turned(outer: Array, coefficients: Array) -> list[Array]:
     """The coefficients, at the outer points in the opposite order."""
     pairs = zip(coefficients, coefficients[::-1], strict=True)
-    return [jnp.where(outer, back, ahead) for ahead, back in pairs]
+    return [el.where(outer, back, ahead) for ahead, back in pairs]
 
 
 def _horner(z: Array, coefficients: list[Array]) -> tuple[Array, Array]:
@@ -98,7 +99,7 @@ def _horner(z: Array, coefficients: list[Array]) -> tuple[Array, Array]:
 
 def _power(x: Array, n: int, sign: int) -> Array:
     """x**n, times the sign of x if `sign` is odd."""
-    safe = jnp.where(jnp.abs(x) > 1, x, 1)
+    safe = el.where(jnp.abs(x) > 1, x, 1)
     power = safe**n
     return power * jnp.sign(safe) if sign % 2 else power
 
@@ -115,9 +116,9 @@ def _rational_push(t: Array, x: Array, numerator: Array, denominator: Array) -> 
     value, slope, outer = _ratio(x, numerator, denominator)
     n, m = len(denominator), len(numerator) - 1 - len(denominator)
     # of x**m times a function of 1 / x
-    z = 1 / jnp.where(outer, x, 1)
+    z = 1 / el.where(outer, x, 1)
     far = _power(x, m - 1, n) * (m * value - z * slope)
-    return t * jnp.where(outer, far, slope)
+    return t * el.where(outer, far, slope)
 
 
 def rational_coefficients(

@@ -6,6 +6,7 @@
 import jax.numpy as jnp
 from jax import Array
 
+from .. import _elementary as el
 from .. import _numerics as num
 from .._core import activation, derivative_of
 
@@ -69,12 +70,12 @@ def reglu(x: Array, value: Array) -> Array:
     Reference:
         Shazeer (2020), GLU variants improve transformer, arXiv:2002.05202
     """
-    return _finite_for(value, jnp.maximum(x, 0)) * value
+    return _finite_for(value, el.maximum(x, 0)) * value
 
 
 @derivative_of(reglu)
 def _reglu_dx(x: Array, value: Array) -> Array:
-    return num.sign(jnp.maximum(x, 0)) * value
+    return num.sign(el.maximum(x, 0)) * value
 
 
 @derivative_of(reglu, order=2)
@@ -84,12 +85,12 @@ def _reglu_dx2() -> float:
 
 @derivative_of(reglu, wrt="value")
 def _reglu_dvalue(x: Array) -> Array:
-    return jnp.maximum(x, 0)
+    return el.maximum(x, 0)
 
 
 @derivative_of(reglu, wrt=("value", "x"))
 def _reglu_dvalue_dx(x: Array) -> Array:
-    return num.sign(jnp.maximum(x, 0))
+    return num.sign(el.maximum(x, 0))
 
 
 @activation(kinks=(0.0,))
@@ -111,28 +112,28 @@ def sreglu(x: Array, value: Array) -> Array:
     Reference:
         Shazeer (2020), arXiv:2002.05202; So et al. (2021), Primer, arXiv:2109.08668
     """
-    gate = _finite_for(value, jnp.maximum(x, 0))
+    gate = _finite_for(value, el.maximum(x, 0))
     return gate * value * gate
 
 
 @derivative_of(sreglu)
 def _sreglu_dx(x: Array, value: Array) -> Array:
-    return _finite_for(value, jnp.maximum(x, 0)) * value * 2
+    return _finite_for(value, el.maximum(x, 0)) * value * 2
 
 
 @derivative_of(sreglu, order=2)
 def _sreglu_dx2(x: Array, value: Array) -> Array:
-    return num.sign(jnp.maximum(x, 0)) * value * 2
+    return num.sign(el.maximum(x, 0)) * value * 2
 
 
 @derivative_of(sreglu, wrt="value")
 def _sreglu_dvalue(x: Array) -> Array:
-    return jnp.square(jnp.maximum(x, 0))
+    return jnp.square(el.maximum(x, 0))
 
 
 @derivative_of(sreglu, wrt=("value", "x"))
 def _sreglu_dvalue_dx(x: Array) -> Array:
-    return 2 * jnp.maximum(x, 0)
+    return 2 * el.maximum(x, 0)
 
 
 @activation(kinks=lambda threshold: (threshold,))
@@ -155,12 +156,12 @@ def fatreglu(x: Array, value: Array, threshold: float | Array = 0.0) -> Array:
         Kurtz et al. (2020), Inducing and exploiting activation sparsity for fast neural
         network inference, ICML
     """
-    return _finite_for(value, jnp.where(x <= threshold, 0, x)) * value
+    return _finite_for(value, el.where(x <= threshold, 0, x)) * value
 
 
 @derivative_of(fatreglu)
 def _fatreglu_dx(x: Array, value: Array, threshold: Array) -> Array:
-    return jnp.where(x <= threshold, 0, jnp.where(x > threshold, 1, x)) * value
+    return el.where(x <= threshold, 0, el.where(x > threshold, 1, x)) * value
 
 
 @derivative_of(fatreglu, order=2)
@@ -170,7 +171,7 @@ def _fatreglu_dx2() -> float:
 
 @derivative_of(fatreglu, wrt="value")
 def _fatreglu_dvalue(x: Array, threshold: Array) -> Array:
-    return jnp.where(x <= threshold, 0, x)
+    return el.where(x <= threshold, 0, x)
 
 
 @derivative_of(fatreglu, wrt="threshold")

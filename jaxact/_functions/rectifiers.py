@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.core import Tracer
 
+from .. import _elementary as el
 from .. import _numerics as num
 from .._core import activation, derivative_of
 
@@ -66,12 +67,12 @@ def relu(x: Array) -> Array:
         Nair, Hinton (2010), Rectified linear units improve restricted Boltzmann
         machines, ICML.  On relu'(0): Bertoin et al. (2021), arXiv:2106.12915
     """
-    return jnp.maximum(x, 0)
+    return el.maximum(x, 0)
 
 
 @derivative_of(relu)
 def _relu_dx(y: Array) -> Array:
-    return jnp.where(y > 0, 1, 0)
+    return el.where(y > 0, 1, 0)
 
 
 @activation(kinks=(0.0,), integers="weak")
@@ -106,7 +107,7 @@ def _leaky(x: Array, slope: float | Array) -> Array:
     # the maximum only turns -0 into 0: the sign bit of the output then tells the
     # branch, also where the product underflows
     low = num.unless(slope == 0, x)
-    return jnp.where(x >= 0, jnp.maximum(x, 0), slope * low)
+    return el.where(x >= 0, el.maximum(x, 0), slope * low)
 
 
 @derivative_of(leaky_relu)
@@ -114,12 +115,12 @@ def _leaky_relu_dx(x: Array, y: Array, negative_slope: Array) -> Array:
     # a slope that is given may be negative: only under the default does y tell x's sign
     told = x if isinstance(negative_slope, Array) else y
     below = (told < 0) if told is x else jnp.signbit(told)
-    return jnp.where(below, negative_slope, 1)
+    return el.where(below, negative_slope, 1)
 
 
 @derivative_of(leaky_relu, wrt="negative_slope")
 def _leaky_relu_dnegative_slope(x: Array) -> Array:
-    return jnp.minimum(x, 0)
+    return el.minimum(x, 0)
 
 
 @activation(kinks=(0.0,))
@@ -177,7 +178,7 @@ def leaky_relu_left(x: Array, negative_slope: float | Array = 0.01) -> Array:
 @derivative_of(leaky_relu_left)
 def _leaky_relu_left_dx(x: Array, y: Array, negative_slope: Array) -> Array:
     told = x if isinstance(negative_slope, Array) else y
-    return jnp.where(told > 0, 1, negative_slope)
+    return el.where(told > 0, 1, negative_slope)
 
 
 derivative_of(leaky_relu_left, wrt="negative_slope")(_leaky_relu_dnegative_slope)
@@ -237,12 +238,12 @@ def relu6(x: Array) -> Array:
     Reference:
         Howard et al. (2017), MobileNets, arXiv:1704.04861
     """
-    return jnp.minimum(jnp.maximum(x, 0), 6)
+    return el.minimum(el.maximum(x, 0), 6)
 
 
 @derivative_of(relu6)
 def _relu6_dx(y: Array) -> Array:
-    return jnp.where((y > 0) & (y < 6), 1, 0 * y)  # 0 * y keeps a NaN
+    return el.where((y > 0) & (y < 6), 1, 0 * y)  # 0 * y keeps a NaN
 
 
 def _corners(threshold: float, max_value: float) -> list[float]:
@@ -287,19 +288,19 @@ def general_relu(
         TypeError: an argument is no array or number of real dtype.
     """
     low = x - threshold
-    low = jnp.where(negative_slope == 0, num.finite(low), low)  # 0 * inf is NaN
-    y = jnp.where(x > threshold, x, negative_slope * low)
+    low = el.where(negative_slope == 0, num.finite(low), low)  # 0 * inf is NaN
+    y = el.where(x > threshold, x, negative_slope * low)
     if _is_infinite(max_value):
         return y
-    return jnp.where(_capped(x, max_value), max_value, y)
+    return el.where(_capped(x, max_value), max_value, y)
 
 
 @derivative_of(general_relu)
 def _general_relu_dx(
     x: Array, negative_slope: Array, max_value: Array, threshold: Array
 ) -> Array:
-    slope = jnp.where(x > threshold, 1, negative_slope)
-    return jnp.where(_capped(x, max_value), 0, slope)
+    slope = el.where(x > threshold, 1, negative_slope)
+    return el.where(_capped(x, max_value), 0, slope)
 
 
 @derivative_of(general_relu, order=2)
@@ -311,12 +312,12 @@ def _general_relu_dx2() -> float:
 def _general_relu_dnegative_slope(
     x: Array, max_value: Array, threshold: Array
 ) -> Array:
-    return jnp.where(_capped(x, max_value), 0, jnp.minimum(x - threshold, 0))
+    return el.where(_capped(x, max_value), 0, el.minimum(x - threshold, 0))
 
 
 @derivative_of(general_relu, wrt="max_value")
 def _general_relu_dmax_value(x: Array, max_value: Array) -> Array:
-    return jnp.where(_capped(x, max_value), 1, 0)
+    return el.where(_capped(x, max_value), 1, 0)
 
 
 @derivative_of(general_relu, wrt="threshold")
@@ -324,4 +325,4 @@ def _general_relu_dthreshold(
     x: Array, negative_slope: Array, max_value: Array, threshold: Array
 ) -> Array:
     below = (x <= threshold) & ~_capped(x, max_value)
-    return jnp.where(below, -negative_slope, 0)
+    return el.where(below, -negative_slope, 0)

@@ -8,6 +8,7 @@ import math
 import jax.numpy as jnp
 from jax import Array
 
+from .. import _elementary as el
 from .. import _numerics as num
 from .. import _parts as parts
 from .._core import activation, derivative_of
@@ -40,9 +41,9 @@ def softcap(x: Array, cap: float | Array = 50.0) -> Array:
 def _softcap_dcap(x: Array, cap: Array) -> Array:
     slope = parts.tanh_slope(*parts.over(x, cap))
     u = num.square_clip(x) / cap
-    low = jnp.clip(u, -1, 1)
+    low = el.clip(u, -1, 1)
     near = low * low * low * num.horner(_LAG, low * low) * slope
-    return jnp.where(jnp.abs(u) < 1, near, tanh(u) - u * slope)
+    return el.where(jnp.abs(u) < 1, near, tanh(u) - u * slope)
 
 
 # (sinh(2 * u) / 2 - u) / u**3, in powers of u**2
@@ -212,7 +213,7 @@ def _lisht(x: Array) -> Array:
 
 @derivative_of(lisht)
 def _lisht_dx(x: Array) -> Array:
-    x = jnp.clip(x, -num.tanh_end(x), num.tanh_end(x))
+    x = el.clip(x, -num.tanh_end(x), num.tanh_end(x))
     t, slope = num.tanh_and_slope(x)
     return t + x * slope
 
@@ -249,7 +250,7 @@ def _soft_modulus_t(x: Array, a: float | Array) -> Array:
 @derivative_of(soft_modulus_t)
 def _soft_modulus_t_dx(x: Array, a: Array) -> Array:
     end = num.tanh_end(x)
-    u = jnp.clip(num.square_clip(x) * (1 / a), -end, end)
+    u = el.clip(num.square_clip(x) * (1 / a), -end, end)
     t, slope = num.tanh_and_slope(u)
     return t + u * slope
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from .. import _elementary as el
 from .. import _gates as gates
 from .. import _numerics as num
 from .. import _polynomials as poly
@@ -197,19 +198,19 @@ def gelu_clipped(x: Array, low: int = -10, high: int = 10) -> Array:
         Wu et al. (2020), Integer quantization for deep learning inference,
         arXiv:2004.09602
     """
-    return jnp.clip(gates.gelu_exact(x), low, high)
+    return el.clip(gates.gelu_exact(x), low, high)
 
 
 @derivative_of(gelu_clipped)
 def _gelu_clipped_dx(x: Array, low: int, high: int) -> Array:
     y = gates.gelu_exact(x)
-    return jnp.where((y < low) | (y > high), 0, gates.gelu_exact_dx(x))
+    return el.where((y < low) | (y > high), 0, gates.gelu_exact_dx(x))
 
 
 @derivative_of(gelu_clipped, order=2)
 def _gelu_clipped_dx2(x: Array, low: int, high: int) -> Array:
     y = gates.gelu_exact(x)
-    return jnp.where((y < low) | (y > high), 0, gates.gelu_exact_dx2(x))
+    return el.where((y < low) | (y > high), 0, gates.gelu_exact_dx2(x))
 
 
 @activation(holomorphic=True)
@@ -236,13 +237,13 @@ def mish(x: Array) -> Array:
     below = x < 0
     tail = num.faint_exp(-jnp.abs(x))
     e, m = tail.value(), tail.mantissa
-    h = jnp.where(below, e + e * e, 2 * e * e)
-    h = shared(h / (2 * e + jnp.where(below, 2 + e * e, 1 + 2 * e * e)))
+    h = el.where(below, e + e * e, 2 * e * e)
+    h = shared(h / (2 * e + el.where(below, 2 + e * e, 1 + 2 * e * e)))
     faint = tail.scale(num.modest(x) * (m.head + (m.tail() - m.value() * h)))
-    low, start = jnp.clip(x, -0.7, 0.7), float(np.asarray(0.6, x.dtype))
+    low, start = el.clip(x, -0.7, 0.7), float(np.asarray(0.6, x.dtype))
     middle = (0.6 - start) + low * num.polynomial(poly.MISH_MIDDLE, low)
-    plain = jnp.where(jnp.abs(x) <= 0.7, x * start + x * middle, x * (1 - h))
-    return jnp.where(x < -0.7, faint, plain)
+    plain = el.where(jnp.abs(x) <= 0.7, x * start + x * middle, x * (1 - h))
+    return el.where(x < -0.7, faint, plain)
 
 
 _MISH_ROOT = (1.1924312145154952, 4.8484829848031044e-17)
@@ -258,9 +259,9 @@ def _mish_dx(x: Array) -> Array:
     below = tail.times(below)
     q = 1 + 2 * e * (1 + e)
     above = 1 - 2 * e * e * (q - 2 * x * (1 + e)) / (q * q)
-    a = jnp.clip(-x, -0.75, 1.75)
+    a = el.clip(-x, -0.75, 1.75)
     middle = num.below_root(a, _MISH_ROOT, poly.MISH_DX_MIDDLE, 0.5)
-    return jnp.where(x < -1.75, below, jnp.where(x > 0.75, above, middle))
+    return el.where(x < -1.75, below, el.where(x > 0.75, above, middle))
 
 
 @derivative_of(mish, order=2)
@@ -272,7 +273,7 @@ def _mish_dx2(x: Array) -> Array:
     above = -two - e * (three - e * (one + e).times(2))
     factor = ((one + e) * q).times(8) + (pair(x) * where(x < 0, below, above)).times(4)
     ratio = tail.mantissa * factor / (q * q * q)
-    size = jnp.where(x < 0, ratio.value(), ratio.value() * e.value())
+    size = el.where(x < 0, ratio.value(), ratio.value() * e.value())
     return tail.scale(size)
 
 
@@ -302,18 +303,18 @@ def hard_silu(x: Array) -> Array:
         Howard et al. (2019), Searching for MobileNetV3, arXiv:1905.02244
     """
     # no rounding where x nears -3, one less where the other form is well conditioned
-    gate = jnp.where(x < -1.5, (x + 3) / 6, x / 6 + 0.5)
-    return jnp.where(x <= -3, 0, x * jnp.clip(gate, 0, 1))
+    gate = el.where(x < -1.5, (x + 3) / 6, x / 6 + 0.5)
+    return el.where(x <= -3, 0, x * el.clip(gate, 0, 1))
 
 
 @derivative_of(hard_silu)
 def _hard_silu_dx(x: Array) -> Array:
-    return jnp.where(x <= -3, 0, jnp.where(x >= 3, 1, (2 * x + 3) / 6))
+    return el.where(x <= -3, 0, el.where(x >= 3, 1, (2 * x + 3) / 6))
 
 
 @derivative_of(hard_silu, order=2)
 def _hard_silu_dx2(x: Array) -> Array:
-    return jnp.maximum(num.sign(3 - jnp.abs(x)), 0) / 3
+    return el.maximum(num.sign(3 - jnp.abs(x)), 0) / 3
 
 
 hard_swish = hard_silu

@@ -6,6 +6,7 @@ They come from the denoising of signals, where small coefficients are noise.
 import jax.numpy as jnp
 from jax import Array
 
+from .. import _elementary as el
 from .. import _numerics as num
 from .. import _polynomials as poly
 from .._core import activation, derivative_of
@@ -37,12 +38,12 @@ def hard_shrink(x: Array, lambd: float | Array = 0.5) -> Array:
         Donoho, Johnstone (1994), Ideal spatial adaptation by wavelet shrinkage,
         Biometrika 81
     """
-    return jnp.where(jnp.abs(x) <= lambd, 0, x)
+    return el.where(jnp.abs(x) <= lambd, 0, x)
 
 
 @derivative_of(hard_shrink)
 def _hard_shrink_dx(y: Array) -> Array:
-    return jnp.where(y == 0, 0, 1)  # y is x or 0
+    return el.where(y == 0, 0, 1)  # y is x or 0
 
 
 @derivative_of(hard_shrink, wrt="lambd")
@@ -74,19 +75,19 @@ def soft_shrink(x: Array, lambd: float | Array = 0.5) -> Array:
 
 
 def _shrunk(x: Array, lambd: float | Array, bias: float | Array) -> Array:
-    return jnp.where(x < -lambd, x + bias, jnp.where(x <= lambd, 0, x - bias))
+    return el.where(x < -lambd, x + bias, el.where(x <= lambd, 0, x - bias))
 
 
 def _side(x: Array, lambd: Array) -> Array:
     """-1, 0 or 1: on which side of the edges x is."""
-    return jnp.where(x < -lambd, -1, jnp.where(x <= lambd, 0, 1))
+    return el.where(x < -lambd, -1, el.where(x <= lambd, 0, 1))
 
 
 @derivative_of(soft_shrink)
 def _soft_shrink_dx(x: Array, y: Array, lambd: Array) -> Array:
     # what is left of x may underflow, but not under the default
     shrunk = _side(x, lambd) if isinstance(lambd, Array) else y
-    return jnp.where(shrunk == 0, 0, 1)
+    return el.where(shrunk == 0, 0, 1)
 
 
 @derivative_of(soft_shrink, wrt="lambd")
@@ -117,7 +118,7 @@ def shrink(x: Array, lambd: float | Array = 0.5, bias: float | Array = 0.0) -> A
 
 @derivative_of(shrink)
 def _shrink_dx(x: Array, lambd: Array) -> Array:
-    return jnp.where(jnp.abs(x) <= lambd, 0, 1)
+    return el.where(jnp.abs(x) <= lambd, 0, 1)
 
 
 @derivative_of(shrink, order=2)
@@ -147,13 +148,13 @@ def tanh_shrink(x: Array) -> Array:
         TypeError: `x` is no array or number of real dtype.
     """
     a, near, far = _tanh_shrink_parts(x)
-    return jnp.where(x < 0, -1, 1) * jnp.where(a < 1, near, (a - 1) + far)
+    return el.where(x < 0, -1, 1) * el.where(a < 1, near, (a - 1) + far)
 
 
 def _tanh_shrink_parts(x: Array) -> tuple[Array, Array, Array]:
     """|x|; its value where that is below 1; 1 - tanh|x| where it is not."""
     a = num.magnitude(x)
-    square = jnp.square(jnp.minimum(a, 1))
+    square = jnp.square(el.minimum(a, 1))
     tail = num.plain_exp(-2 * a)
     far = 2 * tail.value() / (1 + tail.value())
     return a, a * (square * num.polynomial(poly.TANH_SHRINK, square)), far
@@ -162,7 +163,7 @@ def _tanh_shrink_parts(x: Array) -> tuple[Array, Array, Array]:
 @derivative_of(tanh_shrink)
 def _tanh_shrink_dx(x: Array) -> Array:
     a, near, far = _tanh_shrink_parts(x)
-    return jnp.square(jnp.where(a < 1, a - near, 1 - far))
+    return jnp.square(el.where(a < 1, a - near, 1 - far))
 
 
 @derivative_of(tanh_shrink, order=2)

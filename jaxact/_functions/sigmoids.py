@@ -8,6 +8,7 @@ dead.  Here it is computed from the input, and is right until it underflows.
 import jax.numpy as jnp
 from jax import Array, lax
 
+from .. import _elementary as el
 from .. import _numerics as num
 from .._core import activation, derivative_of
 from .._pairs import constant
@@ -116,7 +117,7 @@ def soft_sign(x: Array) -> Array:
         Glorot, Bengio (2010), Understanding the difficulty of training deep feedforward
         neural networks, AISTATS
     """
-    x = jnp.clip(x, -(2.0**60), 2.0**60)  # 1 already, and inf / inf is not
+    x = el.clip(x, -(2.0**60), 2.0**60)  # 1 already, and inf / inf is not
     return x / (1 + jnp.abs(x))
 
 
@@ -130,4 +131,4 @@ def _soft_sign_dx2(x: Array) -> Array:
     d = num.one_plus_magnitude(x)
     lift = num.lift(x)
     size = (constant(2 * lift, like=x) / d / d / d).value() / lift
-    return jnp.where(x < 0, size, -size)
+    return el.where(x < 0, size, -size)

@@ -6,6 +6,7 @@ Each is the integral of a sigmoid of `sigmoids`, which is therefore its derivati
 import jax.numpy as jnp
 from jax import Array
 
+from .. import _elementary as el
 from .. import _gates as gates
 from .. import _numerics as num
 from .. import _polynomials as poly
@@ -42,8 +43,8 @@ def softplus(x: Array, beta: float | Array = 1.0) -> Array:
 def _softplus(x: Array, beta: float | Array) -> Array:
     if isinstance(beta, Array):
         tail, _, below = _scaled(x, beta, 1 / beta)
-        return jnp.where(below, 0, x) + num.log1p(tail)
-    return jnp.maximum(x, 0) + num.log1p(num.plain_exp(-jnp.abs(x)))
+        return el.where(below, 0, x) + num.log1p(tail)
+    return el.maximum(x, 0) + num.log1p(num.plain_exp(-jnp.abs(x)))
 
 
 @derivative_of(softplus)
@@ -51,7 +52,7 @@ def _softplus_dx(x: Array, beta: Array) -> Array:
     if isinstance(beta, Array):
         tail, _, below = _scaled(x, beta)
         e = tail.value()
-        return jnp.where(below, e, 1) / (1 + e)
+        return el.where(below, e, 1) / (1 + e)
     return num.logistic(x)
 
 
@@ -72,7 +73,7 @@ def _softplus_dbeta(x: Array, beta: Array) -> Array:
     # half of a large 1 / beta before the last power of two, which may underflow
     root = jnp.sqrt(jnp.abs(beta))
     far = tail.times((num.polynomial(poly.LOG1P, e) + u / (1 + e)) / root)
-    return -jnp.where(u > 64, far / jnp.where(beta < 0, -root, root), near)
+    return -el.where(u > 64, far / el.where(beta < 0, -root, root), near)
 
 
 def _scaled(
@@ -107,22 +108,22 @@ def softplus_thresholded(
     Reference:
         The documentation of torch.nn.Softplus
     """
-    return jnp.where(beta * x > threshold, x, _softplus(x, beta))
+    return el.where(beta * x > threshold, x, _softplus(x, beta))
 
 
 @derivative_of(softplus_thresholded)
 def _softplus_thresholded_dx(x: Array, beta: Array, threshold: Array) -> Array:
-    return jnp.where(beta * x > threshold, 1, _softplus_dx(x, beta))
+    return el.where(beta * x > threshold, 1, _softplus_dx(x, beta))
 
 
 @derivative_of(softplus_thresholded, order=2)
 def _softplus_thresholded_dx2(x: Array, beta: Array, threshold: Array) -> Array:
-    return jnp.where(beta * x > threshold, 0, _softplus_dx2(x, beta))
+    return el.where(beta * x > threshold, 0, _softplus_dx2(x, beta))
 
 
 @derivative_of(softplus_thresholded, wrt="beta")
 def _softplus_thresholded_dbeta(x: Array, beta: Array, threshold: Array) -> Array:
-    return jnp.where(beta * x > threshold, 0, _softplus_dbeta(x, beta))
+    return el.where(beta * x > threshold, 0, _softplus_dbeta(x, beta))
 
 
 @derivative_of(softplus_thresholded, wrt="threshold")
@@ -150,8 +151,8 @@ def shifted_softplus(x: Array) -> Array:
     """
     # (1 + exp(-|x|)) / 2 is 1 - q
     q = -num.expm1(-jnp.abs(x)) / 2
-    y = jnp.maximum(x, 0) - q * num.polynomial(poly.LOG1M, -q)
-    return jnp.where(jnp.abs(x) < 2.0**-60, x / 2, y)  # where q may underflow
+    y = el.maximum(x, 0) - q * num.polynomial(poly.LOG1M, -q)
+    return el.where(jnp.abs(x) < 2.0**-60, x / 2, y)  # where q may underflow
 
 
 @derivative_of(shifted_softplus)
@@ -199,12 +200,12 @@ def _sqrt_parts(x: Array, further: bool = False) -> tuple[Array, Array, Array]:
     half = shared(jnp.exp(-num.magnitude(x) / 2))  # of which the square may underflow
     e, below = half * half, x < 0
     if further:
-        ratio = jnp.where(e < 2.0**-60, 1, jnp.log1p(e) / jnp.maximum(e, 2.0**-60))
+        ratio = el.where(e < 2.0**-60, 1, jnp.log1p(e) / el.maximum(e, 2.0**-60))
     else:
         ratio = num.polynomial(poly.LOG1P, e)
-    root = jnp.sqrt(jnp.where(below, ratio, x + e * ratio))
-    root = jnp.maximum(root, 0)  # `shared`, but infinite with x
-    return jnp.where(below, half, 1), e, root
+    root = jnp.sqrt(el.where(below, ratio, x + e * ratio))
+    root = el.maximum(root, 0)  # `shared`, but infinite with x
+    return el.where(below, half, 1), e, root
 
 
 @derivative_of(sqrt_softplus)
@@ -217,7 +218,7 @@ def _sqrt_softplus_dx(x: Array) -> Array:
 def _sqrt_softplus_dx2(x: Array) -> Array:
     # the slope times 1 - sigmoid(x), less the slope over the value
     tail, e, root = _sqrt_parts(x, further=True)
-    turn = jnp.where(x < 0, 1, e) - 0.5 / (root * root)
+    turn = el.where(x < 0, 1, e) - 0.5 / (root * root)
     return tail * 0.5 / ((1 + e) * root) * (turn / (1 + e))
 
 
@@ -244,8 +245,8 @@ def squareplus(x: Array, b: float | Array = 4.0) -> Array:
     # below 0 the conjugate, which has no difference
     a, (z, h, _, unit) = jnp.abs(x), _hypotenuse(x, b)
     y = (z + h) * (0.5 * unit)
-    y = jnp.where(y < a, a, y)  # z is limited
-    return jnp.where(x > 0, y, b * 0.25 / y)
+    y = el.where(y < a, a, y)  # z is limited
+    return el.where(x > 0, y, b * 0.25 / y)
 
 
 def _hypotenuse(x: Array, b: float | Array) -> tuple[Array, ...]:
@@ -256,7 +257,7 @@ def _hypotenuse(x: Array, b: float | Array) -> tuple[Array, ...]:
     end = 1.5 * 2.0 ** (jnp.finfo(x.dtype).maxexp // 2 - 1)
     m, power = num.even_power(number(b, x))
     z = jnp.abs(x) * num.inverse_power(power)
-    z = jnp.where(z > end, end, z)  # one instruction, unlike a minimum
+    z = el.where(z > end, end, z)  # one instruction, unlike a minimum
     return z, shared(jnp.sqrt(z * z + m)), m, power
 
 
@@ -265,9 +266,9 @@ def _squareplus_dx(x: Array, b: Array) -> Array:
     # (1 + x / h) / 2, which cancels far below 0
     z, h, m, _ = _hypotenuse(x, b)
     far = (x < 0) & (z > 1)
-    top = jnp.where(far, m, jnp.where(x < 0, -z, z))
-    bottom = jnp.where(far, h * z + (z * z + m), h)
-    return 0.5 * top / bottom + jnp.where(far, 0.0, 0.5)
+    top = el.where(far, m, el.where(x < 0, -z, z))
+    bottom = el.where(far, h * z + (z * z + m), h)
+    return 0.5 * top / bottom + el.where(far, 0.0, 0.5)
 
 
 @derivative_of(squareplus, order=2)
@@ -279,7 +280,7 @@ def _squareplus_dx2(x: Array, b: Array) -> Array:
 @derivative_of(squareplus, wrt="b")
 def _squareplus_db(x: Array, b: Array) -> Array:
     _, h, _, unit = _hypotenuse(x, b)
-    return 0.25 / jnp.maximum(unit * h, jnp.abs(x))
+    return 0.25 / el.maximum(unit * h, jnp.abs(x))
 
 
 @activation(kinks=(-1.0, 1.0), integers="weak")
@@ -299,15 +300,15 @@ def sparse_plus(x: Array) -> Array:
     Reference:
         Blondel, Martins, Niculae (2019), arXiv:1901.02324
     """
-    between = jnp.square(jnp.clip(x, -1, 1) + 1) / 4
-    return jnp.where(x >= 1, x, between)
+    between = jnp.square(el.clip(x, -1, 1) + 1) / 4
+    return el.where(x >= 1, x, between)
 
 
 @derivative_of(sparse_plus)
 def _sparse_plus_dx(x: Array) -> Array:
-    return (jnp.clip(x, -1, 1) + 1) / 2
+    return (el.clip(x, -1, 1) + 1) / 2
 
 
 @derivative_of(sparse_plus, order=2)
 def _sparse_plus_dx2(x: Array) -> Array:
-    return jnp.maximum(num.sign(1 - jnp.abs(x)), 0) / 2
+    return el.maximum(num.sign(1 - jnp.abs(x)), 0) / 2

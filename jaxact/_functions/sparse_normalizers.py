@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from .. import _elementary as el
 from .._core import activation, definition_of, pushforward_of
 from .._weights import (
     Axis,
@@ -26,7 +27,7 @@ def _less_largest(x: Array, axis: Any, where: Any) -> Array:
     """x less the largest entry of its row; -1 and below has no weight."""
     x = masked(x, where)
     base = base_of(x, axis)
-    return jnp.maximum(below(x, base), -2)
+    return el.maximum(below(x, base), -2)
 
 
 @activation
@@ -64,10 +65,10 @@ def _sparsemax(z: Array) -> Array:
     rank = _ranks(z)
     support = 1 + rank * order > jnp.cumsum(order, -1)
     count = jnp.sum(support.astype(z.dtype), -1, keepdims=True)
-    excess = jnp.sum(jnp.where(support, order, 0), -1, keepdims=True) - 1
+    excess = jnp.sum(el.where(support, order, 0), -1, keepdims=True) - 1
     # over the count at last: in a half precision the rest is exact
-    y = jnp.maximum(count * z - excess, 0) / jnp.maximum(count, 1)
-    return jnp.where(z > -1, y, z - z)  # NaN of NaN
+    y = el.maximum(count * z - excess, 0) / el.maximum(count, 1)
+    return el.where(z > -1, y, z - z)  # NaN of NaN
 
 
 def _ranks(z: Array) -> Array:
@@ -95,10 +96,10 @@ def _sparsemax_push(t: Array, y: Array, axis: Any) -> Array:
 
 def _centred(t: Array, g: Array, axis: Any) -> Array:
     """g * (t - the mean of t weighed by g)."""
-    t = jnp.where(g == 0, 0, t)
+    t = el.where(g == 0, 0, t)
     weight = jnp.sum(g, axis, keepdims=True)
-    mean = jnp.sum(g * t, axis, keepdims=True) / jnp.where(weight == 0, 1, weight)
-    return jnp.where(g == 0, 0, g * (t - mean))
+    mean = jnp.sum(g * t, axis, keepdims=True) / el.where(weight == 0, 1, weight)
+    return el.where(g == 0, 0, g * (t - mean))
 
 
 @activation
@@ -135,15 +136,15 @@ def _entmax15(z: Array) -> Array:
     order = jnp.sort(z, axis=-1, descending=True)
     taus = _taus(order)
     size = jnp.sum((order >= taus).astype(z.dtype), -1, keepdims=True)
-    tau = jnp.sum(jnp.where(_ranks(z) == size, taus, 0), -1, keepdims=True)
+    tau = jnp.sum(el.where(_ranks(z) == size, taus, 0), -1, keepdims=True)
     # steps of Newton: the threshold of sums of squares has lost digits
     for _ in range(2):
-        root = jnp.maximum(z - tau, 0)
+        root = el.maximum(z - tau, 0)
         excess = jnp.sum(root * root, -1, keepdims=True) - 1
         slope = jnp.sum(root, -1, keepdims=True)
-        tau = tau + excess / (2 * jnp.where(slope > 0, slope, 1))
-    y = jnp.square(jnp.maximum(z - tau, 0))
-    return jnp.where(z > -1, y, z - z)  # NaN of NaN
+        tau = tau + excess / (2 * el.where(slope > 0, slope, 1))
+    y = jnp.square(el.maximum(z - tau, 0))
+    return el.where(z > -1, y, z - z)  # NaN of NaN
 
 
 def _taus(order: Array) -> Array:
@@ -152,7 +153,7 @@ def _taus(order: Array) -> Array:
     mean, square = (jnp.cumsum(v, -1) / rank for v in (order, order * order))
     spread = rank * (square - mean * mean)
     square = (1 - spread) / rank
-    return mean - jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1)), 0)
+    return mean - el.where(square > 0, jnp.sqrt(el.where(square > 0, square, 1)), 0)
 
 
 @definition_of(entmax15)
@@ -172,7 +173,7 @@ def _entmax15_plain(x: Any, axis: Any = -1, where: Any = None) -> Array:
 @pushforward_of(entmax15)
 def _entmax15_push(t: Array, y: Array, axis: Any) -> Array:
     # no root of 0, whose slope is infinite
-    g = jnp.where(y == 0, 0, jnp.sqrt(jnp.where(y == 0, 1, y)))
+    g = el.where(y == 0, 0, jnp.sqrt(el.where(y == 0, 1, y)))
     return _centred(t - leading(t, y, axis), g, axis)  # 1 - y is lost in a y near 1
 
 
@@ -202,10 +203,10 @@ def hardmax(
     def rows(z: Array) -> Array:
         place = lax.broadcasted_iota(int, z.shape, z.ndim - 1)
         first = (place == jnp.argmax(z, -1, keepdims=True)).astype(z.dtype)
-        return jnp.where(jnp.any(jnp.isnan(z), -1, keepdims=True), jnp.nan, first)
+        return el.where(jnp.any(jnp.isnan(z), -1, keepdims=True), jnp.nan, first)
 
     x = masked(x, where)
-    return jnp.where(x == -jnp.inf, 0, by_rows(rows, x, axis))
+    return el.where(x == -jnp.inf, 0, by_rows(rows, x, axis))
 
 
 @definition_of(hardmax)

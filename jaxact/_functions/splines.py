@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from .. import _elementary as el
 from .._core import activation, definition_of, pushforward_of
 from .._weights import gathering
 
@@ -40,17 +41,17 @@ def apl(x: Array, slopes: Array, hinges: Array) -> Array:
     Reference:
         Agostinelli, Hoffman, Sadowski, Baldi (2014), arXiv:1412.6830
     """
-    total, terms = jnp.maximum(x, 0), _hinges(x, slopes, hinges)
+    total, terms = el.maximum(x, 0), _hinges(x, slopes, hinges)
     largest = float(jnp.finfo(x.dtype).max)
-    near = jnp.maximum(x, -largest)
+    near = el.maximum(x, -largest)
     for slope, hinge in terms:
-        total += slope * jnp.where(near < hinge, hinge - near, 0)
+        total += slope * el.where(near < hinge, hinge - near, 0)
     if not terms:
         return total
     # at -inf all lines are one: the sum of each, inf - inf, is NaN
     slope, start = sum(a for a, _ in terms), sum(a * b for a, b in terms)
-    far = jnp.where(slope == 0, 0, jnp.minimum(x, 0))
-    return jnp.where(x < -largest, start - slope * far, total)
+    far = el.where(slope == 0, 0, el.minimum(x, 0))
+    return el.where(x < -largest, start - slope * far, total)
 
 
 def _rows(x: Array, rows: Array, name: str) -> Array:
@@ -78,9 +79,9 @@ def _apl(x: Array, slopes: Array, hinges: Array) -> Array:
 
 @pushforward_of(apl)
 def _apl_push(t: Array, x: Array, slopes: Array, hinges: Array) -> Array:
-    total = jnp.where(x > 0, 1, 0).astype(x.dtype)
+    total = el.where(x > 0, 1, 0).astype(x.dtype)
     for slope, hinge in _hinges(x, slopes, hinges):
-        total -= jnp.where(x < hinge, slope, 0)
+        total -= el.where(x < hinge, slope, 0)
     return t * total
 
 
@@ -122,12 +123,12 @@ def b_spline(
     """
     rows = _rows(x, coefficients, "b_spline: coefficients")
     _check_spline(len(rows), grid, degree, extrapolation)
-    at = jnp.where(x < grid[0], grid[0], jnp.where(x > grid[1], grid[1], x))
+    at = el.where(x < grid[0], grid[0], el.where(x > grid[1], grid[1], x))
     y = _spline(at, rows, grid, degree)
     if extrapolation == "clamped":
         return y
     slope = _spline_slope(at, rows, grid, degree)
-    return y + jnp.where(slope == 0, 0, jnp.where(at == x, 0, x - at) * slope)
+    return y + el.where(slope == 0, 0, el.where(at == x, 0, x - at) * slope)
 
 
 def _check_spline(
@@ -150,7 +151,7 @@ def _spline(at: Array, rows: Array, grid: tuple[float, float], degree: int) -> A
     """The spline inside its grid."""
     parts = len(rows) - degree
     step = (grid[1] - grid[0]) / parts
-    part = jnp.clip(jnp.floor((at - grid[0]) / step), 0, parts - 1)
+    part = el.clip(jnp.floor((at - grid[0]) / step), 0, parts - 1)
     first = jnp.nan_to_num(part).astype(int)
     # from the knot before: a bump that begins there has all its digits.  The knot is a
     # multiple of a unit, which is exact, and a small rest
@@ -158,7 +159,7 @@ def _spline(at: Array, rows: Array, grid: tuple[float, float], degree: int) -> A
     low, width = (round(v / unit) * unit for v in (grid[0], step))
     rest = (grid[0] - low) + part * (step - width)
     u = ((at - (low + part * width)) - rest) / step
-    u = jnp.where(at == grid[1], 1, u)
+    u = el.where(at == grid[1], 1, u)
     # without their denominators, which are a rounding each, times a power of two small
     # enough for them not to overflow
     size, small = math.factorial(degree), 2.0 ** -math.factorial(degree).bit_length()
@@ -233,6 +234,6 @@ def _b_spline_push(
     extrapolation: str,
 ) -> Array:
     rows = _rows(x, coefficients, "b_spline: coefficients")
-    at = jnp.where(x < grid[0], grid[0], jnp.where(x > grid[1], grid[1], x))
+    at = el.where(x < grid[0], grid[0], el.where(x > grid[1], grid[1], x))
     slope = _spline_slope(at, rows, grid, degree)
-    return t * (slope if extrapolation == "linear" else jnp.where(at == x, slope, 0))
+    return t * (slope if extrapolation == "linear" else el.where(at == x, slope, 0))

@@ -10,6 +10,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array, lax
 
+from .. import _elementary as el
 from .._core import activation, definition_of, pushforward_of
 
 
@@ -33,7 +34,7 @@ def crelu(x: Array, axis: int = -1) -> Array:
     Reference:
         Shang, Sohn, Almeida, Lee (2016), arXiv:1603.05201
     """
-    return jnp.concatenate([jnp.maximum(x, 0), jnp.maximum(-x, 0)], axis)
+    return jnp.concatenate([el.maximum(x, 0), el.maximum(-x, 0)], axis)
 
 
 @definition_of(crelu)

@@ -4,9 +4,9 @@ Where the output tells on which side of the threshold its input was, the backwar
 keeps the output, as with the rectifiers.
 """
 
-import jax.numpy as jnp
 from jax import Array
 
+from .. import _elementary as el
 from .._core import activation, derivative_of
 
 
@@ -33,14 +33,14 @@ def thresholded_relu(x: Array, threshold: float | Array = 1.0) -> Array:
     Reference:
         Konda, Memisevic, Krueger (2015), arXiv:1402.3337
     """
-    return jnp.where(x <= threshold, 0, x)
+    return el.where(x <= threshold, 0, x)
 
 
 @derivative_of(thresholded_relu)
 def _thresholded_relu_dx(x: Array, y: Array, threshold: Array) -> Array:
     # above a threshold that is not negative the output is above it too
     told = x if isinstance(threshold, Array) else y
-    return jnp.where(told <= threshold, 0, 1)
+    return el.where(told <= threshold, 0, 1)
 
 
 @activation(kinks=_at_threshold)
@@ -60,12 +60,12 @@ def threshold(x: Array, threshold: float | Array, value: float | Array) -> Array
     Raises:
         TypeError: an argument is no array or number of real dtype.
     """
-    return jnp.where(x <= threshold, value, x)
+    return el.where(x <= threshold, value, x)
 
 
 @derivative_of(threshold)
 def _threshold_dx(x: Array, threshold: Array) -> Array:
-    return jnp.where(x <= threshold, 0, 1)
+    return el.where(x <= threshold, 0, 1)
 
 
 @derivative_of(threshold, order=2)
@@ -77,7 +77,7 @@ def _zero() -> float:
 
 @derivative_of(threshold, wrt="value")
 def _threshold_dvalue(x: Array, threshold: Array) -> Array:
-    return jnp.where(x <= threshold, 1, 0)
+    return el.where(x <= threshold, 1, 0)
 
 
 @activation(kinks=lambda tau: [tau])
@@ -100,19 +100,19 @@ def tlu(x: Array, tau: float | Array = 0.0) -> Array:
     Reference:
         Singh, Krishnan (2019), arXiv:1911.09737
     """
-    return jnp.maximum(x, tau)
+    return el.maximum(x, tau)
 
 
 @derivative_of(tlu)
 def _tlu_dx(x: Array, y: Array, tau: Array) -> Array:
     # a tau that is given may have been rounded in the output
     told = x if isinstance(tau, Array) else y
-    return jnp.where(told <= tau, 0, 1)
+    return el.where(told <= tau, 0, 1)
 
 
 @derivative_of(tlu, wrt="tau")
 def _tlu_dtau(x: Array, tau: Array) -> Array:
-    return jnp.where(x <= tau, 1, 0)
+    return el.where(x <= tau, 1, 0)
 
 
 @activation(kinks=_at_threshold)
@@ -135,7 +135,7 @@ def step(x: Array, threshold: float | Array = 0.0) -> Array:
         McCulloch, Pitts (1943), A logical calculus of the ideas immanent in nervous
         activity
     """
-    return jnp.where(x >= threshold, 1, jnp.where(x < threshold, 0, x))
+    return el.where(x >= threshold, 1, el.where(x < threshold, 0, x))
 
 
 derivative_of(step)(_zero)

@@ -7,6 +7,7 @@ from its own side, so that its slopes are finite.
 import jax.numpy as jnp
 from jax import Array
 
+from .. import _elementary as el
 from .. import _numerics as num
 from .._core import activation, derivative_of
 from .._pairs import shared
@@ -33,7 +34,7 @@ def elish(x: Array) -> Array:
     Reference:
         Basirat, Roth (2018), arXiv:1808.00783
     """
-    rising = jnp.where(x >= 0, x, elu(jnp.where(x < 0, x, 0)))
+    rising = el.where(x >= 0, x, elu(el.where(x < 0, x, 0)))
     return num.opened(rising, sigmoid(x))
 
 
@@ -56,25 +57,25 @@ def hard_elish(x: Array) -> Array:
     Reference:
         Basirat, Roth (2018), arXiv:1808.00783
     """
-    near = jnp.clip(x, -1, 1)
-    rising = jnp.where(x >= 0, near, num.fallen_m1(jnp.where(x > 0, 0, near)))
+    near = el.clip(x, -1, 1)
+    rising = el.where(x >= 0, near, num.fallen_m1(el.where(x > 0, 0, near)))
     between = rising * ((near + 1) / 2)
-    return jnp.where(x >= 1, x, jnp.where(x <= -1, 0, between))
+    return el.where(x >= 1, x, el.where(x <= -1, 0, between))
 
 
 @derivative_of(hard_elish)
 def _hard_elish_dx(x: Array) -> Array:
-    near = jnp.clip(x, -1, 0)
+    near = el.clip(x, -1, 0)
     below = (num.fallen(near) * (near + 2) - 1) / 2
-    above = jnp.where(x >= 1, 1, x + 0.5)
-    return jnp.where(x >= 0, above, jnp.where(x <= -1, 0, below))
+    above = el.where(x >= 1, 1, x + 0.5)
+    return el.where(x >= 0, above, el.where(x <= -1, 0, below))
 
 
 @derivative_of(hard_elish, order=2)
 def _hard_elish_dx2(x: Array) -> Array:
-    near = jnp.clip(x, -1, 0)
-    below = jnp.where(x <= -1, 0, num.fallen(near) * (near + 3) / 2)
-    return jnp.where(x >= 0, jnp.where(x >= 1, 0, 1), below)
+    near = el.clip(x, -1, 0)
+    below = el.where(x <= -1, 0, num.fallen(near) * (near + 3) / 2)
+    return el.where(x >= 0, el.where(x >= 1, 0, 1), below)
 
 
 @activation(kinks=(0.0,))
@@ -98,8 +99,8 @@ def delu(x: Array, n: float | Array = 1.0) -> Array:
     """
     s, r, bend = num.falling(-jnp.abs(x))
     q = s * (r + bend)
-    above = (n + 0.5) * jnp.where(x > 0, x, 0) + ((1 - s) - q)
-    return jnp.where(x > 0, above, num.modest(x) * ((q + s) / (1 + (q + s))))
+    above = (n + 0.5) * el.where(x > 0, x, 0) + ((1 - s) - q)
+    return el.where(x > 0, above, num.modest(x) * ((q + s) / (1 + (q + s))))
 
 
 @derivative_of(delu)
@@ -108,7 +109,7 @@ def _delu_dx(x: Array, n: Array) -> Array:
     e = num.fallen(-a)
     # silu'(-a), of which the second factor has a root
     below = e / ((1 + e) * (1 + e)) * ((1 - a) + e)
-    return jnp.where(x > 0, (n + 0.5) + e, below)
+    return el.where(x > 0, (n + 0.5) + e, below)
 
 
 @derivative_of(delu, order=2)
@@ -118,12 +119,12 @@ def _delu_dx2(x: Array) -> Array:
     inverse = 1 / (1 + e)
     # silu''(-a)
     below = e * inverse * inverse * inverse * ((2 - a) + e * (2 + a))
-    return jnp.where(x > 0, -e, below)
+    return el.where(x > 0, -e, below)
 
 
 @derivative_of(delu, wrt="n")
 def _delu_dn(x: Array) -> Array:
-    return jnp.maximum(x, 0)
+    return el.maximum(x, 0)
 
 
 @activation(kinks=(0.0,))
@@ -146,13 +147,13 @@ def nelu(x: Array, alpha: float | Array = 0.2) -> Array:
     Reference:
         Horuz et al. (2025), arXiv:2505.22074
     """
-    return jnp.where(x > 0, x, -alpha / _square_plus(x)[0])
+    return el.where(x > 0, x, -alpha / _square_plus(x)[0])
 
 
 def _square_plus(x: Array) -> tuple[Array, Array]:
     """1 + x**2 of x <= 0, and an x whose square may overflow, but not 2 * x."""
     most = -num.overflowing(x)
-    below = jnp.where(x > 0, 0, jnp.where(x < most, most, x))
+    below = el.where(x > 0, 0, el.where(x < most, most, x))
     return 1 + below * below, below
 
 
@@ -165,18 +166,18 @@ def _inverse(x: Array) -> tuple[Array, Array]:
 @derivative_of(nelu)  # JAX would square the denominator, which overflows
 def _nelu_dx(x: Array, alpha: Array) -> Array:
     inverse, below = _inverse(x)
-    return jnp.where(x > 0, 1, 2 * alpha * below * inverse * inverse)
+    return el.where(x > 0, 1, 2 * alpha * below * inverse * inverse)
 
 
 @derivative_of(nelu, order=2)  # likewise
 def _nelu_dx2(x: Array, alpha: Array) -> Array:
     inverse, below = _inverse(x)
     # (1 - 3 * x**2) * inverse, in which nothing overflows
-    near = jnp.maximum(below, -1)
-    turn = jnp.where(x < -1, 4 * inverse - 3, (1 - 3 * near * near) * inverse)
-    return jnp.where(x > 0, 0, 2 * alpha * inverse * inverse * turn)
+    near = el.maximum(below, -1)
+    turn = el.where(x < -1, 4 * inverse - 3, (1 - 3 * near * near) * inverse)
+    return el.where(x > 0, 0, 2 * alpha * inverse * inverse * turn)
 
 
 @derivative_of(nelu, wrt="alpha")
 def _nelu_dalpha(x: Array) -> Array:
-    return jnp.where(x > 0, 0, -_inverse(x)[0])
+    return el.where(x > 0, 0, -_inverse(x)[0])

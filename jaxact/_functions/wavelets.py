@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from .. import _angles as angles
+from .. import _elementary as el
 from .. import _numerics as num
 from .. import _polynomials as poly
 from .._core import activation, derivative_of
@@ -36,15 +37,15 @@ def sinc(x: Array) -> Array:
     """
     square, near, far = _within(x, 0.6)
     s = angles.sin(angles.product(num.finite(x))).value()
-    return jnp.where(near, 1 + square * num.polynomial(poly.SIN_TAIL, square), s / far)
+    return el.where(near, 1 + square * num.polynomial(poly.SIN_TAIL, square), s / far)
 
 
 def _within(x: Array, limit: float) -> tuple[Array, Array, Array]:
     """x * x up to a limit; whether that is all; x where it is not, else 1."""
     end = math.sqrt(limit)
     near = jnp.abs(x) < end
-    low = jnp.where(near, x, end)
-    return low * low, near, jnp.where(near, 1, x)
+    low = el.where(near, x, end)
+    return low * low, near, el.where(near, 1, x)
 
 
 @derivative_of(sinc)
@@ -55,7 +56,7 @@ def _sinc_dx(x: Array) -> Array:
     beyond = (c.value() - s.value() / far) / far
     # no shorter one in half: a third of the smallest must not be less than it is
     slope = num.horner(poly.SINC_DX[x.dtype.name], square)
-    return jnp.where(near, x * slope, beyond)
+    return el.where(near, x * slope, beyond)
 
 
 @derivative_of(sinc, order=2)
@@ -64,13 +65,13 @@ def _sinc_dx2(x: Array) -> Array:
     square, near, far = _within(x, 1.2)
     s, c = angles.sin_cos(angles.product(num.finite(x)))
     roomy = jnp.abs(far) < 2.0 ** (jnp.finfo(x.dtype).maxexp // 3)
-    divisor = pair(jnp.where(roomy, far, 1))
+    divisor = pair(el.where(roomy, far, 1))
     ratio = s.halved() / divisor
     middle = ratio + ((c.halved() - ratio) / divisor / divisor).times(2)
     ratio = s.value() / far  # where the rests of pairs underflow
     beyond = ratio + 2 * ((c.value() - ratio) / far) / far
-    beyond = -jnp.where(roomy, middle.value(), beyond)
-    return jnp.where(near, num.polynomial(poly.SINC_DX2, square), beyond)
+    beyond = -el.where(roomy, middle.value(), beyond)
+    return el.where(near, num.polynomial(poly.SINC_DX2, square), beyond)
 
 
 @activation
@@ -107,15 +108,15 @@ def _lit(x: Array, s0: float | Array) -> tuple[Array, Array]:
     """x up to where the bell is 0, which it nowhere is if s0 is; and whether it is."""
     limit, size = num.bell_limit(x) / math.sqrt(2), jnp.abs(number(s0, x))
     # not an infinite quotient
-    most = limit / jnp.maximum(size, limit * 2.0 ** -(jnp.finfo(x.dtype).maxexp - 1))
+    most = limit / el.maximum(size, limit * 2.0 ** -(jnp.finfo(x.dtype).maxexp - 1))
     dark = (jnp.abs(x) > most) & (size > 0)
-    return jnp.where(dark, jnp.where(x < 0, -most, most), x), dark
+    return el.where(dark, el.where(x < 0, -most, most), x), dark
 
 
 def _bell(x: Array, s0: float | Array) -> tuple[num.Exp, Pair]:
     """exp(-z * z), and z = s0 * x."""
     z = num.exact_product(x, number(s0, x))
-    toward = jnp.where(z.head < 0, -z.tail(), z.tail())
+    toward = el.where(z.head < 0, -z.tail(), z.tail())
     return num.gauss(num.magnitude(z.head), toward, times=2.0), z
 
 
@@ -126,12 +127,12 @@ def _wave_dx(x: Array, w0: Array, s0: Array, eighths: int) -> Array:
     steep = pair(number(2 * s0, x)) * z.halved()
     near = c.halved() * pair(number(w0, x)) - s.halved() * steep
     plain = w0 * c.value() - 2 * s0 * z.value() * s.value()
-    return bell.times(jnp.where(dark, 0, _unless_tiny(near, plain, z)))
+    return bell.times(el.where(dark, 0, _unless_tiny(near, plain, z)))
 
 
 def _unless_tiny(p: Pair, plain: Array, z: Pair) -> Array:
     """The value of a pair, or where its rests underflow, and nothing cancels, plain."""
-    return jnp.where(jnp.abs(z.head) < 2.0**-40, plain, p.value())
+    return el.where(jnp.abs(z.head) < 2.0**-40, plain, p.value())
 
 
 def _wave_dx2(x: Array, w0: Array, s0: Array, eighths: int) -> Array:
@@ -144,15 +145,15 @@ def _wave_dx2(x: Array, w0: Array, s0: Array, eighths: int) -> Array:
     near = straight * s.halved() - (speed * steep).times(2) * c.halved()
     curve = jnp.square(2 * s0 * z.value()) - (2 * s0 * s0 + w0 * w0)
     plain = curve * s.value() - 4 * w0 * s0 * z.value() * c.value()
-    return bell.times(jnp.where(dark, 0, _unless_tiny(near, plain, z)))
+    return bell.times(el.where(dark, 0, _unless_tiny(near, plain, z)))
 
 
 def _wave_dw0(x: Array, w0: Array, s0: Array, eighths: int) -> Array:
     x, _ = _lit(x, s0)
     cosine = angles.cos(angles.product(x, w0), eighths).value()
     # in two factors, for x may be large and the bell faint
-    low, rest = jnp.clip(x, -(2.0**20), 2.0**20), jnp.abs(x) * 2.0**-20
-    return _bell(x, s0)[0].times(cosine * low) * jnp.maximum(rest, 1)
+    low, rest = el.clip(x, -(2.0**20), 2.0**20), jnp.abs(x) * 2.0**-20
+    return _bell(x, s0)[0].times(cosine * low) * el.maximum(rest, 1)
 
 
 def _wave_ds0(x: Array, w0: Array, s0: Array, eighths: int) -> Array:

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from .. import _angles as angles
+from .. import _elementary as el
 from .. import _numerics as num
 from .._core import activation, derivative_of
 from .._pairs import Pair, constant, number, pair, where
@@ -74,14 +75,14 @@ def sinlu(x: Array, a: float | Array = 1.0, b: float | Array = 1.0) -> Array:
 
 def _seen(x: Array) -> Array:
     """x as far below 0 as the gate lets anything through."""
-    return jnp.maximum(x, num.lowest_argument(x))
+    return el.maximum(x, num.lowest_argument(x))
 
 
 def _wavy(x: Array, a: float | Array, s: Pair) -> Array:
     """x + a s."""
     wave = pair(number(a, x)) * s
     far = (x + wave.head) + wave.tail()
-    return jnp.where(jnp.abs(x) < 2.0**-60, x + a * s.value(), far)  # tails are 0 there
+    return el.where(jnp.abs(x) < 2.0**-60, x + a * s.value(), far)  # tails are 0 there
 
 
 class _Parts(NamedTuple):
@@ -120,7 +121,7 @@ def _sinlu_dx(x: Array, a: Array, b: Array) -> Array:
     half = angles.cos(angles.product(num.finite(x), 0.5 * b))
     touching = (1 - ab) + ab * (2 * num.square(half.halved())) + rest.value()
     far = (x > 0) & (ab > 0) & (ab <= 1)
-    return num.logistic_times(x, jnp.where(far, touching, (slope + rest).value()))
+    return num.logistic_times(x, el.where(far, touching, (slope + rest).value()))
 
 
 @derivative_of(sinlu, order=2)
