@@ -13,7 +13,7 @@ from jax import Array
 from .. import _numerics as num
 from .. import _polynomials as poly
 from .._core import activation, derivative_of
-from .._pairs import Pair, constant, number, pair, shared
+from .._pairs import Pair, constant, pair, shared
 
 _DENSITY = 1 / math.sqrt(2 * math.pi)  # of the normal distribution at 0
 

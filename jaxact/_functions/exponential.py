@@ -8,7 +8,6 @@ import jax.numpy as jnp
 from jax import Array
 
 from .. import _numerics as num
-from .. import _parts as parts
 from .. import _polynomials as poly
 from .._core import activation, derivative_of
 
