@@ -453,11 +453,6 @@ def bell_limit(x: Array) -> float:
     return 15.25 if x.dtype.itemsize == 4 else 39.9
 
 
-def lit(a: Array) -> Array:
-    """Whether a is below `bell_limit`, to which `ratio` comes but for a rounding."""
-    return a < bell_limit(a) * (1 - 2.0**-16)
-
-
 def gauss_clip(a: Array) -> Array:
     """a, or where exp(-a * a / 2) times any factor is 0."""
     return el.minimum(a, 19.0 if a.dtype.itemsize == 4 else 54.0)
@@ -733,22 +728,6 @@ def logistic_dx3(x: Array, times: float = 1.0) -> Array:
     d, one = one_plus(e), constant(1.0, like=x)
     ratio = tail.mantissa * (one - e.times(4) + e * e) / (d * d * d * d)
     return tail.scale(ratio.value() * times)
-
-
-def hypotenuse(x: Array, b: float | Array) -> tuple[Array, Array, Array, Array]:
-    """|x| and sqrt(x**2 + b), both times up * down, powers of two >= 1 and <= 1.
-
-    They are scaled so that no square overflows or underflows; an infinite x is taken
-    for the largest finite one.
-    """
-    middle = _bias(x) // 2
-    a = magnitude(finite(x))
-    big, small = 2.0 ** (middle - 3), 2.0 ** (13 - middle)
-    down = el.where((a > big) | (b > big * big), 2.0 ** -(middle + 7), 1)
-    up = el.where((a < small) & (b < small * small), 2.0 ** (middle + 7), 1)
-    down, up = down.astype(x.dtype), up.astype(x.dtype)
-    leg = a * up * down
-    return leg, shared(jnp.sqrt(leg * leg + b * up * down * up * down)), up, down
 
 
 def odd_cubic(a: Array, first: Pair, third: Pair) -> Pair:

@@ -1,7 +1,7 @@
 """Algebraic: bends made of square roots, for where an exponential is too dear.
 
-Squares of large and of small numbers leave the range of a format long before their
-roots do, so x and the parameter are scaled by powers of two first.
+The square of a large number leaves the range of a format long before its root does, so
+x is limited first, to where the function is straight or constant.
 """
 
 import jax.numpy as jnp

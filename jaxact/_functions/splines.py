@@ -43,14 +43,14 @@ def apl(x: Array, slopes: Array, hinges: Array) -> Array:
     """
     total, terms = el.maximum(x, 0), _hinges(x, slopes, hinges)
     largest = float(jnp.finfo(x.dtype).max)
-    near = el.maximum(x, -largest)
+    near = el.where(x < -largest, -largest, x)  # faster than a maximum
     for slope, hinge in terms:
         total += slope * el.where(near < hinge, hinge - near, 0)
     if not terms:
         return total
     # at -inf all lines are one: the sum of each, inf - inf, is NaN
     slope, start = sum(a for a, _ in terms), sum(a * b for a, b in terms)
-    far = el.where(slope == 0, 0, el.minimum(x, 0))
+    far = el.where(slope == 0, 0, x)
     return el.where(x < -largest, start - slope * far, total)
 
 
@@ -169,17 +169,29 @@ def _spline(at: Array, rows: Array, grid: tuple[float, float], degree: int) -> A
         falling = [(1 + r - u) * b for r, b in enumerate(bumps)]
         inner = [a + b for a, b in zip(rising, falling[1:], strict=False)]
         bumps = [falling[0], *inner, rising[-1]]
-    terms = (b * _picked(rows, first + r) for r, b in enumerate(bumps))
+    pick = _chosen if parts <= _FEW else _picked
+    terms = (b * pick(rows, first, r, parts) for r, b in enumerate(bumps))
     return sum(terms, jnp.zeros_like(u)) / (size * small)
 
 
-def _picked(rows: Array, index: Array) -> Array:
-    """rows[index] at every element."""
+_FEW = 16  # parts of a grid: selections among so many take less time than a gather
+
+
+def _chosen(rows: Array, first: Array, start: int, parts: int) -> Array:
+    """rows[first + start] at every element, `first` being one of the parts."""
+    at = rows[start]
+    for part in range(1, parts):
+        at = el.where(first >= part, rows[start + part], at)
+    return at
+
+
+def _picked(rows: Array, first: Array, start: int, parts: int) -> Array:
+    """The same, by a gather."""
 
     def picked(index: Array, rows: Array) -> Array:
         return jnp.take_along_axis(rows, index[None], 0, mode="clip")[0]
 
-    return gathering(picked, index, rows)
+    return gathering(picked, first + start, rows)
 
 
 def _spline_slope(
