@@ -12,7 +12,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array, lax
 
 from . import _elementary as el
@@ -126,36 +125,13 @@ def _half_erfc_of_dx(x: Array, rest: Array) -> Array:
     return 1 / math.sqrt(math.pi) * bell(x, rest)
 
 
-@activation
-def expm1_of(x: Array, rest: Array) -> Array:
-    """exp(x) - 1 of x <= 0."""
-    return num.expm1(x)
-
-
-@activation
-def falling_exp_of(x: Array, rest: Array) -> Array:
-    """exp(x) of x <= 0."""
-    y = jnp.exp(x)
-    return y + y * rest
-
-
-@derivative_of(expm1_of)
-def _expm1_of_dx(x: Array, rest: Array) -> Array:
-    return falling_exp_of(x, rest)
-
-
-@derivative_of(falling_exp_of)
-def _falling_exp_of_dx(x: Array, rest: Array) -> Array:
-    return falling_exp_of(x, rest)
-
-
 def _still(x: Array) -> Array:
     return jnp.zeros_like(x)
 
 
 for _part in (
     *(sigmoid_of, sigmoid_slope, tanh_of, tanh_slope),
-    *(bell, erf_of, half_erfc_of, expm1_of, falling_exp_of),
+    *(bell, erf_of, half_erfc_of),
 ):
     derivative_of(_part, wrt="rest")(_still)  # a rest moves with nothing
 
@@ -203,20 +179,13 @@ def over(x: Array, a: float | Array) -> tuple[Array, Array, Array]:
 
 def product(a: float | Array, x: Array, rest: Array | float = 0.0) -> Known:
     """a * (x + rest) of an x up to 2**60."""
-    return _product(number(a, x), 0.0, x, rest)
-
-
-def _product(
-    a: np.ndarray | Array, more: float | Array, x: Array, rest: Array | float
-) -> Known:
-    """(a + more) * (x + rest)."""
-    x = num.square_clip(x)
+    x, a = num.square_clip(x), number(a, x)
     y = a * x
     if in_half():
         return _known(y, a * rest)
     high, a_high = upper_half(x), upper_half(a)
     left = ((high * a_high - y) + high * (a - a_high)) + (x - high) * a
-    return _known(y, left + (a * rest + more * x))
+    return _known(y, left + a * rest)
 
 
 def total(a: float | Array, x: Array, rest: Array | float = 0.0) -> Known:
@@ -225,15 +194,6 @@ def total(a: float | Array, x: Array, rest: Array | float = 0.0) -> Known:
     y = a + x
     added = y - x
     return _known(y, ((x - (y - added)) + (a - added)) + rest)
-
-
-def quotient(x: Array, a: float | Array) -> Known:
-    """x / a, up to where an exponential of it is 0."""
-    if isinstance(a, Array):
-        return _known(*num.ratio(num.square_clip(x), a, -num.lowest_argument(x)))
-    exact = 1 / float(a)
-    inverse = number(exact, x)
-    return _product(inverse, exact - float(inverse), x, 0.0)
 
 
 def softplus_of(x: Array, rest: Array | float = 0.0) -> Known:

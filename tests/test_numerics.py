@@ -364,34 +364,6 @@ def test_odd_cubic(dtype, run):
     assert relative(exact(run(f, a)), wanted) < 2.0 ** -BITS[dtype]
 
 
-# --- hypotenuse ----------------------------------------------------------------------
-
-
-def test_hypotenuse(dtype, run):
-    info = np.finfo(dtype)
-    tiny, huge = np.log10(float(info.smallest_normal)), np.log10(float(info.max))
-    rng = np.random.default_rng(0)
-    x = (10 ** rng.uniform(tiny, huge, 20_000)).astype(dtype)
-    b = (10 ** rng.uniform(tiny, huge, 20_000)).astype(dtype)
-    x[:8] = [0, 0, info.max, info.max, info.tiny, info.tiny, 1, 0]
-    b[:8] = [0, info.max, info.max, 0, 0, info.tiny, 0, 4]
-    leg, hypotenuse, up, down = run(num.hypotenuse, -x, b)
-    scale = Long(up) * Long(down)
-    wanted = np.sqrt(Long(x) ** 2 + Long(b)) * scale
-    assert np.all(np.isfinite(leg)) and np.all(np.isfinite(hypotenuse))
-    normal = Long(x) * scale >= float(info.smallest_normal)
-    assert np.array_equal(Long(leg[normal]), (Long(x) * scale)[normal])
-    assert np.all(leg[~normal] <= info.smallest_normal) and normal.mean() > 0.6
-    positive = wanted > 0
-    assert ulps(hypotenuse[positive], wanted[positive]) < 1.1
-    assert np.all(hypotenuse[~positive] == 0)
-    assert np.all(up >= 1) and np.all(down <= 1)
-    for power in (up, down):
-        assert np.all(np.frexp(power)[0] == 0.5)
-    leg, hypotenuse, *_ = run(num.hypotenuse, np.asarray([np.inf], dtype), b[:1])
-    assert leg == hypotenuse and np.isfinite(leg)
-
-
 # --- half precisions ------------------------------------------------------------------
 
 
