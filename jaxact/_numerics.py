@@ -6,6 +6,7 @@ the power of two makes it underflow, and an argument known to more digits than o
 holds adds its rest to the reduced argument.
 """
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -689,8 +690,9 @@ def logistic_dx(x: Array) -> Array:
 
 def mirrored(g: Array, up: Array, h: float) -> Array:
     """g * h, but 1 - g * h where it is mirrored."""
-    scale, one = np.asarray(h, g.dtype), np.asarray(1, g.dtype)
-    return g * el.where(up, -scale, scale) + el.where(up, one, 0 * one)
+    number = functools.partial(lax.full_like, g)
+    turned = lax.select(up, number(-h), number(h))
+    return g * turned + lax.select(up, number(1), number(0))
 
 
 def logistic_times(x: Array, factor: Array) -> Array:
