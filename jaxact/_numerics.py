@@ -608,7 +608,12 @@ def erf(x: Array) -> Array:
     c = el.clip(x, -3.92, 3.92)
     top, bottom = _ratio(_polynomials.ERF_RATIO)
     s = c * c
-    return c * (horner(top, s) / horner(bottom, s))
+    return _within_1(c * (horner(top, s) / horner(bottom, s)))
+
+
+def _within_1(y: Array) -> Array:
+    """Not beyond 1 or -1 by a rounding; that to a half precision does as much."""
+    return y if in_half() else el.clip(y, -1, 1)
 
 
 def _ratio(table: Mapping[str, Any]) -> Any:
@@ -644,7 +649,7 @@ def tanh(x: Array) -> Array:
     """
     if single(x):
         n, d = _tanh_parts(x)
-        return (n * (d + d)) / (d * d + n * n)
+        return _within_1((n * (d + d)) / (d * d + n * n))
     s, q = grown(el.minimum(jnp.abs(x), 19.5), -2.0, short=True)
     y = ((1 - s) - s * q) / ((s + 1) + s * q)
     integer = integer_like(x)
@@ -673,7 +678,7 @@ def tanh_and_slope(x: Array) -> tuple[Array, Array]:
     n, d = _tanh_parts(x)
     inverse = shared(1 / (d * d + n * n))
     root = (d - n) * (d + n) * inverse
-    return (n * (d + d)) * inverse, root * root
+    return _within_1((n * (d + d)) * inverse), root * root
 
 
 def tanh_dx(x: Array) -> Array:

@@ -5,7 +5,10 @@ with an add.  The bounds hold for both.
 """
 
 import inspect
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +20,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 
+from jaxact import _elementary as el
 from jaxact import _numerics as num
 from jaxact import _pairs, _polynomials
 from jaxact._pairs import Pair
@@ -125,6 +129,24 @@ def test_printed_errors_hold_between_the_points_of_the_fit(name):
         worst = float(mp.log(max(errors), 2))
         # no better than printed by much, either: the worst is seen on any fine grid
         assert -1.5 < worst + float(error.removeprefix("2^-")) < 0.1
+
+
+@pytest.mark.parametrize("kind", ["half", "float32"])
+@pytest.mark.parametrize("name", minimax.RATIOS)
+def test_ratios_are_as_good_as_printed(name, kind):
+    f, weight, ends, _ = minimax.RATIOS[name]
+    top, bottom = ([mp.mpf(c) for c in cs] for cs in getattr(_polynomials, name)[kind])
+    low, high = map(mp.mpf, ends)
+    points = [low + (high - low) * (i / mp.mpf(331)) ** 2 for i in range(332)]
+    errors = [
+        weight(s) * (mp.polyval(top[::-1], s) / mp.polyval(bottom[::-1], s) / f(s) - 1)
+        for s in points
+    ]
+    worst = float(max(map(abs, errors)))
+    source = inspect.getsource(_polynomials).partition(f"\n{name} = {{")[2]
+    printed = source.partition(f'"{kind}": (  # error 2^-')[2].partition("\n")[0]
+    # coefficients are rounded after the fit
+    assert worst < 2 ** (0.1 - float(printed)) + 2.0**-24
 
 
 # --- exponents ------------------------------------------------------------------------
@@ -362,6 +384,93 @@ def test_odd_cubic(dtype, run):
 
     wanted = Long(c1) * Long(a) + Long(c3) * Long(a) ** 3
     assert relative(exact(run(f, a)), wanted) < 2.0 ** -BITS[dtype]
+
+
+# --- exponentials that grow, and what is made of them --------------------------------
+
+
+@pytest.mark.parametrize("times", [1.0, -1.0, 1.702, -0.85])
+def test_an_exponential_of_a_product(dtype, times):
+    x = np.linspace(0, 80 / max(times, 1), 20_001).astype(dtype)
+    got = np.asarray(jax.jit(lambda x: num.modest_exp(x, times))(x))
+    # the product is fused: rounded, up to 80, it would cost 30 ULP
+    assert ulps(got, np.exp(Long(np.asarray(times, dtype)) * Long(x))) < 1.5
+    rest = np.float64(1e-5).astype(dtype)
+    got = np.asarray(jax.jit(lambda x: num.modest_exp(x, times, x * 0 + rest))(x))
+    assert ulps(got, np.exp(Long(np.asarray(times, dtype)) * Long(x) + rest)) < 1.7
+
+
+@pytest.mark.parametrize("halved", [False, True])
+def test_the_bell(dtype, halved):
+    x = np.linspace(-8, 8, 20_001).astype(dtype)
+    got = np.asarray(jax.jit(lambda x: num.bell(x, halved=halved))(x))
+    assert ulps(got, np.exp(-(Long(x) ** 2) / (1 + halved))) < 1.5
+    assert num.bell(jnp.asarray(np.inf, dtype)) == 0
+
+
+def test_saturating_ratios_do_not_exceed_1():
+    x = jnp.linspace(-12, 12, 2_000_001)
+    for f in (num.tanh, num.erf):
+        for format in ("float32", "bfloat16"):
+            with rounded_to(format):
+                y = jax.jit(lambda x, f=f: f(x))(x)
+            # a half precision is rounded once more
+            assert jnp.abs(y).max() <= (1 if format == "float32" else 1 + 2.0**-12)
+            assert y[0] == pytest.approx(-1, rel=1e-4)
+
+
+def test_the_slope_beside_tanh(dtype):
+    x = np.linspace(-30, 30, 20_001).astype(dtype)
+    t, slope = jax.jit(num.tanh_and_slope)(x)
+    wanted = 1 - np.tanh(Long(x)) ** 2
+    size = float(jnp.finfo(dtype).eps)
+    assert ulps(np.asarray(t), np.tanh(Long(x))) < 4
+    error = np.abs(np.asarray(slope) - wanted)
+    assert error.max() < 4 * size
+    beside = np.abs(Long(x)) < num.tanh_end(jnp.asarray(x))
+    assert (error * np.abs(x))[beside].max() < 4 * size  # in t + x * slope
+
+
+def test_functions_of_jnp_that_go_straight_to_lax():
+    x = jnp.asarray([-2.0, -0.0, 3.0, jnp.nan])
+    row = jnp.ones((2, 1))
+    for ours, theirs in (
+        (el.where(x > 0, x, 1), jnp.where(x > 0, x, 1)),
+        (el.where(x > 0, 0, x), jnp.where(x > 0, 0, x)),
+        (el.where(x > 0, 1, -1), jnp.where(x > 0, 1, -1)),
+        (el.where(True, x, 1), x),
+        (el.where(False, x, 2.0), jnp.full_like(x, 2)),
+        (el.where(x, 1.0, 2.0), jnp.where(x, 1.0, 2.0)),
+        (el.where(row > 0, x[None], 0), jnp.where(row > 0, x[None], 0)),
+        (el.maximum(x, 0), jnp.maximum(x, 0)),
+        (el.minimum(row, x[None]), jnp.minimum(row, x[None])),
+        (el.clip(x, -1, 1), jnp.clip(x, -1, 1)),
+    ):
+        chex.assert_trees_all_equal(ours, theirs)
+        chex.assert_trees_all_equal_shapes_and_dtypes(ours, theirs)
+
+
+@pytest.mark.slow
+def test_without_fused_products():
+    # what is fused on this backend need not be on another: some digits of the tails go
+    names = "silu sigmoid tanh gelu_tanh gelu_exact erf quick_gelu normal_cdf softcap"
+    flags = {"XLA_FLAGS": "--xla_cpu_max_isa=AVX", "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run(
+        [sys.executable, "-c", _WITHOUT, *names.split()],
+        env={**os.environ, **flags},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+_WITHOUT = """
+import sys
+import jaxact
+from jaxact.testing import assert_accurate
+for name in sys.argv[1:]:
+    assert_accurate(getattr(jaxact, name), 16, ["float32"], (0, 1), count=2**12)
+"""
 
 
 # --- half precisions ------------------------------------------------------------------
