@@ -606,9 +606,13 @@ def bell(x: Array, rest: Array | float = 0.0, halved: bool = False) -> Array:
 def erf(x: Array) -> Array:
     """The error function of a float32."""
     c = el.clip(x, -3.92, 3.92)
-    top, bottom = _ratio(_polynomials.ERF_RATIO)
-    s = c * c
-    return _within_1(c * (horner(top, s) / horner(bottom, s)))
+    return _within_1(c * ratio_of(_polynomials.ERF_RATIO, c * c))
+
+
+def ratio_of(table: Mapping[str, Any], s: Array) -> Array:
+    """A minimax ratio of `_polynomials` at a float32."""
+    top, bottom = _ratio(table)
+    return horner(top, s) / horner(bottom, s)
 
 
 def _within_1(y: Array) -> Array:

@@ -240,6 +240,7 @@ TABLES: dict[str, tuple[Callable[[Number], Number], tuple, Degrees]] = {
 Ratio = tuple[Any, Any, tuple[str, str], tuple[tuple[int, int], tuple[int, int]]]
 RATIOS: dict[str, Ratio] = {
     "ERF_RATIO": (_erf_ratio, lambda s: 1, ("0", "15.37"), ((3, 4), (5, 5))),
+    "TANH_SHRINK_RATIO": (_tanh_shrink, lambda s: 1, ("0", "81"), ((2, 3), (3, 4))),
     "TANH_RATIO": (_tanh_ratio, _tanh_weight, ("0", "110.25"), ((2, 2), (3, 3))),
 }
 # where the rounding of the coefficients is most of the error

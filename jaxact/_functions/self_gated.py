@@ -302,9 +302,7 @@ def hard_silu(x: Array) -> Array:
     Reference:
         Howard et al. (2019), Searching for MobileNetV3, arXiv:1905.02244
     """
-    # no rounding where x nears -3, one less where the other form is well conditioned
-    gate = el.where(x < -1.5, (x + 3) / 6, x / 6 + 0.5)
-    return el.where(x <= -3, 0, x * el.clip(gate, 0, 1))
+    return el.where(x <= -3, 0, x * el.clip((x + 3) * (1 / 6), 0, 1))
 
 
 @derivative_of(hard_silu)

@@ -147,6 +147,9 @@ def tanh_shrink(x: Array) -> Array:
     Raises:
         TypeError: `x` is no array or number of real dtype.
     """
+    if num.single(x):
+        c = el.clip(x, -9, 9)
+        return (x - c) + (c * (c * c)) * num.ratio_of(poly.TANH_SHRINK_RATIO, c * c)
     a, near, far = _tanh_shrink_parts(x)
     return el.where(x < 0, -1, 1) * el.where(a < 1, near, (a - 1) + far)
 
