@@ -17,13 +17,10 @@ from ._functions.bells import gaussian as gaussian
 from ._functions.clamped_gates import swiglu_clamped as swiglu_clamped
 from ._functions.clamped_gates import swiglu_clamped_after as swiglu_clamped_after
 from ._functions.clamped_gates import swiglu_oai as swiglu_oai
-from ._functions.composed_gates import erfact as erfact
 from ._functions.composed_gates import golu as golu
 from ._functions.composed_gates import logish as logish
 from ._functions.composed_gates import mila as mila
 from ._functions.composed_gates import phish as phish
-from ._functions.composed_gates import pserf as pserf
-from ._functions.composed_gates import serf as serf
 from ._functions.composed_gates import smish as smish
 from ._functions.composed_gates import tanhexp as tanhexp
 from ._functions.composed_gates import telu as telu
@@ -34,6 +31,9 @@ from ._functions.distributions import erf as erf
 from ._functions.distributions import laplace as laplace
 from ._functions.distributions import normal_cdf as normal_cdf
 from ._functions.distributions import symlog as symlog
+from ._functions.erf_gates import erfact as erfact
+from ._functions.erf_gates import pserf as pserf
+from ._functions.erf_gates import serf as serf
 from ._functions.exponential import celu as celu
 from ._functions.exponential import elu as elu
 from ._functions.exponential import pelu as pelu

@@ -163,7 +163,8 @@ def _known(x: Any, rest: Any) -> Known:
 
 def times_of(a: float | Array, x: Array) -> tuple[Array, Array, Array]:
     """What `tanh_of` takes for tanh(a * x)."""
-    return x, jnp.zeros((), x.dtype), jnp.asarray(a, x.dtype)
+    # a rest of the shape of x: Triton lowers no call with a constant
+    return x, lax.full_like(x, 0), jnp.asarray(a, x.dtype)
 
 
 def over(x: Array, a: float | Array) -> tuple[Array, Array, Array]:

@@ -14,6 +14,7 @@ import pytest
 
 import jaxact
 from jaxact import catalogue
+from jaxact._parts import SecondDerivative
 from jaxact.testing import (
     assert_accurate,
     assert_derivatives,
@@ -317,6 +318,8 @@ def test_every_order_is_declared_or_left_to_the_parts():
             continue
         first = inspect.signature(kernels["x",]).parameters
         assert ("x", "x") in kernels or "y" in first  # JAX goes on through y, exactly
+        if isinstance(kernels.get(("x", "x")), SecondDerivative):
+            continue  # a composition, whose slope by x alone is written out
         for parameter in catalogue.info(name).parameters:
             assert (parameter,) in kernels
 

@@ -389,7 +389,7 @@ def test_what_is_not_elementwise_is_measured_in_rows(rows):
                         ("float32", 1, "power")]  # fmt: skip
     assert len(keys) == 6 and all(r["verdict"] == "ok" for r in found)
     assert found[0]["residual_bytes"] == 4 and found[0]["count"] == MEASURED * (2 + 5)
-    assert {r["bound"] for r in found} == {4, 0.51}
+    assert {r["bound"] for r in found} == {8, 0.51}
 
 
 def test_a_wrong_pushforward_is_caught(rows):

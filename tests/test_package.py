@@ -182,22 +182,28 @@ def test_imports_run_one_way():
             "jaxact._formula", "jaxact._precision", "jaxact._tangents"},
         "jaxact._tangents": set(),
         "jaxact._formula": set(),
-        "jaxact._pairs": {"jaxact._precision"},
+        "jaxact._elementary": set(),
+        "jaxact._pairs": {"jaxact._elementary", "jaxact._precision"},
         "jaxact._precision": set(),
         "jaxact._polynomials": set(),
         "jaxact._numerics": {
-            "jaxact._pairs", "jaxact._polynomials", "jaxact._precision"},
-        "jaxact._angles": {"jaxact._numerics", "jaxact._pairs", "jaxact._polynomials",
-                           "jaxact._precision"},
-        "jaxact._gates": {"jaxact._numerics", "jaxact._pairs", "jaxact._polynomials",
-                          "jaxact._precision"},
+            "jaxact._elementary", "jaxact._pairs", "jaxact._polynomials",
+            "jaxact._precision"},
+        "jaxact._angles": {
+            "jaxact._elementary", "jaxact._numerics", "jaxact._pairs",
+            "jaxact._polynomials", "jaxact._precision"},
+        "jaxact._gates": {
+            "jaxact._elementary", "jaxact._numerics", "jaxact._pairs",
+            "jaxact._polynomials", "jaxact._precision"},
         "jaxact._packed": {"jaxact._core"},
         "jaxact._parts": {
-            "jaxact._core", "jaxact._numerics", "jaxact._pairs", "jaxact._precision",
+            "jaxact._core", "jaxact._elementary", "jaxact._numerics", "jaxact._pairs",
+            "jaxact._precision",
             "jaxact._functions.distributions", "jaxact._functions.sigmoids",
             "jaxact._functions.smooth_rectifiers"},
-        "jaxact._weights": {"jaxact._core", "jaxact._numerics", "jaxact._pairs",
-                            "jaxact._precision"},
+        "jaxact._weights": {
+            "jaxact._core", "jaxact._elementary", "jaxact._numerics", "jaxact._pairs",
+            "jaxact._precision"},
     }  # fmt: skip
     for module, allowed in lower.items():
         path = PACKAGE / f"{module.partition('.')[2]}.py"
