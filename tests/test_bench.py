@@ -43,12 +43,10 @@ def pairs(x):
 # Of the value, and of value and pullback: one for every output.  The two outputs of
 # these share a root or a quotient, which XLA stores rather than take it twice.
 KERNELS = {
-    "squareplus": (1, 3),
-    "gelu_clipped": (1, 3),
-    "tanh_shrink": (1, 3),
-    "nelu": (1, 3),
-    "e_swish": (1, 4),
-    "smish": (2, 7),
+    **dict.fromkeys("squareplus gelu_clipped gelu_exact geglu_exact".split(), (1, 3)),
+    **dict.fromkeys("isru isrlu asinh b_silu".split(), (1, 3)),
+    "sqrt_softplus": (1, 4),
+    "smish": (2, 5),
 }
 # what is composed has as many as the plain formula, which stores its quotients too
 COMPOSED = (1, 5)
