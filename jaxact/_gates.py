@@ -75,8 +75,10 @@ def silu_dx(x: Array, beta: Scale) -> Array:
     s = _steep(x, beta, num.growth_end(x) + 19)
     j = 1 / _lifted(s)
     if isinstance(s.times, float):
-        g = ((1 / s.times - s.a) + (s.a * _H) * j) * j
-        return num.mirrored(g, s.up, _H * s.times)
+        root = 1 / s.times
+        near = float(np.asarray(root, x.dtype))
+        rest = (s.a * _H) * j + (root - near)
+        return num.mirrored(((near - s.a) + rest) * j, s.up, _H * s.times)
     # |u| in other words: XLA would not fuse a product that it needs twice
     u = jnp.abs(el.clip(x, -s.a, s.a) * s.times)
     return num.mirrored(((1 - u) + (u * _H) * j) * j, s.up, _H)

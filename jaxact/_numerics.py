@@ -600,7 +600,7 @@ def bell(x: Array, rest: Array | float = 0.0, halved: bool = False) -> Array:
     c = el.clip(x, -end, end)
     left = c * rest * (-1 if halved else -2) if isinstance(rest, Array) else None
     s, q = bell_parts(c, halved, 0, left)
-    return el.where(jnp.abs(x) < end, s * q + s, 0)
+    return el.where(jnp.abs(x) >= end, 0, s * q + s)
 
 
 def erf(x: Array) -> Array:
