@@ -61,7 +61,8 @@ EVERY = [
     scale(tanh, output=1.7159, input=2 / 3),
     shift(softplus, input=-1.0, output=0.25),
     mix((relu, tanh), (0.75, 0.25)),
-    clip(jaxact.gelu_exact, -0.1, 6.0),
+    # between two floats: a rounding of gelu does not move it across
+    clip(jaxact.gelu_exact, -0.11, 6.0),
     piecewise((-1.0, 1.0), (elu, identity, tanh)),
     reflect(softplus),
     surrogate(relu, silu),

@@ -44,14 +44,14 @@ def golu(x: Array) -> Array:
 
 @derivative_of(golu)
 def _golu_dx(x: Array) -> Array:
-    x = el.clip(x, -7, 100)
+    x = el.clip(x, -7, -1.06 * num.lowest(x))
     e = jnp.exp(-x)
     return jnp.exp(-e) * (1 + x * e)
 
 
 @derivative_of(golu, order=2)
 def _golu_dx2(x: Array) -> Array:
-    x = el.clip(x, -7, 100)
+    x = el.clip(x, -7, -1.06 * num.lowest(x))
     e = jnp.exp(-x)
     return (jnp.exp(-e) * e) * (2 + x * (e - 1))
 

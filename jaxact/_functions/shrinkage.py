@@ -149,7 +149,8 @@ def tanh_shrink(x: Array) -> Array:
     """
     if num.single(x):
         c = el.clip(x, -9, 9)
-        return (x - c) + (c * (c * c)) * num.ratio_of(poly.TANH_SHRINK_RATIO, c * c)
+        bend = (c * (c * c)) * num.ratio_of(poly.TANH_SHRINK_RATIO, c * c)
+        return bend - (c - x)  # so that -0 stays so
     a, near, far = _tanh_shrink_parts(x)
     return el.where(x < 0, -1, 1) * el.where(a < 1, near, (a - 1) + far)
 

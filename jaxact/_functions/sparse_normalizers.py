@@ -61,7 +61,7 @@ def sparsemax(
 
 def _sparsemax(z: Array) -> Array:
     """Of rows with largest entry 0."""
-    order = jnp.sort(z, axis=-1, descending=True)
+    order = jnp.flip(jnp.sort(z, axis=-1), -1)
     rank = _ranks(z)
     support = 1 + rank * order > jnp.cumsum(order, -1)
     count = jnp.sum(support.astype(z.dtype), -1, keepdims=True)
@@ -133,7 +133,7 @@ def entmax15(
 
 def _entmax15(z: Array) -> Array:
     """Of rows with largest entry 0."""
-    order = jnp.sort(z, axis=-1, descending=True)
+    order = jnp.flip(jnp.sort(z, axis=-1), -1)
     taus = _taus(order)
     size = jnp.sum((order >= taus).astype(z.dtype), -1, keepdims=True)
     tau = jnp.sum(el.where(_ranks(z) == size, taus, 0), -1, keepdims=True)
