@@ -15,7 +15,11 @@ from jax import Array, lax
 def where(test: Any, yes: Any, no: Any) -> Array:
     """`jnp.where`."""
     if isinstance(test, Array) and test.dtype == bool:
-        return _straight(lax.select, jnp.where, test, yes, no)
+        like = _like(test, yes, no)
+        if like is None:
+            return jnp.where(test, yes, no)
+        full = (v if isinstance(v, Array) else _full(v, like) for v in (yes, no))
+        return lax.select(test, *full)
     chosen, other = (yes, no) if np.ndim(test) == 0 and test else (no, yes)
     if np.ndim(test) or isinstance(test, Array) or not isinstance(chosen, Array):
         return jnp.where(test, yes, no)
@@ -25,12 +29,12 @@ def where(test: Any, yes: Any, no: Any) -> Array:
 
 def maximum(a: Any, b: Any) -> Array:
     """`jnp.maximum`."""
-    return _straight(lax.max, jnp.maximum, a, b)
+    return _of_two(lax.max, jnp.maximum, a, b)
 
 
 def minimum(a: Any, b: Any) -> Array:
     """`jnp.minimum`."""
-    return _straight(lax.min, jnp.minimum, a, b)
+    return _of_two(lax.min, jnp.minimum, a, b)
 
 
 def clip(x: Any, low: Any, high: Any) -> Array:
@@ -38,24 +42,29 @@ def clip(x: Any, low: Any, high: Any) -> Array:
     return minimum(maximum(x, low), high)
 
 
-def _straight(
-    fast: Callable[..., Array], general: Callable[..., Array], *operands: Any
+def _of_two(
+    fast: Callable[..., Array], general: Callable[..., Array], a: Any, b: Any
 ) -> Array:
-    """What lax makes of arrays of one shape and dtype, and of numbers made such."""
+    like = _like(a, b)
+    if like is None:
+        return general(a, b)
+    # a number stays a scalar: XLA would hoist an array of it out of a loop, and keep it
+    return fast(*(np.asarray(v, like.dtype) if _is_number(v) else v for v in (a, b)))
+
+
+def _like(*operands: Any) -> Array | None:
+    """One of the arrays, if they are of one shape and, but for masks, one dtype."""
     arrays = [v for v in operands if isinstance(v, Array)]
     values = [v for v in arrays if v.dtype != bool]
-    fits = len({v.shape for v in arrays}) == len({v.dtype for v in values}) == 1
-    if not fits or any(_is_weak(v) for v in values):
-        return general(*operands)
-    like = values[0]
-    return fast(*(v if isinstance(v, Array) else _alike(v, like) for v in operands))
+    alike = len({v.shape for v in arrays}) == len({v.dtype for v in values}) == 1
+    weak = any(getattr(v, "weak_type", False) for v in values)
+    numbers = all(map(_is_number, (v for v in operands if not isinstance(v, Array))))
+    return values[0] if alike and numbers and not weak else None
 
 
-def _is_weak(v: Array) -> bool:
-    return bool(getattr(v, "weak_type", False))
+def _is_number(v: Any) -> bool:
+    return not isinstance(v, Array) and np.ndim(v) == 0
 
 
-def _alike(number: Any, like: Array) -> Array:
-    if np.ndim(number):
-        return jnp.asarray(number, like.dtype)
+def _full(number: Any, like: Array) -> Array:
     return lax.full_like(like, number)

@@ -379,6 +379,14 @@ def test_memory_of_the_scanned_mlp():
     assert ours <= SHARE_OF_MEMORY * theirs
 
 
+@pytest.mark.parametrize("name", ["silu", "gelu_exact", "tanh", "sigmoid", "mish"])
+def test_no_constant_of_an_activation_is_kept_beside_a_scan(name):
+    ours = workloads.mlp_temp_bytes(getattr(jaxact, name))
+    gelu = workloads.mlp_temp_bytes(jaxact.gelu)
+    assert ours is not None and gelu is not None
+    assert ours <= 1.001 * gelu
+
+
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_memory_of_the_scanned_swiglu(dtype):
     ours = workloads.glu_temp_bytes(jaxact.swiglu, dtype)
