@@ -18,8 +18,8 @@ def where(test: Any, yes: Any, no: Any) -> Array:
         like = _like(test, yes, no)
         if like is None:
             return jnp.where(test, yes, no)
-        full = (v if isinstance(v, Array) else _full(v, like) for v in (yes, no))
-        return lax.select(test, *full)
+        both = (lax.full_like(like, v) if _is_number(v) else v for v in (yes, no))
+        return lax.select(test, *both)
     chosen, other = (yes, no) if np.ndim(test) == 0 and test else (no, yes)
     if np.ndim(test) or isinstance(test, Array) or not isinstance(chosen, Array):
         return jnp.where(test, yes, no)
@@ -64,7 +64,3 @@ def _like(*operands: Any) -> Array | None:
 
 def _is_number(v: Any) -> bool:
     return not isinstance(v, Array) and np.ndim(v) == 0
-
-
-def _full(number: Any, like: Array) -> Array:
-    return lax.full_like(like, number)

@@ -87,8 +87,6 @@ def silu_dx(x: Array, beta: Scale) -> Array:
 def angle(x: Array, beta: Scale) -> tuple[Pair, Array]:
     """|u|, and where u < 0."""
     a, below = num.magnitude(x), x < 0
-    if isinstance(beta, np.ndarray) and bool(beta == 1):
-        return Pair(el.minimum(a, _end(x)), None), below
     if isinstance(beta, tuple):
         b = constant(*beta, like=x)
     else:
@@ -176,24 +174,6 @@ def _growth(a: Array) -> _Growth:
     return _Growth(lax.bitcast_convert_type(bits, a.dtype), q, grid, off)
 
 
-def _light_gelu_tanh(x: Array) -> Array:
-    """max(x, 0) - |x| / (1 + exp(v)): one formula for both signs."""
-    a = el.minimum(jnp.abs(x), 10.85)
-    s, q, _, _ = _growth(a)
-    return el.maximum(x, 0) - (a / ((s * q + _H) + s)) * _H
-
-
-def _light_gelu_tanh_dx(x: Array) -> Array:
-    """((1 - a v') + a v' * j) * j with j = 1 / (1 + exp(v)), or 1 less that above 0."""
-    a = el.minimum(jnp.abs(x), 10.85)
-    s, q, grid, off = _growth(a)
-    j = 1 / (s * q + (s + _H))
-    w = grid * (_W3[0] / 2) + _W1[0]
-    low = off * (sum(_W3) / 2) + (grid * (_W3[1] / 2) + _W1[1])
-    share = ((a * _H) * (w + low)) * j
-    return num.mirrored(((1 - a * w) + (share - a * low)) * j, x > 0, _H)
-
-
 def _near(x: Array) -> Array:
     """x, or where the gate is 0 or 1 for float32 and float64."""
     limit = 16 if x.dtype.itemsize == 4 else 32
@@ -201,17 +181,25 @@ def _near(x: Array) -> Array:
 
 
 def gelu_tanh(x: Array) -> Array:
-    """The gelu in the approximation by tanh."""
-    if x.dtype == jnp.float32:
-        return _light_gelu_tanh(x)
+    """max(x, 0) - |x| / (1 + exp(v)): one formula for both signs."""
+    if num.single(x):
+        a = el.minimum(jnp.abs(x), 10.85)
+        s, q, _, _ = _growth(a)
+        return el.maximum(x, 0) - (a / ((s * q + _H) + s)) * _H
     v = _v(_near(jnp.abs(x)))
     return num.gated(x, v.head, v.tail())
 
 
 def gelu_tanh_dx(x: Array) -> Array:
-    """The derivative of `gelu_tanh`."""
-    if x.dtype == jnp.float32:
-        return _light_gelu_tanh_dx(x)
+    """((1 - a v') + a v' * j) * j with j = 1 / (1 + exp(v)), or 1 less that above 0."""
+    if num.single(x):
+        a = el.minimum(jnp.abs(x), 10.85)
+        s, q, grid, off = _growth(a)
+        j = 1 / (s * q + (s + _H))
+        w = grid * (_W3[0] / 2) + _W1[0]
+        low = off * (sum(_W3) / 2) + (grid * (_W3[1] / 2) + _W1[1])
+        share = ((a * _H) * (w + low)) * j
+        return num.mirrored(((1 - a * w) + (share - a * low)) * j, x > 0, _H)
     a = jnp.abs(_near(x))
     middle = num.below_root(
         el.minimum(a, 1.4), _GELU_TANH_ROOT, poly.GELU_TANH_DX_MIDDLE

@@ -356,11 +356,6 @@ def lowest_argument(x: Array) -> float:
     return 2 * _format(x).faint
 
 
-def smallest_argument(x: Array) -> float:
-    """The argument from which downwards the exponential counts as 0."""
-    return _format(x).smallest
-
-
 def modest(x: Array) -> Array:
     """x, or where its product with a faint exponential is 0 for good."""
     limit = -_format(x).faint
@@ -483,12 +478,12 @@ def single(x: Array) -> bool:
     return x.dtype.itemsize == 4
 
 
-def gauss_fall(a: Array, rest: Array | None = None) -> tuple[Array, Array, Array]:
+def gauss_fall(a: Array, rest: Array | float = 0.0) -> tuple[Array, Array, Array]:
     """2**(k + 30) and q with exp(-(a + rest)**2 / 2) = 2**k * (1 + q), 1 / (1 + a / 4).
 
     Of a float32 from 0 to 14.45: there the bell is 0.
     """
-    s, q = bell_parts(a, True, 30, None if rest is None else a * -rest)
+    s, q = bell_parts(a, True, 30, a * -rest if isinstance(rest, Array) else None)
     return s, q, shared(1 / (a * 0.25 + 1))
 
 
@@ -502,19 +497,17 @@ _PHI = 0.3085375387259869  # the normal distribution at -1/2
 
 def normal(x: Array, rest: Array | float = 0.0) -> Array:
     """The normal distribution at x + rest."""
+    toward = el.where(x < 0, -rest, rest) if isinstance(rest, Array) else 0.0
     if single(x):
         a = el.minimum(jnp.abs(x), 14.45)
-        known = rest if isinstance(rest, Array) else None
-        s, q, inverse = gauss_fall(
-            a, None if known is None else el.where(x < 0, -known, known)
-        )
+        s, q, inverse = gauss_fall(a, toward)
         tail = fall(_polynomials.NORMAL_FALL, a, inverse) * inverse
         tail = (tail * q + tail) * s
         return mirrored(tail, x > 0, 2.0**-30)
     a, below = gauss_clip(jnp.abs(x)), x < 0
     tail = shared(normal_tail(a) / el.maximum(a, 1))
-    small = gauss(a, el.where(below, -rest, rest)).times(tail)
-    gate = normal_middle(a, below, el.where(below, -rest, rest))
+    small = gauss(a, toward).times(tail)
+    gate = normal_middle(a, below, toward)
     return el.where(a < 1, gate, el.where(below, small, 1 - small))
 
 
@@ -546,7 +539,7 @@ def grown(
     The product is not rounded where XLA fuses it with the sum that follows.  A short
     one is for a modest argument, of which the last bits do not count.
     """
-    f = _format(a)
+    f, times = _format(a), times if isinstance(times, Array) else float(times)
     t, back = _exponent(a * (times * (1 / math.log(2))), bias)
     if short:
         r = a * times + back * math.log(2)
@@ -824,19 +817,15 @@ def _reduced(
     x: Array, power: Array | float = 0.0, rest: Array | float = 0.0
 ) -> tuple[Array, Array, Array]:
     """The parts of `falling`, of x - power * (1 + rest)."""
-    f, integer = _format(x), integer_like(x)
-    magic = 1.5 * 2.0 ** _mantissa(x) + _bias(x)
-    total = x if isinstance(power, float) else (x - power) - power * rest
-    t = total * (1 / math.log(2)) + magic  # see `grown`
-    back = lax.stop_gradient(magic - t)
+    f = _format(x)
     if isinstance(power, float):
-        r = x + back * f.ln2_high
+        s, back = _exponent(x * (1 / math.log(2)), 0)
+        r = (x + back * f.ln2_high) + back * f.ln2_low
     else:  # a multiple of a power of two that is not small, and so exact
+        s, back = _exponent(((x - power) - power * rest) * (1 / math.log(2)), 0)
         r = (x + (back * f.ln2_high - power)) - power * rest
-    r = r + back * f.ln2_low
-    bits = lax.bitcast_convert_type(t, integer) << integer(_mantissa(x))
-    bend = (r * r) * polynomial(_polynomials.EXPM1_TAIL, r)
-    return lax.bitcast_convert_type(bits, x.dtype), r, bend
+        r = r + back * f.ln2_low
+    return s, r, (r * r) * polynomial(_polynomials.EXPM1_TAIL, r)
 
 
 def gumbel(x: Array) -> Array:

@@ -83,7 +83,7 @@ def exponentials(
     else:
         large = jnp.abs(base - 12) > 28
         d = el.where(x < base, x - el.where(large, base, 0), el.where(large, 0, base))
-    s, q = num.grown(el.maximum(d, num.smallest_argument(x)), short=True)
+    s, q = num.grown(el.maximum(d, num.lowest(x)), short=True)
     return s * q + (s - less)
 
 

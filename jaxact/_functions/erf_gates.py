@@ -92,7 +92,7 @@ def _erfact(x: Array, alpha: float | Array, beta: float | Array) -> Array:
 @derivative_of(erfact)
 def _erfact_dx(x: Array, alpha: Array, beta: Array) -> Array:
     x = _within(x, beta)
-    u = num.square_clip(alpha * num.modest_exp(x, _constant(beta)))
+    u = num.square_clip(alpha * num.modest_exp(x, beta))
     return erf(u) + _SLOPE * (u * (beta * x) * jnp.exp(-u * u))
 
 
@@ -100,10 +100,6 @@ def _within(x: Array, times: Array) -> Array:
     """x as far as the exponential of times * x neither overflows nor underflows."""
     end = -num.lowest(x) / el.maximum(jnp.abs(times), 1e-30)
     return el.clip(x, -end, end)
-
-
-def _constant(a: Array) -> float | Array:
-    return a if isinstance(a, Array) else float(a)
 
 
 derivative_of(erfact, order=2)(parts.SecondDerivative(_erfact))
@@ -141,7 +137,7 @@ def _pserf(x: Array, gamma: float | Array, delta: float | Array) -> Array:
 @derivative_of(pserf)
 def _pserf_dx(x: Array, gamma: Array, delta: Array) -> Array:
     x, size = _within(x, delta), abs(delta)
-    e = num.modest_exp(jnp.abs(x), _constant(-size))
+    e = num.modest_exp(jnp.abs(x), -size)
     return _slope_of_serf(delta * x, e, gamma)
 
 

@@ -241,7 +241,7 @@ def _log_softmax_push(
     left_out = None if where is None else y == -jnp.inf
     t = t if left_out is None else el.where(left_out, 0, t)
     leads = y > -math.log(2)
-    s, q = num.grown(el.maximum(y, num.smallest_argument(y)), short=True)
+    s, q = num.grown(el.maximum(y, num.lowest(y)), short=True)
     p = (s * q + s) * t
     ahead, rest = (
         total(el.where(v, p, 0), axis) for v in (leads, jnp.logical_not(leads))
