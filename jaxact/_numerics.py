@@ -204,17 +204,6 @@ def _on_grid(r: Array) -> Array:
     return jnp.floor(r * steps + 0.5) * (1 / steps)
 
 
-def exp(x: Array) -> Array:
-    """The exponential of x <= 0; 0 where it is subnormal."""
-    return plain_exp(x).value()
-
-
-def expm1(x: Array, rest: Array | float = 0.0) -> Array:
-    """exp(x + rest) - 1 of x <= 0."""
-    e = plain_exp(x, rest).pair()
-    return (e.head - 1) + e.tail()
-
-
 def modest_exp(
     x: Array, times: float | Array = 1.0, rest: Array | None = None
 ) -> Array:
@@ -804,46 +793,39 @@ def gated_dx2(
     return tail.scale(ratio.value())
 
 
-def falling(x: Array) -> tuple[Array, Array, Array]:
-    """2**k, r and b with exp(x) = 2**k * (1 + (r + b)) of x <= 0; r is x for k = 0.
+def falling(x: Array, rest: Array | float = 0.0) -> tuple[Array, Array, Array]:
+    """2**k, r, b with exp(x + rest) = 2**k * (1 + (r + b)) of x <= 0; r is x for k = 0.
 
     b is 0 to second order.  2**k is 0 where the exponential is subnormal.
     """
     least = _format(x).smallest
-    return _reduced(el.where(x < least, least, x))  # faster than a maximum
-
-
-def _reduced(
-    x: Array, power: Array | float = 0.0, rest: Array | float = 0.0
-) -> tuple[Array, Array, Array]:
-    """The parts of `falling`, of x - power * (1 + rest)."""
-    f = _format(x)
-    if isinstance(power, float):
-        s, back = _exponent(x * (1 / math.log(2)), 0)
-        r = (x + back * f.ln2_high) + back * f.ln2_low
-    else:  # a multiple of a power of two that is not small, and so exact
-        s, back = _exponent(((x - power) - power * rest) * (1 / math.log(2)), 0)
-        r = (x + (back * f.ln2_high - power)) - power * rest
-        r = r + back * f.ln2_low
+    x, f = el.maximum(x, least), _format(x)
+    s, back = _exponent(x * (1 / math.log(2)), 0)
+    r = (x + back * f.ln2_high) + back * f.ln2_low
+    r = r + rest if isinstance(rest, Array) else r
     return s, r, (r * r) * polynomial(_polynomials.EXPM1_TAIL, r)
 
 
 def gumbel(x: Array) -> Array:
     """exp(x - exp(x)), 0 at either end."""
     x = el.clip(x, _format(x).smallest, 4.52782 if x.dtype.itemsize == 4 else 6.5732)
-    s, r, bend = _reduced(x, *grown(x))
-    return s * (r + bend) + s
+    f, (power, q) = _format(x), grown(x)
+    s, back = _exponent(((x - power) - power * q) * (1 / math.log(2)), 0)
+    # the power is a multiple of one that is not small, and so this sum is exact
+    r = (x + (back * f.ln2_high - power)) - power * q
+    r = r + back * f.ln2_low
+    return s * ((r * r) * polynomial(_polynomials.EXPM1_TAIL, r) + r) + s
 
 
-def fallen(x: Array) -> Array:
+def exp(x: Array) -> Array:
     """The exponential of x <= 0; 0 where it is subnormal."""
     s, r, bend = falling(x)
     return s * (r + bend) + s
 
 
-def fallen_m1(x: Array) -> Array:
-    """exp(x) - 1 of x <= 0."""
-    s, r, bend = falling(x)
+def expm1(x: Array, rest: Array | float = 0.0) -> Array:
+    """exp(x + rest) - 1 of x <= 0."""
+    s, r, bend = falling(x, rest)
     return s * (r + bend) + (s - 1)
 
 

@@ -379,12 +379,12 @@ def test_memory_of_the_scanned_mlp():
     assert ours <= SHARE_OF_MEMORY * theirs
 
 
-@pytest.mark.parametrize("name", ["silu", "gelu_exact", "tanh", "sigmoid", "mish"])
+@pytest.mark.parametrize("name", "gelu silu gelu_exact tanh sigmoid mish elu".split())
 def test_no_constant_of_an_activation_is_kept_beside_a_scan(name):
     ours = workloads.mlp_temp_bytes(getattr(jaxact, name))
-    gelu = workloads.mlp_temp_bytes(jaxact.gelu)
-    assert ours is not None and gelu is not None
-    assert ours <= 1.001 * gelu
+    least = workloads.mlp_temp_bytes(jax.checkpoint(jax.nn.silu))  # keeps x alone
+    assert ours is not None and least is not None
+    assert ours <= least
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

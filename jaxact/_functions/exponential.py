@@ -163,7 +163,7 @@ def pelu(x: Array, a: float | Array = 1.0, b: float | Array = 1.0) -> Array:
     Reference:
         Trottier, Giguère, Chaib-draa (2016), arXiv:1605.09332
     """
-    below = a * num.fallen_m1(_over(x, b))
+    below = a * num.expm1(_over(x, b))
     return el.where(x >= 0, a * (el.where(x >= 0, x, 0) / b), below)
 
 
@@ -175,7 +175,7 @@ def _over(x: Array, b: float | Array) -> Array:
 def _exp_over(x: Array, b: float | Array) -> Array:
     """exp(x / b) of x <= 0, with what the rounding of x / b leaves."""
     z = _over(x, b)
-    e = num.fallen(z)
+    e = num.exp(z)
     if not isinstance(b, Array):  # it is 1
         return e
     z = el.maximum(z, num.lowest(x))
@@ -194,7 +194,7 @@ def _pelu_dx2(x: Array, a: Array, b: Array) -> Array:
 
 @derivative_of(pelu, wrt="a")
 def _pelu_da(x: Array, b: Array) -> Array:
-    return el.where(x >= 0, x / b, num.fallen_m1(_over(x, b)))
+    return el.where(x >= 0, x / b, num.expm1(_over(x, b)))
 
 
 @derivative_of(pelu, wrt="b")
@@ -277,7 +277,7 @@ def _xielu_dx(
 
 @derivative_of(xielu, order=2)
 def _xielu_dx2(x: Array, alpha_p: Array, alpha_n: Array, epsilon: Array) -> Array:
-    below = el.where(x > epsilon, 0, num.fallen(el.where(x > 0, 0, x)))
+    below = el.where(x > epsilon, 0, num.exp(el.where(x > 0, 0, x)))
     return el.where(x > 0, 2 * alpha_p, alpha_n * below)
 
 

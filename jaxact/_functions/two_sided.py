@@ -58,7 +58,7 @@ def hard_elish(x: Array) -> Array:
         Basirat, Roth (2018), arXiv:1808.00783
     """
     near = el.clip(x, -1, 1)
-    rising = el.where(x >= 0, near, num.fallen_m1(el.where(x > 0, 0, near)))
+    rising = el.where(x >= 0, near, num.expm1(el.where(x > 0, 0, near)))
     between = rising * ((near + 1) / 2)
     return el.where(x >= 1, x, el.where(x <= -1, 0, between))
 
@@ -66,7 +66,7 @@ def hard_elish(x: Array) -> Array:
 @derivative_of(hard_elish)
 def _hard_elish_dx(x: Array) -> Array:
     near = el.clip(x, -1, 0)
-    below = (num.fallen(near) * (near + 2) - 1) / 2
+    below = (num.exp(near) * (near + 2) - 1) / 2
     above = el.where(x >= 1, 1, x + 0.5)
     return el.where(x >= 0, above, el.where(x <= -1, 0, below))
 
@@ -74,7 +74,7 @@ def _hard_elish_dx(x: Array) -> Array:
 @derivative_of(hard_elish, order=2)
 def _hard_elish_dx2(x: Array) -> Array:
     near = el.clip(x, -1, 0)
-    below = el.where(x <= -1, 0, num.fallen(near) * (near + 3) / 2)
+    below = el.where(x <= -1, 0, num.exp(near) * (near + 3) / 2)
     return el.where(x >= 0, el.where(x >= 1, 0, 1), below)
 
 
@@ -106,7 +106,7 @@ def delu(x: Array, n: float | Array = 1.0) -> Array:
 @derivative_of(delu)
 def _delu_dx(x: Array, n: Array) -> Array:
     a = num.modest(num.magnitude(x))
-    e = num.fallen(-a)
+    e = num.exp(-a)
     # silu'(-a), of which the second factor has a root
     below = e / ((1 + e) * (1 + e)) * ((1 - a) + e)
     return el.where(x > 0, (n + 0.5) + e, below)
@@ -115,7 +115,7 @@ def _delu_dx(x: Array, n: Array) -> Array:
 @derivative_of(delu, order=2)
 def _delu_dx2(x: Array) -> Array:
     a = num.modest(num.magnitude(x))
-    e = num.fallen(-a)
+    e = num.exp(-a)
     inverse = 1 / (1 + e)
     # silu''(-a)
     below = e * inverse * inverse * inverse * ((2 - a) + e * (2 + a))
