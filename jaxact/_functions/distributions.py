@@ -245,7 +245,7 @@ def asinh(x: Array) -> Array:
 def _leg(x: Array) -> tuple[Array, Array]:
     """|x|, up to where its square nearly overflows, and sqrt(1 + x**2)."""
     a, end = num.magnitude(x), 2.0 ** (jnp.finfo(x.dtype).maxexp // 2 - 4)
-    c = el.where(a > end, end, a)
+    c = el.minimum(a, end)
     return c, shared(jnp.sqrt(1 + c * c))
 
 

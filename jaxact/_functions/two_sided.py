@@ -153,7 +153,7 @@ def nelu(x: Array, alpha: float | Array = 0.2) -> Array:
 def _square_plus(x: Array) -> tuple[Array, Array]:
     """1 + x**2 of x <= 0, and an x whose square may overflow, but not 2 * x."""
     most = -num.overflowing(x)
-    below = el.where(x > 0, 0, el.where(x < most, most, x))
+    below = el.clip(x, most, 0)
     return 1 + below * below, below
 
 
