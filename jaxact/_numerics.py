@@ -291,9 +291,9 @@ def _product(factor: Array | float, p: Pair) -> Array:
     return factor * p.head if p.rest is None else factor * p.head + factor * p.rest
 
 
-def plain_exp(x: Array, rest: Array | float = 0.0) -> Exp:
-    """exp(x + rest) of x <= 0, of which products may underflow where it does."""
-    k, mantissa = exp_parts(el.maximum(x, _format(x).smallest), rest)
+def plain_exp(x: Array) -> Exp:
+    """exp(x) of x <= 0, of which products may underflow where it does."""
+    k, mantissa = exp_parts(el.maximum(x, _format(x).smallest))
     return Exp(mantissa, power_of_two(k, x), 1.0)
 
 

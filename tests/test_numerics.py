@@ -408,7 +408,8 @@ def test_the_bell(dtype, halved):
     x = np.linspace(-8, 8, 20_001).astype(dtype)
     got = np.asarray(jax.jit(lambda x: num.bell(x, halved=halved))(x))
     assert ulps(got, np.exp(-(Long(x) ** 2) / (1 + halved))) < 1.5
-    assert num.bell(jnp.asarray(np.inf, dtype)) == 0
+    ends = num.bell(jnp.asarray([np.inf, np.nan], dtype), halved=halved)
+    assert ends[0] == 0 and np.isnan(ends[1])
 
 
 def test_saturating_ratios_do_not_exceed_1():
