@@ -35,3 +35,8 @@ def cancelling() -> Iterator[None]:
 def in_half() -> bool:
     """Whether the kernel that is being traced gives a half precision, or less."""
     return _kept.get() <= 11
+
+
+def in_bfloat16() -> bool:
+    """Whether the kernel that is being traced gives bfloat16."""
+    return _kept.get() == 8

@@ -17,9 +17,21 @@ from jax import Array, lax
 from . import _elementary as el
 from . import _numerics as num
 from ._core import activation, derivative_of, pushforward_of
+from ._precision import in_bfloat16
 
 Axis = int | str | tuple[int | str, ...] | None
 Temperature = float | Array
+
+
+def _as_given(x: Array) -> Array:
+    """x with the rounding of bfloat16, which XLA leaves out where it computes x twice.
+
+    So the largest entry may be looked for in bfloat16.
+    """
+    if not in_bfloat16():
+        return x
+    bits = lax.bitcast_convert_type(x.astype(jnp.bfloat16), jnp.int16)
+    return lax.bitcast_convert_type(bits.astype(jnp.int32) << 16, x.dtype)
 
 
 def masked(x: Array, where: Array | None, otherwise: float = -jnp.inf) -> Array:
@@ -28,25 +40,31 @@ def masked(x: Array, where: Array | None, otherwise: float = -jnp.inf) -> Array:
 
 def largest(x: Array, axis: Any, otherwise: float = -jnp.inf) -> Array:
     """The largest entry of every row, or something else of one without entries."""
-    x = lax.stop_gradient(x)  # a maximum over a named axis has no derivative
-    if any(x.shape[a] == 0 for a in axes_of(axis, x)):
-        return jnp.max(x, axis, keepdims=True, initial=otherwise)
-    return jnp.max(x, axis, keepdims=True)
+    return _extreme(jnp.max, x, axis, otherwise)
 
 
 def smallest(x: Array, axis: Any) -> Array:
     """The smallest entry of every row, or inf of one without entries."""
-    x = lax.stop_gradient(x)
-    if any(x.shape[a] == 0 for a in axes_of(axis, x)):
-        return jnp.min(x, axis, keepdims=True, initial=jnp.inf)
-    return jnp.min(x, axis, keepdims=True)
+    return _extreme(jnp.min, x, axis, jnp.inf)
 
 
-def base_of(x: Array, axis: Any, floor: Array | None = None) -> Array:
-    """The largest entry of a row and of the floor, or a finite one for -inf."""
+def _extreme(f: Any, x: Array, axis: Any, otherwise: float) -> Array:
+    """The largest or the smallest entry of rows, as they were given.
+
+    Of bfloat16 in that precision, so that no copy of x is made for it.
+    """
+    y = lax.stop_gradient(x)  # an extreme over a named axis has no derivative
+    y = y.astype(jnp.bfloat16) if in_bfloat16() else y
+    empty = any(x.shape[a] == 0 for a in axes_of(axis, x))
+    start = {"initial": otherwise} if empty else {}
+    return f(y, axis, keepdims=True, **start).astype(x.dtype)
+
+
+def with_base(x: Array, axis: Any, floor: Array | None = None) -> tuple[Array, Array]:
+    """x, and the largest entry of a row and of the floor, or a finite one for -inf."""
     top = largest(x, axis)
     top = top if floor is None else el.maximum(top, lax.stop_gradient(floor))
-    return el.maximum(top, float(jnp.finfo(x.dtype).min))
+    return _as_given(x), el.maximum(top, float(jnp.finfo(x.dtype).min))
 
 
 def below(x: Array, base: Array) -> Array:
@@ -175,8 +193,34 @@ def gathering(f: Callable[..., Array], x: Array, *more: Array) -> Array:
 def softmax_of(x: Array, axis: Any, where: Any, temperature: Temperature) -> Array:
     """The kernel of `softmax`."""
     constant_along(axis, x, temperature=temperature)
-    x = masked(x, where)
-    return _shares(x, base_of(x, axis), axis, temperature)
+    return _shares(*with_base(masked(x, where), axis), axis, temperature)
+
+
+def weights(x: Array, axis: Any, where: Any, temperature: Temperature = 1) -> Array:
+    """The softmax in a kernel that is differentiated further."""
+    given = {"temperature": temperature} if isinstance(temperature, Array) else {}
+    x, base = with_base(masked(x, where), axis)
+    return _weights(x, base, axis, where, **given)
+
+
+@activation
+def _weights(
+    x: Array,
+    base: Array,
+    axis: Axis = -1,
+    where: Array | None = None,
+    temperature: float | Array = 1.0,
+) -> Array:
+    """The softmax; the base comes from the kernel that was given x, maybe as halves."""
+    return _shares(x, base, axis, temperature)
+
+
+def no_slope(x: Array) -> Array:
+    """The derivative by what only keeps exponentials in range."""
+    return jnp.zeros_like(x)
+
+
+derivative_of(_weights, wrt="base")(no_slope)
 
 
 def softmin_of(x: Array, axis: Any, where: Any, temperature: Temperature) -> Array:
@@ -184,7 +228,7 @@ def softmin_of(x: Array, axis: Any, where: Any, temperature: Temperature) -> Arr
     constant_along(axis, x, temperature=temperature)
     x = masked(x, where, jnp.inf)
     base = el.maximum(-smallest(x, axis), float(jnp.finfo(x.dtype).min))
-    return _shares(-x, base, axis, temperature)
+    return _shares(-_as_given(x), base, axis, temperature)
 
 
 def _shares(x: Array, base: Array, axis: Any, temperature: Temperature) -> Array:
@@ -206,6 +250,31 @@ def softmax_push(
     return told(t + y * -total(t, axis), y, where) / temperature
 
 
+def softmax_dtemperature(
+    x: Array, axis: Any, where: Any, temperature: Temperature
+) -> Array:
+    y = weights(x, axis, where, temperature)
+    t = _by_temperature(x, y, axis, temperature)
+    return softmax_push(t, y, axis, where, temperature)
+
+
+def _by_temperature(x: Array, y: Array, axis: Any, temperature: Temperature) -> Array:
+    """The direction that x moves in when the temperature grows, less its mean."""
+    x = el.where((y == 0) | jnp.isinf(x), 0, x)
+    mean = lax.stop_gradient(jnp.sum(y * x, axis, keepdims=True))
+    return num.finite(mean - x) / temperature
+
+
+@pushforward_of(_weights)
+def _weights_push(
+    t: Array, y: Array, axis: Any, where: Any, temperature: Temperature
+) -> Array:
+    return softmax_push(t, y, axis, where, temperature)
+
+
+derivative_of(_weights, wrt="temperature")(softmax_dtemperature)
+
+
 def told(t: Array, y: Array, where: Any) -> Array:
     """t, 0 where there is a mask and no weight."""
     return t if where is None else el.where(y == 0, 0, t)
@@ -221,8 +290,14 @@ def beside_sink(
 ) -> tuple[Array, Array]:
     """The kernel of `softmax_with_sink`, and the weight of the sink."""
     constant_along(axis, x, temperature=temperature, sink=sink)
-    x, sink = masked(x, where), jnp.asarray(sink, x.dtype)
-    base = base_of(x, axis, sink)
+    x, base = with_base(masked(x, where), axis, jnp.asarray(sink, x.dtype))
+    return _shares_beside(x, base, sink, axis, temperature)
+
+
+def _shares_beside(
+    x: Array, base: Array, sink: Any, axis: Any, temperature: Temperature
+) -> tuple[Array, Array]:
+    sink = jnp.asarray(sink, x.dtype)
     e, of_sink = (exponentials(v, base, temperature) for v in (x, sink))
     whole = total(e, axis) + of_sink
     whole = el.where(whole == 0, 1, whole)
@@ -232,25 +307,27 @@ def beside_sink(
 @activation
 def weights_beside(
     x: Array,
+    base: Array,
     sink: float | Array = 0.0,
     axis: Axis = -1,
     where: Array | None = None,
     temperature: float | Array = 1.0,
 ) -> Array:
     """Weights of a row beside a sink, for kernels that are differentiated further."""
-    return beside_sink(x, sink, axis, where, temperature)[0]
+    return _shares_beside(x, base, sink, axis, temperature)[0]
 
 
 @activation
 def weight_of_sink(
     x: Array,
+    base: Array,
     sink: float | Array = 0.0,
     axis: Axis = -1,
     where: Array | None = None,
     temperature: float | Array = 1.0,
 ) -> Array:
     """The weight of the sink beside a row, alike."""
-    return beside_sink(x, sink, axis, where, temperature)[1]
+    return _shares_beside(x, base, sink, axis, temperature)[1]
 
 
 def both_weights(
@@ -260,7 +337,8 @@ def both_weights(
     given = {"temperature": temperature} if isinstance(temperature, Array) else {}
     given.update({"sink": sink} if isinstance(sink, Array) else {})
     given = {**given, "axis": axis, "where": where}
-    return weights_beside(x, **given), weight_of_sink(x, **given)
+    x, base = with_base(masked(x, where), axis, jnp.asarray(sink, x.dtype))
+    return weights_beside(x, base, **given), weight_of_sink(x, base, **given)
 
 
 def _along(t: Array, y: Array, of_sink: Array, axis: Any, where: Any) -> Array:
@@ -324,6 +402,8 @@ def _weight_of_sink_dtemperature(
     return of_sink * mean / temperature / temperature
 
 
+derivative_of(weights_beside, wrt="base")(no_slope)
+derivative_of(weight_of_sink, wrt="base")(no_slope)
 pushforward_of(weights_beside)(beside_push)
 derivative_of(weights_beside, wrt="sink")(beside_dsink)
 derivative_of(weights_beside, wrt="temperature")(beside_dtemperature)

@@ -11,20 +11,28 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from .. import _elementary as el
-from .._core import activation, definition_of, plain_axis, pushforward_of, spelled
+from .._core import (
+    activation,
+    definition_of,
+    derivative_of,
+    plain_axis,
+    pushforward_of,
+    spelled,
+)
 from .._weights import (
     Axis,
     axes_of,
-    base_of,
     excess,
     exponentials,
     largest,
     masked,
+    no_slope,
     smallest,
     softmax_push,
     total,
+    weights,
+    with_base,
 )
-from .normalizers import weights
 
 
 def _kernel(
@@ -42,10 +50,10 @@ def _kernel(
         y = _logsumexp(x, axis, keepdims=True)
         y = y + jnp.log(el.where(whole < 0, jnp.nan, whole))
     else:
-        x = masked(x, where)
-        base = base_of(x, axis)
+        given = masked(x, where)
+        x, base = with_base(given, axis)
         y = base + jnp.log1p(excess(x, base, axis, 1))
-        y = el.where(largest(x, axis) == -jnp.inf, -jnp.inf, y)
+        y = el.where(largest(given, axis) == -jnp.inf, -jnp.inf, y)
     return y if keepdims else _squeezed(y, axis)
 
 
@@ -183,26 +191,29 @@ def logmeanexp(
     """
     if jnp.iscomplexobj(x):
         return _complex(jax.nn.logmeanexp, x, axis, where, keepdims=keepdims)
-    e, near, base = _e_or_expm1(x, axis, where)
+    x, base, near = _with_base(x, axis, where)
+    e = _e_or_expm1(x, base, near)
     mean = total(e, axis) / _count(x, axis, where)
     one = exponentials(base, base, 1)
-    y = el.where(near, jnp.log1p(mean), base + jnp.log(mean / one))
+    y = el.where(near > 0, jnp.log1p(mean), base + jnp.log(mean / one))
     return y if keepdims else _squeezed(y, axis)
 
 
-def _e_or_expm1(x: Array, axis: Any, where: Any) -> tuple[Array, Array, Array]:
-    """The exponentials of a row, less 1 where none is small; whether so; the base.
+def _with_base(x: Array, axis: Any, where: Any) -> tuple[Array, Array, Array]:
+    """x, the base of a row, and 1 if no entry is small, else 0.
 
-    The logarithm of their mean may be near 0 there.
+    The logarithm of the mean may be near 0 there.
     """
     least = smallest(masked(x, where, jnp.inf), axis)
-    x = masked(x, where)
-    base = base_of(x, axis)
-    near = (base < 28) & (least > -0.7)
-    less = el.where(near, 1, 0).astype(x.dtype)
-    e = exponentials(x, base, 1, less)
+    x, base = with_base(masked(x, where), axis)
+    return x, base, el.where((base < 28) & (least > -0.7), 1, 0).astype(x.dtype)
+
+
+def _e_or_expm1(x: Array, base: Array, near: Array) -> Array:
+    """The exponentials of a row, less 1 where none is small."""
+    e = exponentials(x, base, 1, near)
     # a selection at the end: on a CPU, XLA would take a product apart for every sum
-    return el.where(x == -jnp.inf, 0, e), near, base
+    return el.where(x == -jnp.inf, 0, e)
 
 
 def _count(x: Array, axis: Any, where: Any) -> Array:
@@ -216,18 +227,23 @@ def _count(x: Array, axis: Any, where: Any) -> Array:
 
 
 @activation
-def _weights_of_mean(x: Array, axis: Axis = None, where: Array | None = None) -> Array:
+def _weights_of_mean(
+    x: Array, base: Array, near: Array, axis: Axis = None, where: Array | None = None
+) -> Array:
     """The softmax, of what `logmeanexp` computes anyway."""
-    e, near, _ = _e_or_expm1(x, axis, where)
-    less = near.astype(x.dtype)
-    whole = total(e, axis) + less * _count(x, axis, where)
-    e = el.where(masked(x, where) == -jnp.inf, 0, e + less)
+    e = _e_or_expm1(x, base, near)
+    whole = total(e, axis) + near * _count(x, axis, where)
+    e = el.where(x == -jnp.inf, 0, e + near)
     return e / el.where(whole == 0, 1, whole)
 
 
 @pushforward_of(_weights_of_mean)
 def _weights_of_mean_push(t: Array, y: Array, axis: Any, where: Any) -> Array:
     return softmax_push(t, y, axis, where, 1)
+
+
+derivative_of(_weights_of_mean, wrt="base")(no_slope)
+derivative_of(_weights_of_mean, wrt="near")(no_slope)
 
 
 @definition_of(logmeanexp)
@@ -245,5 +261,5 @@ def _logmeanexp_plain(
 def _logmeanexp_push(
     t: Array, x: Array, axis: Any, where: Any, keepdims: bool
 ) -> Array:
-    p = _weights_of_mean(x, axis, where)
+    p = _weights_of_mean(*_with_base(x, axis, where), axis, where)
     return jnp.sum(el.where(p == 0, 0, p * t), axis, keepdims=keepdims)

@@ -24,16 +24,18 @@ from .._core import activation, definition_of, derivative_of, pushforward_of
 from .._weights import (
     Axis,
     Temperature,
-    base_of,
     constant_along,
     excess,
     leading,
     masked,
     over,
+    softmax_dtemperature,
     softmax_of,
     softmax_push,
     softmin_of,
     total,
+    weights,
+    with_base,
 )
 
 
@@ -110,26 +112,7 @@ def _softmax_push(
     return softmax_push(t, y, axis, where, temperature)
 
 
-@derivative_of(softmax, wrt="temperature")
-def softmax_dtemperature(
-    x: Array, axis: Any, where: Any, temperature: Temperature
-) -> Array:
-    y = weights(x, axis, where, temperature)
-    t = _by_temperature(x, y, axis, temperature)
-    return softmax_push(t, y, axis, where, temperature)
-
-
-def _by_temperature(x: Array, y: Array, axis: Any, temperature: Temperature) -> Array:
-    """The direction that x moves in when the temperature grows, less its mean."""
-    x = el.where((y == 0) | jnp.isinf(x), 0, x)
-    mean = lax.stop_gradient(jnp.sum(y * x, axis, keepdims=True))
-    return num.finite(mean - x) / temperature
-
-
-def weights(x: Array, axis: Any, where: Any, temperature: Temperature = 1) -> Array:
-    """The softmax in a kernel that is differentiated further."""
-    given = {"temperature": temperature} if isinstance(temperature, Array) else {}
-    return softmax(x, axis, where, **given)
+derivative_of(softmax, wrt="temperature")(softmax_dtemperature)
 
 
 @activation(holomorphic=True)
@@ -215,8 +198,7 @@ def log_softmax(
         y = d - jnp.log(whole)
         return y if where is None else el.where(where, y, -jnp.inf)
     constant_along(axis, x, temperature=temperature)
-    x = masked(x, where)
-    base = base_of(x, axis)
+    x, base = with_base(masked(x, where), axis)
     more = jnp.log1p(excess(x, base, axis, temperature))
     return over(x, base, temperature) - more
 

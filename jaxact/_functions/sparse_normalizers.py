@@ -13,20 +13,20 @@ from .. import _elementary as el
 from .._core import activation, definition_of, pushforward_of
 from .._weights import (
     Axis,
-    base_of,
     below,
     by_rows,
     leading,
     masked,
     softmax_push,
+    weights,
+    with_base,
 )
-from .normalizers import softmax, weights
+from .normalizers import softmax
 
 
 def _less_largest(x: Array, axis: Any, where: Any) -> Array:
     """x less the largest entry of its row; -1 and below has no weight."""
-    x = masked(x, where)
-    base = base_of(x, axis)
+    x, base = with_base(masked(x, where), axis)
     return el.maximum(below(x, base), -2)
 
 
