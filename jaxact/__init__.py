@@ -1,154 +1,268 @@
-"""Activation functions for JAX with analytic derivatives, correct to the last bits."""
+"""Activation functions for JAX with analytic derivatives, correct to the last bits.
 
-from . import catalogue as catalogue
-from . import combinators as combinators
-from ._config import from_config as from_config
-from ._config import to_config as to_config
-from ._core import activation as activation
-from ._core import definition_of as definition_of
-from ._core import derivative_of as derivative_of
-from ._core import pushforward_of as pushforward_of
-from ._functions.algebraic import bent_identity as bent_identity
-from ._functions.algebraic import isrlu as isrlu
-from ._functions.algebraic import isru as isru
+An activation is a function: `jaxact.gelu(x)`.  `jaxact.get("gelu")` finds it by name,
+`jaxact.derivative` gives its derivative, `jaxact.combinators` makes new ones of them,
+`jaxact.activation` those of your own, and `jaxact.testing` measures them all.
+
+Where an activation is, and where a new one belongs, in `jaxact/_functions`:
+
+- rectifiers: the identity on one side of 0, little or nothing on the other: relu
+- thresholds: what lies below a threshold counts as one value: thresholded_relu, step
+- shrinkage: what is small becomes 0: soft_shrink
+- piecewise: pieces of polynomials: relu_squared, smelu
+- hard_sigmoids: straight in the middle, constant outside: hard_sigmoid, hard_tanh
+- exponential: the identity above 0, an exponential below: elu, selu
+- smooth_rectifiers: rectifiers without a corner: softplus, squareplus
+- algebraic: bends made of square roots: bent_identity, isru
+- sigmoids: S-shaped: sigmoid, tanh, soft_sign
+- distributions: distribution functions, and S-shapes with other tails: erf, asinh
+- scaled_tanh: tanh and erf with scales to be trained: softcap, dyt
+- bells: what rises or falls like a power of e: exponential, gaussian
+- log_probabilities: logarithms of probabilities: log_sigmoid
+- two_sided: one formula below 0 and another above: elish
+- self_gated: x times a sigmoid of x: silu, hard_silu
+- gelus: x times the normal distribution function: gelu
+- self_gated_composed: x times a function of a function: mish, smish
+- self_gated_erf: x times the error function of a function: serf
+- self_gated_learnable: x times a gate to be trained: acon_c, aptx
+- gated_units: two operands, of which one opens a gate: swiglu, geglu
+- gated_units_clamped: the same with limits: swiglu_clamped
+- gated_units_piecewise: the same without an exponential: reglu, bilinear
+- packed: gated units of one array that holds both operands
+- waves_periodic: sines: sine, snake
+- waves_growing: waves that grow with x: gcu
+- waves_fading: waves that fade: sinc, gabor
+- splines: pieces whose coefficients are learnt: b_spline, apl
+- rationals: ratios of polynomials whose coefficients are learnt: rational
+- splits: more channels of an axis, or fewer: maxout, crelu
+- normalizers: weights that sum to one along an axis: softmax
+- sparse_normalizers: the same, many of them exactly 0: sparsemax
+- attention: the same, made for attention: softmax_with_sink
+- log_sums: logarithms of sums of exponentials: logsumexp
+- length_normalizers: vectors scaled by their length: squash
+"""
+
+from . import (
+    catalogue as catalogue,
+    combinators as combinators,
+)
+from ._core import (
+    activation as activation,
+    definition_of as definition_of,
+    derivative_of as derivative_of,
+    pushforward_of as pushforward_of,
+)
+from ._functions.algebraic import (
+    bent_identity as bent_identity,
+    isrlu as isrlu,
+    isru as isru,
+)
 from ._functions.attention import softmax_with_sink as softmax_with_sink
-from ._functions.bells import exponential as exponential
-from ._functions.bells import gaussian as gaussian
-from ._functions.clamped_gates import swiglu_clamped as swiglu_clamped
-from ._functions.clamped_gates import swiglu_clamped_after as swiglu_clamped_after
-from ._functions.clamped_gates import swiglu_oai as swiglu_oai
-from ._functions.composed_gates import golu as golu
-from ._functions.composed_gates import logish as logish
-from ._functions.composed_gates import mila as mila
-from ._functions.composed_gates import phish as phish
-from ._functions.composed_gates import smish as smish
-from ._functions.composed_gates import tanhexp as tanhexp
-from ._functions.composed_gates import telu as telu
-from ._functions.distributions import arctan as arctan
-from ._functions.distributions import asinh as asinh
-from ._functions.distributions import complementary_log_log as complementary_log_log
-from ._functions.distributions import erf as erf
-from ._functions.distributions import laplace as laplace
-from ._functions.distributions import normal_cdf as normal_cdf
-from ._functions.distributions import symlog as symlog
-from ._functions.erf_gates import erfact as erfact
-from ._functions.erf_gates import pserf as pserf
-from ._functions.erf_gates import serf as serf
-from ._functions.exponential import celu as celu
-from ._functions.exponential import elu as elu
-from ._functions.exponential import pelu as pelu
-from ._functions.exponential import selu as selu
-from ._functions.exponential import xielu as xielu
-from ._functions.gated import geglu as geglu
-from ._functions.gated import geglu_exact as geglu_exact
-from ._functions.gated import geglu_tanh as geglu_tanh
-from ._functions.gated import glu as glu
-from ._functions.gated import qgeglu as qgeglu
-from ._functions.gated import sigmoid_glu as sigmoid_glu
-from ._functions.gated import swiglu as swiglu
-from ._functions.hard_sigmoids import hard_sigmoid as hard_sigmoid
-from ._functions.hard_sigmoids import hard_sigmoid_sloped as hard_sigmoid_sloped
-from ._functions.hard_sigmoids import hard_tanh as hard_tanh
-from ._functions.hard_sigmoids import hard_tanh_open as hard_tanh_open
-from ._functions.hard_sigmoids import sparse_sigmoid as sparse_sigmoid
-from ._functions.learnable_gates import acon_c as acon_c
-from ._functions.learnable_gates import aptx as aptx
-from ._functions.learnable_gates import b_silu as b_silu
-from ._functions.learnable_gates import e_swish as e_swish
-from ._functions.learnable_gates import smu as smu
-from ._functions.learnable_gates import x_gelu as x_gelu
-from ._functions.learnable_gates import x_silu as x_silu
-from ._functions.length_normalizers import poly_norm as poly_norm
-from ._functions.length_normalizers import squash as squash
-from ._functions.log_probabilities import log1mexp as log1mexp
-from ._functions.log_probabilities import log_sigmoid as log_sigmoid
-from ._functions.log_sums import logmeanexp as logmeanexp
-from ._functions.log_sums import logsumexp as logsumexp
-from ._functions.normalizers import log_softmax as log_softmax
-from ._functions.normalizers import softmax as softmax
-from ._functions.normalizers import softmin as softmin
-from ._functions.periodic import cosine as cosine
-from ._functions.periodic import finer as finer
-from ._functions.periodic import sine as sine
-from ._functions.periodic import snake as snake
-from ._functions.periodic import snake_beta as snake_beta
-from ._functions.piecewise import hard_mish as hard_mish
-from ._functions.piecewise import relu2 as relu2
-from ._functions.piecewise import relu_squared as relu_squared
-from ._functions.piecewise import smelu as smelu
-from ._functions.piecewise import soft_modulus_q as soft_modulus_q
-from ._functions.piecewise import squared_relu as squared_relu
-from ._functions.piecewise import srelu as srelu
-from ._functions.piecewise import star_relu as star_relu
-from ._functions.rationals import rational as rational
-from ._functions.rationals import rational_coefficients as rational_coefficients
-from ._functions.rectified_gates import bilinear as bilinear
-from ._functions.rectified_gates import fatreglu as fatreglu
-from ._functions.rectified_gates import reglu as reglu
-from ._functions.rectified_gates import sreglu as sreglu
-from ._functions.rectifiers import general_relu as general_relu
-from ._functions.rectifiers import identity as identity
-from ._functions.rectifiers import leaky_relu as leaky_relu
-from ._functions.rectifiers import leaky_relu_left as leaky_relu_left
-from ._functions.rectifiers import prelu as prelu
-from ._functions.rectifiers import relu as relu
-from ._functions.rectifiers import relu6 as relu6
-from ._functions.rectifiers import rrelu as rrelu
-from ._functions.scaled_tanh import adaptive_tanh as adaptive_tanh
-from ._functions.scaled_tanh import derf as derf
-from ._functions.scaled_tanh import dyt as dyt
-from ._functions.scaled_tanh import lecun_tanh as lecun_tanh
-from ._functions.scaled_tanh import lisht as lisht
-from ._functions.scaled_tanh import soft_modulus_t as soft_modulus_t
-from ._functions.scaled_tanh import softcap as softcap
-from ._functions.scaled_tanh import stan as stan
-from ._functions.self_gated import gelu as gelu
-from ._functions.self_gated import gelu_clipped as gelu_clipped
-from ._functions.self_gated import gelu_exact as gelu_exact
-from ._functions.self_gated import gelu_tanh as gelu_tanh
-from ._functions.self_gated import hard_silu as hard_silu
-from ._functions.self_gated import hard_swish as hard_swish
-from ._functions.self_gated import mish as mish
-from ._functions.self_gated import quick_gelu as quick_gelu
-from ._functions.self_gated import silu as silu
-from ._functions.self_gated import swish as swish
-from ._functions.shrinkage import hard_shrink as hard_shrink
-from ._functions.shrinkage import shrink as shrink
-from ._functions.shrinkage import soft_shrink as soft_shrink
-from ._functions.shrinkage import tanh_shrink as tanh_shrink
-from ._functions.sigmoids import sigmoid as sigmoid
-from ._functions.sigmoids import soft_sign as soft_sign
-from ._functions.sigmoids import tanh as tanh
-from ._functions.smooth_rectifiers import shifted_softplus as shifted_softplus
-from ._functions.smooth_rectifiers import softplus as softplus
-from ._functions.smooth_rectifiers import softplus_thresholded as softplus_thresholded
-from ._functions.smooth_rectifiers import sparse_plus as sparse_plus
-from ._functions.smooth_rectifiers import sqrt_softplus as sqrt_softplus
-from ._functions.smooth_rectifiers import squareplus as squareplus
-from ._functions.sparse_normalizers import entmax15 as entmax15
-from ._functions.sparse_normalizers import gumbel_softmax as gumbel_softmax
-from ._functions.sparse_normalizers import hardmax as hardmax
-from ._functions.sparse_normalizers import sparsemax as sparsemax
-from ._functions.splines import apl as apl
-from ._functions.splines import b_spline as b_spline
-from ._functions.splits import crelu as crelu
-from ._functions.splits import maxout as maxout
-from ._functions.thresholds import step as step
-from ._functions.thresholds import threshold as threshold
-from ._functions.thresholds import thresholded_relu as thresholded_relu
-from ._functions.thresholds import tlu as tlu
-from ._functions.two_sided import delu as delu
-from ._functions.two_sided import elish as elish
-from ._functions.two_sided import hard_elish as hard_elish
-from ._functions.two_sided import nelu as nelu
-from ._functions.wavelets import gabor as gabor
-from ._functions.wavelets import gabor_complex as gabor_complex
-from ._functions.wavelets import gabor_sine as gabor_sine
-from ._functions.wavelets import sinc as sinc
-from ._functions.waves import gcu as gcu
-from ._functions.waves import sinlu as sinlu
-from ._named import get as get
-from ._named import names as names
-from ._packed import packed as packed
-from .transforms import derivative as derivative
-from .transforms import value_and_derivative as value_and_derivative
+from ._functions.bells import (
+    exponential as exponential,
+    gaussian as gaussian,
+)
+from ._functions.distributions import (
+    arctan as arctan,
+    asinh as asinh,
+    complementary_log_log as complementary_log_log,
+    erf as erf,
+    laplace as laplace,
+    normal_cdf as normal_cdf,
+    symlog as symlog,
+)
+from ._functions.exponential import (
+    celu as celu,
+    elu as elu,
+    pelu as pelu,
+    selu as selu,
+    xielu as xielu,
+)
+from ._functions.gated_units import (
+    geglu as geglu,
+    geglu_exact as geglu_exact,
+    geglu_tanh as geglu_tanh,
+    glu as glu,
+    qgeglu as qgeglu,
+    sigmoid_glu as sigmoid_glu,
+    swiglu as swiglu,
+)
+from ._functions.gated_units_clamped import (
+    swiglu_clamped as swiglu_clamped,
+    swiglu_clamped_after as swiglu_clamped_after,
+    swiglu_oai as swiglu_oai,
+)
+from ._functions.gated_units_piecewise import (
+    bilinear as bilinear,
+    fatreglu as fatreglu,
+    reglu as reglu,
+    sreglu as sreglu,
+)
+from ._functions.gelus import (
+    gelu as gelu,
+    gelu_clipped as gelu_clipped,
+    gelu_exact as gelu_exact,
+    gelu_tanh as gelu_tanh,
+)
+from ._functions.hard_sigmoids import (
+    hard_sigmoid as hard_sigmoid,
+    hard_sigmoid_sloped as hard_sigmoid_sloped,
+    hard_tanh as hard_tanh,
+    hard_tanh_open as hard_tanh_open,
+    sparse_sigmoid as sparse_sigmoid,
+)
+from ._functions.length_normalizers import (
+    poly_norm as poly_norm,
+    squash as squash,
+)
+from ._functions.log_probabilities import (
+    log1mexp as log1mexp,
+    log_sigmoid as log_sigmoid,
+)
+from ._functions.log_sums import (
+    logmeanexp as logmeanexp,
+    logsumexp as logsumexp,
+)
+from ._functions.normalizers import (
+    log_softmax as log_softmax,
+    softmax as softmax,
+    softmin as softmin,
+)
+from ._functions.packed import packed as packed
+from ._functions.piecewise import (
+    hard_mish as hard_mish,
+    relu2 as relu2,
+    relu_squared as relu_squared,
+    smelu as smelu,
+    soft_modulus_q as soft_modulus_q,
+    squared_relu as squared_relu,
+    srelu as srelu,
+    star_relu as star_relu,
+)
+from ._functions.rationals import (
+    rational as rational,
+    rational_coefficients as rational_coefficients,
+)
+from ._functions.rectifiers import (
+    general_relu as general_relu,
+    identity as identity,
+    leaky_relu as leaky_relu,
+    leaky_relu_left as leaky_relu_left,
+    prelu as prelu,
+    relu as relu,
+    relu6 as relu6,
+    rrelu as rrelu,
+)
+from ._functions.scaled_tanh import (
+    adaptive_tanh as adaptive_tanh,
+    derf as derf,
+    dyt as dyt,
+    lecun_tanh as lecun_tanh,
+    lisht as lisht,
+    soft_modulus_t as soft_modulus_t,
+    softcap as softcap,
+    stan as stan,
+)
+from ._functions.self_gated import (
+    e_swish as e_swish,
+    hard_silu as hard_silu,
+    hard_swish as hard_swish,
+    quick_gelu as quick_gelu,
+    silu as silu,
+    swish as swish,
+)
+from ._functions.self_gated_composed import (
+    golu as golu,
+    logish as logish,
+    mila as mila,
+    mish as mish,
+    phish as phish,
+    smish as smish,
+    tanhexp as tanhexp,
+    telu as telu,
+)
+from ._functions.self_gated_erf import (
+    erfact as erfact,
+    pserf as pserf,
+    serf as serf,
+)
+from ._functions.self_gated_learnable import (
+    acon_c as acon_c,
+    aptx as aptx,
+    b_silu as b_silu,
+    smu as smu,
+    x_gelu as x_gelu,
+    x_silu as x_silu,
+)
+from ._functions.shrinkage import (
+    hard_shrink as hard_shrink,
+    shrink as shrink,
+    soft_shrink as soft_shrink,
+    tanh_shrink as tanh_shrink,
+)
+from ._functions.sigmoids import (
+    sigmoid as sigmoid,
+    soft_sign as soft_sign,
+    tanh as tanh,
+)
+from ._functions.smooth_rectifiers import (
+    shifted_softplus as shifted_softplus,
+    softplus as softplus,
+    softplus_thresholded as softplus_thresholded,
+    sparse_plus as sparse_plus,
+    sqrt_softplus as sqrt_softplus,
+    squareplus as squareplus,
+)
+from ._functions.sparse_normalizers import (
+    entmax15 as entmax15,
+    gumbel_softmax as gumbel_softmax,
+    hardmax as hardmax,
+    sparsemax as sparsemax,
+)
+from ._functions.splines import (
+    apl as apl,
+    b_spline as b_spline,
+)
+from ._functions.splits import (
+    crelu as crelu,
+    maxout as maxout,
+)
+from ._functions.thresholds import (
+    step as step,
+    threshold as threshold,
+    thresholded_relu as thresholded_relu,
+    tlu as tlu,
+)
+from ._functions.two_sided import (
+    delu as delu,
+    elish as elish,
+    hard_elish as hard_elish,
+    nelu as nelu,
+)
+from ._functions.waves_fading import (
+    gabor as gabor,
+    gabor_complex as gabor_complex,
+    gabor_sine as gabor_sine,
+    sinc as sinc,
+)
+from ._functions.waves_growing import (
+    gcu as gcu,
+    sinlu as sinlu,
+)
+from ._functions.waves_periodic import (
+    cosine as cosine,
+    finer as finer,
+    sine as sine,
+    snake as snake,
+    snake_beta as snake_beta,
+)
+from .catalogue import (
+    from_config as from_config,
+    get as get,
+    names as names,
+    to_config as to_config,
+)
+from .transforms import (
+    derivative as derivative,
+    value_and_derivative as value_and_derivative,
+)

@@ -16,8 +16,8 @@ import numpy as np
 from jax import Array
 
 from ._core import Defined, Definition, activation, lookup
+from ._core.tangents import value_of
 from ._formula import parse_formula
-from ._tangents import value_of
 from .transforms import derivative
 
 Activation = Callable[..., Any]

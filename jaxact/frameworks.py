@@ -39,6 +39,20 @@ class Choice(NamedTuple):
     among: Mapping[Any, Same]
 
 
+def theirs(framework: str, name: str) -> dict[str, Mapping[str, Any]]:
+    """What a framework calls an activation, each with the parameter that chooses it."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for other, row in TABLE[framework].items():
+        if isinstance(row, Same):
+            if name in (row.name, row.general):
+                found[other] = {}
+        else:
+            for value, same in row.among.items():
+                if same.name == name:
+                    found[other] = {row.parameter: value}
+    return found
+
+
 def _ours(name: str, fixed: Mapping[str, Any] | None = None, **renamed: str) -> Same:
     return Same(name, fixed or {}, renamed)
 
@@ -60,6 +74,21 @@ def _gelu(**how: Any) -> Choice:
 _GATES = {"alpha": 1.702, "limit": 7.0}  # of gpt-oss
 
 TABLE: dict[str, dict[str, Same | Choice]] = {
+    # what the functions of the same name replace
+    "jax.nn": _by_name({
+        **{name: name for name in (
+            "celu", "elu", "glu", "hard_sigmoid", "hard_tanh", "identity",
+            "leaky_relu", "log1mexp", "log_sigmoid", "log_softmax", "logmeanexp",
+            "logsumexp", "mish", "relu", "relu6", "selu", "sigmoid", "soft_sign",
+            "softmax", "softplus", "sparse_plus", "sparse_sigmoid", "squareplus",
+            "tanh",
+        )},
+        "gelu": Choice(
+            "approximate", {True: Same("gelu_tanh"), False: Same("gelu_exact")}
+        ),
+        "hard_silu hard_swish": "hard_silu",
+        "silu swish": "silu",
+    }),
     # torch.nn.functional and torch.nn: at the kinks the slope below, 0 at a clip
     "torch": _by_name({
         "celu CELU": "celu",
@@ -226,6 +255,7 @@ TABLE: dict[str, dict[str, Same | Choice]] = {
 # why what a framework gives is not what the activation here gives, limits aside: at
 # infinity others make NaN of inf * 0, inf - inf or inf / inf
 DIFFERENCES: dict[str, dict[str, str]] = {
+    "jax.nn": {},
     "torch": {
         "hardsigmoid Hardsigmoid": "its slope 1/6 is a float32",
     },

@@ -8,8 +8,8 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from jaxact import _angles as angles
-from jaxact._precision import rounded_to
+from jaxact._numerics import angles as angles
+from jaxact._numerics.precision import rounded_to
 from jaxact.testing import points
 
 FACTORS = (30.0, 1.0, 0.3, 7.7e-9, 3e20)

@@ -15,13 +15,11 @@ from typer.testing import CliRunner
 
 import jaxact
 from jaxact import catalogue
-from jaxact._cli import _bench, app
-from jaxact._cli import _timing as timing
+from jaxact._cli import _bench, _timing as timing, _workloads as workloads, app
 from jaxact._cli._bench import _both as both
 from jaxact._cli._functions import counterpart, functions, rival
 from jaxact._cli._plain import PLAIN
 from jaxact.combinators import compose
-from jaxact.testing import _workloads as workloads
 from jaxact.testing._measure import given
 
 MINE = """
@@ -361,7 +359,7 @@ ENTRY %main.4 (x.1: f32[8]) -> (f32[8], f32[8]) {
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", [n for n in catalogue.names() if catalogue.info(n).elementwise]
+    "name", [n for n in catalogue.defined() if catalogue.info(n).elementwise]
 )
 def test_one_kernel_for_every_output(name):
     f = functools.partial(catalogue.get(name), **given(catalogue.get(name), {}))

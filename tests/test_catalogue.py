@@ -13,24 +13,20 @@ import numpy as np
 import pytest
 
 import jaxact
-from jaxact import catalogue
-from jaxact._parts import SecondDerivative
-from jaxact.testing import (
-    assert_accurate,
-    assert_derivatives,
-    oracle,
-    residual_bytes,
-)
+from jaxact import catalogue, frameworks
+from jaxact._functions._parts import SecondDerivative
+from jaxact.testing import assert_accurate, assert_derivatives, oracle, residual_bytes
 from jaxact.testing._measure import allowed_ulp
 
-ELEMENTWISE = [n for n in catalogue.names() if catalogue.info(n).elementwise]
+ELEMENTWISE = [n for n in catalogue.defined() if catalogue.info(n).elementwise]
 NAMES = [n for n in ELEMENTWISE if not catalogue.info(n).required]
 PARAMETERS = [(n, p) for n in NAMES for p in catalogue.info(n).parameters]
 SMOOTH = [n for n in NAMES if not catalogue.info(n).kinks]
 JAX_NN = {
-    **{n: getattr(jax.nn, n) for n in NAMES if hasattr(jax.nn, n)},
-    "gelu_tanh": functools.partial(jax.nn.gelu, approximate=True),
-    "gelu_exact": functools.partial(jax.nn.gelu, approximate=False),
+    n: functools.partial(getattr(jax.nn, theirs), **given)
+    for n in NAMES
+    for theirs, given in frameworks.theirs("jax.nn", n).items()
+    if theirs not in catalogue.aliases()
 }
 # What jax.nn has, and one of each kind of rule beyond, is tested to the last; of the
 # others what does not depend on the function is taken from these.
@@ -305,7 +301,7 @@ def test_docstring(name):
 
 
 def test_the_formula_is_everywhere():
-    everything = {n: catalogue.info(n) for n in catalogue.names()}
+    everything = {n: catalogue.info(n) for n in catalogue.defined()}
     assert all(d.reference is not None for d in everything.values())
     without = {n for n, d in everything.items() if d.formula is None}
     assert without == {n for n, d in everything.items() if not d.elementwise}

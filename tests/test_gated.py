@@ -43,7 +43,7 @@ VALUE = jnp.asarray([0.3, -2.5, 8.0, -9.0, 7.0, -7.0, 1.0, -1.0, 0.0, 5.0, -3.0,
 
 
 def test_all_gated_units_are_here():
-    families = ("gated", "rectified_gates", "clamped_gates")
+    families = ("gated_units", "gated_units_piecewise", "gated_units_clamped")
     assert sorted(GATES) == sorted(n for f in families for n in catalogue.names(f))
 
 

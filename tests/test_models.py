@@ -25,7 +25,7 @@ from jaxact import catalogue
 # a network puts any number into its activation: not for one that is given x > 0 alone
 NAMES = [
     n
-    for n in catalogue.names()  # of any depth: what oscillates or grows is left out
+    for n in catalogue.defined()  # of any depth: what oscillates or grows is left out
     if hasattr(jax.nn, n) or n in ("gelu_tanh", "gelu_exact")
     if catalogue.info(n).elementwise and "x" not in catalogue.info(n).domain
 ]

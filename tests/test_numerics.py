@@ -20,11 +20,14 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from jaxact import _elementary as el
-from jaxact import _numerics as num
-from jaxact import _pairs, _polynomials
-from jaxact._pairs import Pair
-from jaxact._precision import in_half, rounded_to
+from jaxact._numerics import (
+    elementary as el,
+    pairs as _pairs,
+    pieces as num,
+    polynomials as _polynomials,
+)
+from jaxact._numerics.pairs import Pair
+from jaxact._numerics.precision import in_half, rounded_to
 
 Long: Any = np.longdouble
 FORMATS = ("float32", "float64")

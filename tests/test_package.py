@@ -134,14 +134,14 @@ def test_the_table_of_contents_defines_nothing():
             assert name.asname == name.name
 
 
-MAKE_RULES = ("_core.py", "_tangents.py")
+MAKE_RULES = ("_core/rule.py", "_core/tangents.py")
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_source(path):
     text = path.read_text()
     tree = ast.parse(text)
-    if path.name not in MAKE_RULES:
+    if str(path.relative_to(PACKAGE)) not in MAKE_RULES:
         named = {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
         named |= {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
         named |= {a.name for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)
@@ -176,41 +176,49 @@ def imports(path):
                 yield deeper if is_module else module
 
 
-def test_imports_run_one_way():
-    lower = {
-        "jaxact._core": {
-            "jaxact._formula", "jaxact._precision", "jaxact._tangents"},
-        "jaxact._tangents": set(),
-        "jaxact._formula": set(),
-        "jaxact._elementary": set(),
-        "jaxact._pairs": {"jaxact._elementary", "jaxact._precision"},
-        "jaxact._precision": set(),
-        "jaxact._polynomials": set(),
-        "jaxact._numerics": {
-            "jaxact._elementary", "jaxact._pairs", "jaxact._polynomials",
-            "jaxact._precision"},
-        "jaxact._angles": {
-            "jaxact._elementary", "jaxact._numerics", "jaxact._pairs",
-            "jaxact._polynomials", "jaxact._precision"},
-        "jaxact._gates": {
-            "jaxact._elementary", "jaxact._numerics", "jaxact._pairs",
-            "jaxact._polynomials", "jaxact._precision"},
-        "jaxact._packed": {"jaxact._core"},
-        "jaxact._parts": {
-            "jaxact._core", "jaxact._elementary", "jaxact._numerics", "jaxact._pairs",
-            "jaxact._precision",
-            "jaxact._functions.distributions", "jaxact._functions.sigmoids",
-            "jaxact._functions.smooth_rectifiers"},
-        "jaxact._weights": {
-            "jaxact._core", "jaxact._elementary", "jaxact._numerics", "jaxact._pairs",
-            "jaxact._precision"},
-    }  # fmt: skip
-    for module, allowed in lower.items():
-        path = PACKAGE / f"{module.partition('.')[2]}.py"
-        assert {m for m in imports(path) if m.startswith("jaxact")} <= allowed
-    for path in (PACKAGE / "_functions").glob("*.py"):
-        found = {m for m in imports(path) if m.startswith("jaxact")}
-        assert all(m in lower or m.startswith("jaxact._functions.") for m in found)
+# each may import those above it, and within a folder its own
+LAYERS = (
+    {"_formula"},
+    {"_numerics.elementary", "_numerics.polynomials", "_numerics.precision"},
+    {"_numerics.pairs"},
+    {"_numerics.pieces"},
+    {"_numerics.angles", "_numerics.rows"},
+    {"_core"},
+    {"frameworks"},
+    {"_functions"},
+    {"transforms"},
+    {"_combination"},
+    {"combinators"},
+    {"catalogue"},
+    {"testing"},
+    {"_cli"},
+)
+
+
+def layer(module):
+    """The number of the layer of a module of the package."""
+    parts = module.split(".")[1:]
+    for number, names in enumerate(LAYERS):
+        if parts and (parts[0] in names or ".".join(parts[:2]) in names):
+            return number
+    return None  # the package itself, and folders that hold no code
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_run_one_way(path):
+    here = layer(".".join(["jaxact", *path.relative_to(PACKAGE).with_suffix("").parts]))
+    if here is None:
+        assert path.name in ("__init__.py", "__main__.py")
+        return
+    for module in imports(path):
+        there = layer(module)
+        assert there is None or there <= here, f"{path.name} imports {module}"
+        # the numerics have no knowledge of activations, nor the core of the numerics
+        # beyond the precision
+        if LAYERS[here] == {"_core"} and there is not None:
+            assert module.startswith(("jaxact._core", "jaxact._formula"
+                                      , "jaxact._numerics.precision"))  # fmt: skip
+    assert "jaxact" not in set(imports(path)) or path.parts[-2] in ("_cli", "testing")
 
 
 TALKS = ("test_package.py", "test_notebooks.py")  # of such paths, to find them

@@ -7,13 +7,7 @@ import pytest
 
 from jaxact import aptx, catalogue, leaky_relu
 from jaxact.testing import oracle, points, ulp_error
-from jaxact.testing._measure import (
-    allowed_ulp,
-    compare,
-    given,
-    landmarks,
-    with_flushed,
-)
+from jaxact.testing._measure import allowed_ulp, compare, given, landmarks, with_flushed
 from jaxact.testing._oracle import exact_orders, question
 from jaxact.testing._ulp import as_float64
 
@@ -32,7 +26,7 @@ def values(name, parameter):
 
 CASES = [
     (name, parameter, value)
-    for name in catalogue.names()
+    for name in catalogue.defined()
     if catalogue.info(name).elementwise
     for parameter in catalogue.info(name).parameters
     for value in values(name, parameter)

@@ -16,7 +16,7 @@ from jaxact.testing._ulp import as_float64, unit_error
 
 pytestmark = pytest.mark.slow
 
-NAMES = [n for n in catalogue.names() if catalogue.info(n).elementwise]
+NAMES = [n for n in catalogue.defined() if catalogue.info(n).elementwise]
 SPECIALS = {
     "0": lambda info: 0.0,
     "inf": lambda info: np.inf,
@@ -121,7 +121,7 @@ BY_HAND = [
     (name, parameter)
     for name in NAMES
     for parameter in catalogue.info(name).parameters
-    if parameter != "value" or catalogue.info(name).family == "rectified_gates"
+    if parameter != "value" or catalogue.info(name).family == "gated_units_piecewise"
 ]
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import jaxact
-from jaxact import _numerics as num
+from jaxact._numerics import pieces as num
 from jaxact.testing import oracle
 
 X = np.linspace(-20, 20, 401, dtype=np.float32)

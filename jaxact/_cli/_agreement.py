@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._named import get
+from ..catalogue import get
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from .._core import lookup
-from ..testing import _workloads as workloads
 from ..testing._measure import given, in_frameworks, residual_bytes
+from . import _workloads as workloads
 from ._bench_report import Model, Overhead, Speed, picture, print_all, to_json
 from ._functions import counterpart, dtype_name, functions, refuse, rival
 from ._timing import (

@@ -12,10 +12,9 @@ import jax
 import jax.numpy as jnp
 import typer
 
+from .. import catalogue, frameworks
 from .._core import lookup
 from ._plain import PLAIN
-
-_MODES_OF_GELU = {"gelu_tanh": True, "gelu_exact": False}
 
 
 def refuse(complaint: str) -> NoReturn:
@@ -25,28 +24,31 @@ def refuse(complaint: str) -> NoReturn:
 
 
 def functions(names: Iterable[str]) -> dict[str, Callable[..., Any]]:
-    """The functions of these names; the whole catalogue for none."""
-    from .. import catalogue
+    """The functions of these names; the whole catalogue for none.
 
+    A name that chooses among activations, such as `gelu`, stands for all of them.
+    """
     found = {}
-    for name in list(names) or catalogue.names():
+    for name in list(names) or catalogue.defined():
+        if ":" in name:
+            found[name] = _imported(name)
+            continue
         try:
-            found[name] = _imported(name) if ":" in name else catalogue.get(name)
+            chosen = catalogue.choices(name.removeprefix("jaxact."))
         except ValueError as error:
-            word = name.rpartition(".")[2]
-            modes = [n for n in catalogue.names() if n.startswith(f"{word}_")]
-            if modes:
-                refuse(f"no activation {name!r}; did you mean {' or '.join(modes)}?")
             refuse(str(error))
+        found |= {n: catalogue.get(n) for n in chosen}
     return found
 
 
 def counterpart(name: str, module: str) -> Callable[..., Any] | None:
-    """The function of the same name in another library, if it has one."""
+    """The function of another library that is the same, or has the same name."""
     other = importlib.import_module(module)
     name = name.rpartition(":")[2]
-    if module == "jax.nn" and name in _MODES_OF_GELU:
-        return functools.partial(jax.nn.gelu, approximate=_MODES_OF_GELU[name])
+    known = frameworks.theirs(module, name) if module in frameworks.TABLE else {}
+    for called, chosen in known.items():
+        if f := getattr(other, called, None):
+            return functools.partial(f, **chosen) if chosen else f
     return getattr(other, name, None)
 
 

@@ -18,13 +18,13 @@ from rich.table import Table
 
 from .. import catalogue
 from .._core import lookup
-from .._named import Bound, get, names
-from ..frameworks import DIFFERENCES, TABLE, Choice, Same
+from ..catalogue import Bound, get, names
+from ..frameworks import DIFFERENCES, TABLE, Choice, Same, theirs
 from ._agreement import Agreement, Case, agreement, cases, recording
-from ._functions import counterpart, refuse
+from ._functions import refuse
 from ._report import console, provenance
 
-_FRAMEWORKS = ("jax.nn", *TABLE)
+_FRAMEWORKS = tuple(TABLE)
 _ROUNDING = 1e-14  # of float64, as far as it needs no reason
 
 
@@ -103,8 +103,8 @@ def list_(
     if framework is not None and framework not in _FRAMEWORKS:
         _unknown("framework", framework, _FRAMEWORKS)
     if frameworks:
-        if framework == "jax.nn" or family or aliases or formula:
-            refuse("--frameworks goes with --framework (but jax.nn), and a word, alone")
+        if family or aliases or formula:
+            refuse("--frameworks goes with --framework, and a word, alone")
         rows = _rows(framework, word or "")
         if not rows:
             _nothing(word, (n for fw in TABLE.values() for n in fw))
@@ -153,10 +153,8 @@ def _entry(name: str) -> Entry:
     also = [n for n, of in catalogue.aliases().items() if of == name]
     doc, definition = inspect.getdoc(f) or "", lookup(f)
     after_x = list(inspect.signature(f).parameters.values())[1:]
-    found = {fw: _theirs(fw, name) for fw in TABLE}
-    in_jax = [n for n in (name, *also) if counterpart(n, "jax.nn")]
-    # what has no function there of its own name is a mode of gelu
-    in_jax = [n if hasattr(jax.nn, n) else "gelu" for n in in_jax]
+    names = {name, *catalogue.choices(name)}
+    found = {fw: list({t: 0 for n in names for t in theirs(fw, n)}) for fw in TABLE}
     return Entry(
         name=name,
         family=f.__module__.rpartition(".")[2],
@@ -164,17 +162,11 @@ def _entry(name: str) -> Entry:
         parameters={
             p.name: "required" if p.default is p.empty else p.default for p in after_x
         },
-        frameworks={fw: n for fw, n in {"jax.nn": in_jax, **found}.items() if n},
+        frameworks={fw: n for fw, n in found.items() if n},
         source=_reference(doc),
         formula=definition.formula.text if definition and definition.formula else "",
         summary=doc.partition("\n\n")[0],
     )
-
-
-def _theirs(framework: str, name: str) -> list[str]:
-    """What a framework calls an activation."""
-    rows = TABLE[framework].items()
-    return [theirs for theirs, row in rows if name in _named_by(row)]
 
 
 def _named_by(row: Same | Choice) -> set[str]:
@@ -217,7 +209,7 @@ def _rows(framework: str | None, word: str) -> list[Row]:
         for name in TABLE[fw]:
             if name not in recorded and _matches(word, [name]):
                 ours = min(_named_by(TABLE[fw][name]))
-                rows.append(Row(fw, [name], {}, ours, note="random: not compared"))
+                rows.append(Row(fw, [name], {}, ours, note="not compared"))
     return rows
 
 

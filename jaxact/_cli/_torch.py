@@ -9,10 +9,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from ..frameworks import theirs
 from ._functions import refuse
-
-_NAMES = {"swish": "silu", "hard_silu": "hardswish"}
-_MODES_OF_GELU = {"gelu": "tanh", "gelu_tanh": "tanh", "gelu_exact": "none"}
 
 
 def require_torch() -> Any:
@@ -57,7 +55,7 @@ def torch_call(
 def _function(torch: Any, name: str) -> Callable[..., Any] | None:
     functional = torch.nn.functional
     name = name.rpartition(":")[2]
-    if name in _MODES_OF_GELU:
-        return partial(functional.gelu, approximate=_MODES_OF_GELU[name])
-    name = _NAMES.get(name, name)
-    return getattr(functional, name, getattr(functional, name.replace("_", ""), None))
+    for called, chosen in theirs("torch", name).items():
+        if f := getattr(functional, called, None):
+            return partial(f, **chosen)
+    return getattr(functional, name, None)

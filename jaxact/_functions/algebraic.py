@@ -7,10 +7,9 @@ x is limited first, to where the function is straight or constant.
 import jax.numpy as jnp
 from jax import Array
 
-from .. import _elementary as el
-from .. import _numerics as num
 from .._core import activation, derivative_of
-from .._pairs import number, shared
+from .._numerics import elementary as el, pieces as num
+from .._numerics.pairs import number, shared
 
 _POSITIVE = {"alpha": (0.0, float("inf"))}
 # (sqrt(1 + s) - 1) / (2 s) as a power series, for s < 1/64

@@ -6,13 +6,8 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from .._core import activation, definition_of, derivative_of, pushforward_of
-from .._weights import (
-    Axis,
-    beside_dsink,
-    beside_dtemperature,
-    beside_push,
-    beside_sink,
-)
+from .._numerics.rows import Axis, beside_sink
+from ._weights import beside_dsink, beside_dtemperature, beside_push
 
 
 @activation

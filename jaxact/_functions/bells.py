@@ -6,9 +6,8 @@ one float, for its rounding error is the relative error of the result.
 
 from jax import Array
 
-from .. import _elementary as el
-from .. import _numerics as num
 from .._core import activation, derivative_of
+from .._numerics import elementary as el, pieces as num
 
 
 @activation

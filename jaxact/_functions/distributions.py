@@ -10,11 +10,9 @@ import math
 import jax.numpy as jnp
 from jax import Array
 
-from .. import _elementary as el
-from .. import _numerics as num
-from .. import _polynomials as poly
 from .._core import activation, derivative_of
-from .._pairs import Pair, constant, pair, shared
+from .._numerics import elementary as el, pieces as num, polynomials as poly
+from .._numerics.pairs import Pair, constant, pair, shared
 
 _DENSITY = 1 / math.sqrt(2 * math.pi)  # of the normal distribution at 0
 

@@ -7,10 +7,8 @@ The slope below 0 is computed from the exponential itself, never from the output
 import jax.numpy as jnp
 from jax import Array
 
-from .. import _elementary as el
-from .. import _numerics as num
-from .. import _polynomials as poly
 from .._core import activation, derivative_of
+from .._numerics import elementary as el, pieces as num, polynomials as poly
 
 
 def _below(x: Array) -> Array:

@@ -8,11 +8,10 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from jax import Array
 
-from .. import _elementary as el
-from .. import _numerics as num
 from .._core import activation, derivative_of
-from .._pairs import constant, number, pair, upper_half
-from .._precision import rounded_to
+from .._numerics import elementary as el, pieces as num
+from .._numerics.pairs import constant, number, pair, upper_half
+from .._numerics.precision import rounded_to
 
 
 @activation(kinks=(-3.0, 3.0), integers="weak")

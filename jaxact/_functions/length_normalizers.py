@@ -9,10 +9,9 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array
 
-from .. import _elementary as el
-from .. import _numerics as num
 from .._core import activation, definition_of, pushforward_of
-from .._weights import Axis, largest, smallest
+from .._numerics import elementary as el, pieces as num
+from .._numerics.rows import Axis, largest, smallest
 
 
 def _scaled(x: Array, axis: Any, least: float) -> tuple[Array, Array, Array]:

@@ -7,11 +7,9 @@ has underflowed or rounded to 1.
 import jax.numpy as jnp
 from jax import Array
 
-from .. import _elementary as el
-from .. import _numerics as num
-from .. import _polynomials as poly
 from .._core import activation, derivative_of
-from .._pairs import pair
+from .._numerics import elementary as el, pieces as num, polynomials as poly
+from .._numerics.pairs import pair
 
 
 @activation(holomorphic=True)

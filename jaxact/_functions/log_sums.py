@@ -10,7 +10,6 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from .. import _elementary as el
 from .._core import (
     activation,
     definition_of,
@@ -19,20 +18,20 @@ from .._core import (
     pushforward_of,
     spelled,
 )
-from .._weights import (
+from .._numerics import elementary as el
+from .._numerics.rows import (
     Axis,
     axes_of,
     excess,
     exponentials,
     largest,
     masked,
-    no_slope,
     smallest,
     softmax_push,
     total,
-    weights,
     with_base,
 )
+from ._weights import no_slope, weights
 
 
 def _kernel(

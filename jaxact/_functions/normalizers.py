@@ -18,10 +18,9 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array, lax
 
-from .. import _elementary as el
-from .. import _numerics as num
 from .._core import activation, definition_of, derivative_of, pushforward_of
-from .._weights import (
+from .._numerics import elementary as el, pieces as num
+from .._numerics.rows import (
     Axis,
     Temperature,
     constant_along,
@@ -29,14 +28,13 @@ from .._weights import (
     leading,
     masked,
     over,
-    softmax_dtemperature,
     softmax_of,
     softmax_push,
     softmin_of,
     total,
-    weights,
     with_base,
 )
+from ._weights import softmax_dtemperature, weights
 
 
 @activation(holomorphic=True)

@@ -6,9 +6,8 @@ They cost no exponential, and are exactly 0 or exactly linear outside the bend.
 import jax.numpy as jnp
 from jax import Array
 
-from .. import _elementary as el
-from .. import _numerics as num
 from .._core import activation, derivative_of
+from .._numerics import elementary as el, pieces as num
 
 
 @activation(kinks=(0.0,))

@@ -11,9 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from .. import _elementary as el
-from .. import _numerics as num
 from .._core import activation, definition_of, pushforward_of
+from .._numerics import elementary as el, pieces as num
 
 
 @activation

@@ -12,9 +12,8 @@ import jax.numpy as jnp
 from jax import Array
 from jax.core import Tracer
 
-from .. import _elementary as el
-from .. import _numerics as num
-from .._core import activation, derivative_of
+from .._core import activation, chooses, derivative_of
+from .._numerics import elementary as el, pieces as num
 
 
 @activation(integers="keep", holomorphic=True)
@@ -184,6 +183,7 @@ def _leaky_relu_left_dx(x: Array, y: Array, negative_slope: Array) -> Array:
 derivative_of(leaky_relu_left, wrt="negative_slope")(_leaky_relu_dnegative_slope)
 
 
+@chooses(leaky_relu_left)
 def rrelu(
     x: Array,
     key: Array | None = None,

@@ -1,19 +1,54 @@
-"""The input times a gate that the input itself opens: x * sigmoid-like(x).
+"""The input times a gate that the input itself opens: x * sigmoid(beta * x).
 
 Their tail below 0 is x times something exponentially small, a product that is normal
 long after the small factor has underflowed; their slope has a root near -1.
 """
 
+from fractions import Fraction
+from typing import NamedTuple
+
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 
-from .. import _elementary as el
-from .. import _gates as gates
-from .. import _numerics as num
-from .. import _polynomials as poly
-from .._core import activation, derivative_of
-from .._pairs import Pair, constant, pair, shared, where
+from .._core import activation, derivative_of, kernel_of
+from .._numerics import elementary as el, pieces as num
+from .._numerics.pairs import constant, number, pair, shared
+from .._numerics.pieces import Scale
+from .._numerics.precision import cancelling
+
+
+class _Steep(NamedTuple):
+    """|x| as far as its gate is not 0, and |u| = a * times + rest."""
+
+    a: Array
+    times: float | Array
+    rest: Array | None
+    up: Array  # whether u > 0
+    sign: Array | int  # of beta
+
+
+def _steep(x: Array, beta: Scale, end: float) -> _Steep:
+    a, up = num.magnitude(x), x > 0
+    if isinstance(beta, Array):
+        times, down = jnp.abs(beta), beta < 0
+        most = el.minimum(end / times, float(jnp.finfo(x.dtype).max))
+        a = el.minimum(a, lax.stop_gradient(most))
+        return _Steep(a, times, None, up != down, el.where(down, -1, 1))
+    whole, left = beta if isinstance(beta, tuple) else (float(beta), 0.0)
+    times = float(np.asarray(whole, x.dtype))
+    left += whole - times
+    a = el.minimum(a, end / times)
+    return _Steep(a, times, a * left if left else None, up, 1)
+
+
+_H = 2.0**-30  # the scale in which a grown exponential is added to 1
+
+
+def _lifted(s: _Steep) -> Array:
+    """(1 + exp(|u|)) * 2**-30."""
+    power, q = num.grown(s.a, s.times, -30, s.rest)
+    return power * q + (power + _H)
 
 
 @activation(holomorphic=True)
@@ -40,25 +75,62 @@ def silu(x: Array, beta: float | Array = 1.0) -> Array:
     if jnp.iscomplexobj(x):
         u = beta * x
         return x * jnp.exp(-jnp.logaddexp(-u, jnp.zeros_like(u)))
-    return gates.silu(x, beta)
+    # max(x, 0) - |x| / (1 + exp(|u|)) for beta > 0: one formula for both signs
+    if not isinstance(beta, Array):
+        s = _steep(x, beta, num.growth_end(x) + 19)
+        return el.maximum(x, 0) - (s.a / _lifted(s)) * _H
+    s = _steep(x, beta, 1.9 * num.growth_end(x))
+    # half of the exponent at a time, for a small beta leaves a large a
+    power, q = num.grown(s.a, s.times * 0.5)
+    growth = power * q + power
+    inverse = 1 / growth
+    z = s.a * inverse / (growth + inverse)
+    return el.where(s.times == 0, x / 2, el.where(s.up, x, 0) - z * s.sign)
 
 
 @derivative_of(silu)
-def _silu_dx(x: Array, beta: Array) -> Array:
-    return gates.silu_dx(x, beta)
+def _silu_dx(x: Array, beta: Scale) -> Array:
+    # ((1 - u) + u * j) * j, j = 1 / (1 + exp(u)), of |u|, or 1 less that above 0
+    s = _steep(x, beta, num.growth_end(x) + 19)
+    j = 1 / _lifted(s)
+    if isinstance(s.times, float):
+        root = 1 / s.times
+        near = float(np.asarray(root, x.dtype))
+        rest = (s.a * _H) * j + (root - near)
+        return num.mirrored(((near - s.a) + rest) * j, s.up, _H * s.times)
+    # |u| in other words: XLA would not fuse a product that it needs twice
+    u = jnp.abs(el.clip(x, -s.a, s.a) * s.times)
+    return num.mirrored(((1 - u) + (u * _H) * j) * j, s.up, _H)
 
 
 @derivative_of(silu, order=2)
-def _silu_dx2(x: Array, beta: Array) -> Array:
-    return gates.silu_dx2(x, beta)
+def _silu_dx2(x: Array, beta: Scale) -> Array:
+    h = constant(2.0, like=x)
+    if isinstance(beta, np.ndarray) and bool(beta == 1):
+        a = el.minimum(num.magnitude(x), num.angle_end(x))
+        return num.gated_dx2(a, h, pair(a))
+    with cancelling():
+        u, _ = num.angle(x, beta)
+        b = beta[0] if isinstance(beta, tuple) else number(beta, x)
+        return shared(num.gated_dx2(u.head, h, u, u.tail(), b))
 
 
 @derivative_of(silu, wrt="beta")
 def _silu_dbeta(x: Array, beta: Array) -> Array:
-    return gates.silu_dbeta(x, beta)
+    s = _steep(x, beta, 2 * num.growth_end(x) + 76)
+    j = num.inverse_growth(el.minimum(s.a, 64 / s.times), s.times, s.rest)
+    power, q = num.grown(s.a, s.times * 0.5, -60)
+    root = (s.a * 2.0**-60) / (power * q + power)  # a * exp(-u / 2)
+    y = el.where(s.a * s.times < 64, s.a * ((j - j * j) * s.a), root * root)
+    return el.where((num.magnitude(x) > s.a) & (s.times != 0), 0, y)
 
 
 swish = silu
+
+
+# the constant of quick_gelu, and what the double leaves of it
+QUICK = (1.702, float(Fraction("1.702") - Fraction(1.702)))
+_silu = kernel_of(silu)
 
 
 @activation
@@ -79,210 +151,43 @@ def quick_gelu(x: Array) -> Array:
     Reference:
         Hendrycks, Gimpel (2016), arXiv:1606.08415
     """
-    return gates.silu(x, gates.QUICK)
+    return _silu(x, QUICK)
 
 
 @derivative_of(quick_gelu)
 def _quick_gelu_dx(x: Array) -> Array:
-    return gates.silu_dx(x, gates.QUICK)
+    return _silu_dx(x, QUICK)
 
 
 @derivative_of(quick_gelu, order=2)
 def _quick_gelu_dx2(x: Array) -> Array:
-    return gates.silu_dx2(x, gates.QUICK)
-
-
-@activation(holomorphic=True)
-def gelu_tanh(x: Array) -> Array:
-    """Gaussian error linear unit, in the approximation by tanh.
-
-    gelu_tanh(x) = x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3)))
-
-    Derivative: s + x s' v' with v(x) = sqrt(8 / pi) (x + 0.044715 x**3),
-    s = sigmoid(v), s' = sigmoid'(v).  Within 5e-4 of `gelu_exact`.  0 at -inf.
-
-    Args:
-        x: an array or number of real or complex dtype; integers count as float32.
-
-    Raises:
-        TypeError: `x` is no array or number.
-
-    Reference:
-        Hendrycks, Gimpel (2016), arXiv:1606.08415
-    """
-    if jnp.iscomplexobj(x):
-        v1, v3 = gates.V1[0], gates.V3[0]
-        return x / 2 * (1 + jnp.tanh((v1 * x + v3 * x**3) / 2))
-    return gates.gelu_tanh(x)
-
-
-@derivative_of(gelu_tanh)
-def _gelu_tanh_dx(x: Array) -> Array:
-    return gates.gelu_tanh_dx(x)
-
-
-@derivative_of(gelu_tanh, order=2)
-def _gelu_tanh_dx2(x: Array) -> Array:
-    return gates.gelu_tanh_dx2(x)
+    return _silu_dx2(x, QUICK)
 
 
 @activation
-def gelu_exact(x: Array) -> Array:
-    """Gaussian error linear unit: x times the normal distribution function.
+def e_swish(x: Array, beta: float | Array = 1.5) -> Array:
+    """Silu times a constant.
 
-    gelu_exact(x) = x * erfc(-x / sqrt(2)) / 2
+    e_swish(x, beta) = beta * x / (1 + exp(-x))
 
-    Derivative: Phi(x) + x phi(x); second: phi(x) (2 - x**2), with Phi and phi the
-    normal distribution and density.  The least value is -0.170, at
-    x = -0.752.  0 at -inf.
+    Derivative: beta * silu'(x); by beta: silu(x).
 
     Args:
         x: an array or number of real dtype; integers count as float32.
+        beta: the scale, usually from 1 to 2, a number or an array that broadcasts.
 
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: an argument is no array or number of real dtype.
 
     Reference:
-        Hendrycks, Gimpel (2016), arXiv:1606.08415
+        Alcaide (2018), E-swish: adjusting activations to different network depths
     """
-    return gates.gelu_exact(x)
+    return beta * num.unless(beta == 0, silu(x))
 
 
-@derivative_of(gelu_exact)
-def _gelu_exact_dx(x: Array) -> Array:
-    return gates.gelu_exact_dx(x)
-
-
-@derivative_of(gelu_exact, order=2)
-def _gelu_exact_dx2(x: Array) -> Array:
-    return gates.gelu_exact_dx2(x)
-
-
-def gelu(x: Array, approximate: bool = True) -> Array:
-    """Gaussian error linear unit: `gelu_tanh`, or `gelu_exact` if not `approximate`.
-
-    The default is that of jax.nn and Flax; PyTorch and Keras layers default to the
-    exact form.
-
-    Args:
-        x: an array or number of real dtype; integers count as float32.
-        approximate: whether to take the approximation by tanh.
-
-    Raises:
-        TypeError: `x` is no array or number of real dtype.
-    """
-    if getattr(x, "weak_type", type(x) in (bool, int, float)):
-        x = jnp.asarray(x, jnp.result_type(x, float))  # not weakly typed, as in jax.nn
-    return gelu_tanh(x) if approximate else gelu_exact(x)
-
-
-@activation(kinks=(10.0,))
-def gelu_clipped(x: Array, low: int = -10, high: int = 10) -> Array:
-    """The exact gelu between two limits, for low precision.
-
-    gelu_clipped(x) = 10 if x * erfc(-x / sqrt(2)) / 2 > 10
-        else x * erfc(-x / sqrt(2)) / 2
-
-    A lower limit of -10 is never reached.  Derivative: that of `gelu_exact` between
-    the limits and at them, as of `torch.clip` up to PyTorch 2.13; 0 beyond.
-
-    Args:
-        x: an array or number of real dtype; integers count as float32.
-        low: the least value, fixed when compiled.
-        high: the largest.
-
-    Raises:
-        TypeError: `x` is no array or number of real dtype.
-
-    Reference:
-        Wu et al. (2020), Integer quantization for deep learning inference,
-        arXiv:2004.09602
-    """
-    return el.clip(gates.gelu_exact(x), low, high)
-
-
-@derivative_of(gelu_clipped)
-def _gelu_clipped_dx(x: Array, low: int, high: int) -> Array:
-    y = gates.gelu_exact(x)
-    return el.where((y < low) | (y > high), 0, gates.gelu_exact_dx(x))
-
-
-@derivative_of(gelu_clipped, order=2)
-def _gelu_clipped_dx2(x: Array, low: int, high: int) -> Array:
-    y = gates.gelu_exact(x)
-    return el.where((y < low) | (y > high), 0, gates.gelu_exact_dx2(x))
-
-
-@activation(holomorphic=True)
-def mish(x: Array) -> Array:
-    """Mish: the input times the tanh of its softplus.
-
-    mish(x) = x * tanh(log(1 + exp(x)))
-
-    Derivative: t + x w with t = tanh(softplus(x)), w = (1 - t**2) sigmoid(x).  The
-    least value is -0.309, at x = -1.192.  0 at -inf.
-
-    Args:
-        x: an array or number of real or complex dtype; integers count as float32.
-
-    Raises:
-        TypeError: `x` is no array or number.
-
-    Reference:
-        Misra (2019), arXiv:1908.08681
-    """
-    if jnp.iscomplexobj(x):
-        return x * jnp.tanh(jnp.logaddexp(x, jnp.zeros_like(x)))
-    # far from 0, with e = exp(-|x|), t is 1 less h above 0 and e less e * h below
-    below = x < 0
-    tail = num.faint_exp(-jnp.abs(x))
-    e, m = tail.value(), tail.mantissa
-    h = el.where(below, e + e * e, 2 * e * e)
-    h = shared(h / (2 * e + el.where(below, 2 + e * e, 1 + 2 * e * e)))
-    faint = tail.scale(num.modest(x) * (m.head + (m.tail() - m.value() * h)))
-    low, start = el.clip(x, -0.7, 0.7), float(np.asarray(0.6, x.dtype))
-    middle = (0.6 - start) + low * num.polynomial(poly.MISH_MIDDLE, low)
-    plain = el.where(jnp.abs(x) <= 0.7, x * start + x * middle, x * (1 - h))
-    return el.where(x < -0.7, faint, plain)
-
-
-_MISH_ROOT = (1.1924312145154952, 4.8484829848031044e-17)
-
-
-@derivative_of(mish)
-def _mish_dx(x: Array) -> Array:
-    x = num.modest(x)
-    tail = num.faint_exp(-jnp.abs(x))
-    e = tail.value()
-    u = e * num.polynomial(poly.MISH_INVERSE_SQUARE, e)
-    below = num.less(1 + x, e * ((1.5 + x) + e * (1 + e / 4)), u)
-    below = tail.times(below)
-    q = 1 + 2 * e * (1 + e)
-    above = 1 - 2 * e * e * (q - 2 * x * (1 + e)) / (q * q)
-    a = el.clip(-x, -0.75, 1.75)
-    middle = num.below_root(a, _MISH_ROOT, poly.MISH_DX_MIDDLE, 0.5)
-    return el.where(x < -1.75, below, el.where(x > 0.75, above, middle))
-
-
-@derivative_of(mish, order=2)
-def _mish_dx2(x: Array) -> Array:
-    x = num.modest(x)
-    tail, e, q = _mish_parts(x)
-    one, two, three = (constant(float(n), like=x) for n in (1, 2, 3))
-    below = two + e * (two - e * (three + e.times(2)))
-    above = -two - e * (three - e * (one + e).times(2))
-    factor = ((one + e) * q).times(8) + (pair(x) * where(x < 0, below, above)).times(4)
-    ratio = tail.mantissa * factor / (q * q * q)
-    size = el.where(x < 0, ratio.value(), ratio.value() * e.value())
-    return tail.scale(size)
-
-
-def _mish_parts(x: Array) -> tuple[num.Exp, Pair, Pair]:
-    """exp(-|x|), and the denominator of the tanh of softplus."""
-    tail = num.faint_exp(-num.magnitude(x), extra_bits=4)
-    e, one, two = tail.pair(), constant(1.0, like=x), constant(2.0, like=x)
-    below, above = two + e * (two + e), one + (e * (one + e)).times(2)
-    return tail, e, where(x < 0, below, above)
+@derivative_of(e_swish, wrt="beta")  # at infinity too
+def _e_swish_dbeta(x: Array) -> Array:
+    return silu(x)
 
 
 @activation(kinks=(-3.0, 3.0), integers="weak")

@@ -6,10 +6,8 @@ They come from the denoising of signals, where small coefficients are noise.
 import jax.numpy as jnp
 from jax import Array
 
-from .. import _elementary as el
-from .. import _numerics as num
-from .. import _polynomials as poly
 from .._core import activation, derivative_of
+from .._numerics import elementary as el, pieces as num, polynomials as poly
 
 _POSITIVE = {"lambd": (0.0, float("inf"))}
 

@@ -8,10 +8,9 @@ dead.  Here it is computed from the input, and is right until it underflows.
 import jax.numpy as jnp
 from jax import Array, lax
 
-from .. import _elementary as el
-from .. import _numerics as num
 from .._core import activation, derivative_of
-from .._pairs import constant
+from .._numerics import elementary as el, pieces as num
+from .._numerics.pairs import constant
 
 
 @activation(holomorphic=True)

@@ -6,12 +6,9 @@ Each is the integral of a sigmoid of `sigmoids`, which is therefore its derivati
 import jax.numpy as jnp
 from jax import Array
 
-from .. import _elementary as el
-from .. import _gates as gates
-from .. import _numerics as num
-from .. import _polynomials as poly
 from .._core import activation, derivative_of
-from .._pairs import number, shared
+from .._numerics import elementary as el, pieces as num, polynomials as poly
+from .._numerics.pairs import number, shared
 
 
 @activation(holomorphic=True)
@@ -80,7 +77,7 @@ def _scaled(
     x: Array, beta: Array, factor: Array | None = None
 ) -> tuple[num.Exp, Array, Array]:
     """exp(-|u|) of u = beta * x, with a factor; |u|; and where u < 0."""
-    u, below = gates.angle(x, beta)
+    u, below = num.angle(x, beta)
     return num.faint_exp(-u.head, -u.tail(), factor=factor), u.value(), below
 
 

@@ -9,18 +9,18 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from .. import _elementary as el
-from .._core import activation, definition_of, pushforward_of
-from .._weights import (
+from .._core import activation, chooses, definition_of, pushforward_of
+from .._numerics import elementary as el
+from .._numerics.rows import (
     Axis,
     below,
     by_rows,
     leading,
     masked,
     softmax_push,
-    weights,
     with_base,
 )
+from ._weights import weights
 from .normalizers import softmax
 
 
@@ -234,6 +234,7 @@ def _hardmax_push(
     return softmax_push(t, weights(x, axis, where), axis, where, 1)
 
 
+@chooses(softmax)
 def gumbel_softmax(
     x: Array,
     key: Array,

@@ -13,9 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from .. import _elementary as el
 from .._core import activation, definition_of, pushforward_of
-from .._weights import gathering
+from .._numerics import elementary as el
+from .._numerics.rows import gathering
 
 
 @activation

@@ -10,8 +10,8 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array, lax
 
-from .. import _elementary as el
 from .._core import activation, definition_of, pushforward_of
+from .._numerics import elementary as el
 
 
 @activation

@@ -6,8 +6,8 @@ keeps the output, as with the rectifiers.
 
 from jax import Array
 
-from .. import _elementary as el
 from .._core import activation, derivative_of
+from .._numerics import elementary as el
 
 
 def _at_threshold(threshold: float) -> list[float]:

@@ -7,10 +7,9 @@ from its own side, so that its slopes are finite.
 import jax.numpy as jnp
 from jax import Array
 
-from .. import _elementary as el
-from .. import _numerics as num
 from .._core import activation, derivative_of
-from .._pairs import shared
+from .._numerics import elementary as el, pieces as num
+from .._numerics.pairs import shared
 from .exponential import elu
 from .sigmoids import sigmoid
 

@@ -3,13 +3,16 @@
 Needs python-flint (`pip install "jaxact[cli]"`).
 """
 
-from ._assertions import assert_accurate as assert_accurate
-from ._assertions import assert_derivatives as assert_derivatives
+from ._assertions import (
+    assert_accurate as assert_accurate,
+    assert_derivatives as assert_derivatives,
+)
 from ._exact import Exact as Exact
-from ._measure import Measurement as Measurement
-from ._measure import measure as measure
-from ._measure import residual_bytes as residual_bytes
+from ._measure import (
+    Measurement as Measurement,
+    measure as measure,
+    residual_bytes as residual_bytes,
+)
 from ._oracle import oracle as oracle
 from ._points import points as points
-from ._ulp import ulp as ulp
-from ._ulp import ulp_error as ulp_error
+from ._ulp import ulp as ulp, ulp_error as ulp_error

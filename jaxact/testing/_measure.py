@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import frameworks
 from .._core import Definition, lookup
-from .._parts import SecondDerivative
+from .._functions._parts import SecondDerivative
 from ..frameworks import Choice
 from ..transforms import derivative
 from ._exact import Exact, Question

@@ -15,7 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._core import lookup
-from .._formula import UndefinedError, UnresolvedError, parse_formula
+from .._formula import parse_formula
+from ._balls import UndefinedError, UnresolvedError, on_balls
 from ._exact import Exact, Question
 from ._panels import bulk
 from ._ulp import as_float64, format_of, round_to
@@ -215,7 +216,7 @@ def _coefficients(
         ctx.cap = rows
         for precision in rigour.precisions:
             ctx.prec = precision
-            evaluate = asked.formula.as_arb()
+            evaluate = on_balls(asked.formula)
             env: dict[str, Any] = {n: arb(v) for n, v in asked.parameters.items()}
             if wrt != "x":
                 env[wrt] = arb_series([env[wrt], 1])

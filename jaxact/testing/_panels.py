@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._formula import UndefinedError, UnresolvedError, _ArbWorld
+from ._balls import BallWorld, UndefinedError, UnresolvedError
 from ._exact import Question
 
 _BITS = (160, 480)  # to try in turn
@@ -168,7 +168,7 @@ def _precision(bits: int) -> Iterator[None]:
         ctx.prec, ctx.cap = old
 
 
-class _ScaledWorld(_ArbWorld):
+class _ScaledWorld(BallWorld):
     """Balls, an exponential being kept as its exponent."""
 
     def __init__(self) -> None:

@@ -1,4 +1,6 @@
 """Functions from functions."""
 
-from ._derivative import derivative as derivative
-from ._derivative import value_and_derivative as value_and_derivative
+from ._derivative import (
+    derivative as derivative,
+    value_and_derivative as value_and_derivative,
+)

@@ -1,4 +1,4 @@
-"""Minimax polynomials, constant first, printed by tests/minimax.py."""
+"""Minimax polynomials, constant first, of tests/tools/minimax.py."""
 
 # (exp(r) - 1 - r) / r**2, on [-0.3468, 0.3468]
 EXPM1_TAIL = {

@@ -8,16 +8,87 @@ digits than its sum with the gate keeps; the second derivative needs them.
 import math
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
-from .. import _elementary as el
-from .. import _gates as gates
-from .. import _numerics as num
-from .. import _parts as parts
-from .._core import activation, derivative_of
-from .._pairs import shared
-from .self_gated import gelu_exact
+from .._core import activation, derivative_of, kernel_of
+from .._numerics import elementary as el, pieces as num, polynomials as poly
+from .._numerics.pairs import Pair, constant, pair, shared, where
+from . import _parts as parts
+from .gelus import gelu_exact
 from .sigmoids import sigmoid, tanh
+
+
+@activation(holomorphic=True)
+def mish(x: Array) -> Array:
+    """Mish: the input times the tanh of its softplus.
+
+    mish(x) = x * tanh(log(1 + exp(x)))
+
+    Derivative: t + x w with t = tanh(softplus(x)), w = (1 - t**2) sigmoid(x).  The
+    least value is -0.309, at x = -1.192.  0 at -inf.
+
+    Args:
+        x: an array or number of real or complex dtype; integers count as float32.
+
+    Raises:
+        TypeError: `x` is no array or number.
+
+    Reference:
+        Misra (2019), arXiv:1908.08681
+    """
+    if jnp.iscomplexobj(x):
+        return x * jnp.tanh(jnp.logaddexp(x, jnp.zeros_like(x)))
+    # far from 0, with e = exp(-|x|), t is 1 less h above 0 and e less e * h below
+    below = x < 0
+    tail = num.faint_exp(-jnp.abs(x))
+    e, m = tail.value(), tail.mantissa
+    h = el.where(below, e + e * e, 2 * e * e)
+    h = shared(h / (2 * e + el.where(below, 2 + e * e, 1 + 2 * e * e)))
+    faint = tail.scale(num.modest(x) * (m.head + (m.tail() - m.value() * h)))
+    low, start = el.clip(x, -0.7, 0.7), float(np.asarray(0.6, x.dtype))
+    middle = (0.6 - start) + low * num.polynomial(poly.MISH_MIDDLE, low)
+    plain = el.where(jnp.abs(x) <= 0.7, x * start + x * middle, x * (1 - h))
+    return el.where(x < -0.7, faint, plain)
+
+
+_MISH_ROOT = (1.1924312145154952, 4.8484829848031044e-17)
+
+
+@derivative_of(mish)
+def _mish_dx(x: Array) -> Array:
+    x = num.modest(x)
+    tail = num.faint_exp(-jnp.abs(x))
+    e = tail.value()
+    u = e * num.polynomial(poly.MISH_INVERSE_SQUARE, e)
+    below = num.less(1 + x, e * ((1.5 + x) + e * (1 + e / 4)), u)
+    below = tail.times(below)
+    q = 1 + 2 * e * (1 + e)
+    above = 1 - 2 * e * e * (q - 2 * x * (1 + e)) / (q * q)
+    a = el.clip(-x, -0.75, 1.75)
+    middle = num.below_root(a, _MISH_ROOT, poly.MISH_DX_MIDDLE, 0.5)
+    return el.where(x < -1.75, below, el.where(x > 0.75, above, middle))
+
+
+@derivative_of(mish, order=2)
+def _mish_dx2(x: Array) -> Array:
+    x = num.modest(x)
+    tail, e, q = _mish_parts(x)
+    one, two, three = (constant(float(n), like=x) for n in (1, 2, 3))
+    below = two + e * (two - e * (three + e.times(2)))
+    above = -two - e * (three - e * (one + e).times(2))
+    factor = ((one + e) * q).times(8) + (pair(x) * where(x < 0, below, above)).times(4)
+    ratio = tail.mantissa * factor / (q * q * q)
+    size = el.where(x < 0, ratio.value(), ratio.value() * e.value())
+    return tail.scale(size)
+
+
+def _mish_parts(x: Array) -> tuple[num.Exp, Pair, Pair]:
+    """exp(-|x|), and the denominator of the tanh of softplus."""
+    tail = num.faint_exp(-num.magnitude(x), extra_bits=4)
+    e, one, two = tail.pair(), constant(1.0, like=x), constant(2.0, like=x)
+    below, above = two + e * (two + e), one + (e * (one + e)).times(2)
+    return tail, e, where(x < 0, below, above)
 
 
 @activation
@@ -159,6 +230,9 @@ def smish(x: Array) -> Array:
     return num.opened(x, el.where(x > 0, 1 - 2 * inverse, w * inverse))
 
 
+_gelu, _gelu_dx = kernel_of(gelu_exact), kernel_of(gelu_exact, "x")
+
+
 @activation
 def phish(x: Array) -> Array:
     """The input times the tanh of its GELU.
@@ -187,8 +261,8 @@ def _phish(x: Array) -> Array:
 @derivative_of(phish)
 def _phish_dx(x: Array) -> Array:
     x = el.clip(x, -40, num.tanh_end(x))
-    t, slope = num.tanh_and_slope(gates.gelu_exact(x))
-    return t + (x * slope) * gates.gelu_exact_dx(x)
+    t, slope = num.tanh_and_slope(_gelu(x))
+    return t + (x * slope) * _gelu_dx(x)
 
 
 derivative_of(phish, order=2)(parts.SecondDerivative(_phish))

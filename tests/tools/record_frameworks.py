@@ -3,7 +3,7 @@
     python -m venv VENV
     VENV/bin/pip install torch==2.13.0 keras==3.15.1 jax==0.10.2 flax==0.12.8 \
         onnx==1.23.2 transformers==5.23.0
-    JAX_PLATFORMS=cpu VENV/bin/python tests/record_frameworks.py
+    JAX_PLATFORMS=cpu VENV/bin/python tests/tools/record_frameworks.py
 
 Everything is computed in float64 on a CPU.  Keras runs on its JAX backend, whose slopes
 at kinks are meant where backends disagree.  ONNX is its reference evaluator, which has
@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-OUTPUT = Path(__file__).parents[1] / "jaxact" / "_cli" / "frameworks.json"
+OUTPUT = Path(__file__).parents[2] / "jaxact" / "_cli" / "frameworks.json"
 
 _SIZES = (0.125, 0.5, 0.75, 1, 1.75, 2, 2.5, 3, 5.25, 6, 7.5, 20.5, 40, 100, math.inf)
 LINE = np.array([*(-s for s in reversed(_SIZES)), 0.0, *_SIZES])
@@ -41,13 +41,13 @@ Parameters = dict[str, Any]
 Function = Callable[[Any], Any]
 
 ALONG_AN_AXIS = set(
-    "glu GLU log_softmax LogSoftmax softmax Softmax Softmax2d SOFT_MAX softmin Softmin "
-    "sparsemax Hardmax".split()
+    "glu GLU logmeanexp logsumexp log_softmax LogSoftmax softmax Softmax Softmax2d "
+    "SOFT_MAX softmin Softmin sparsemax Hardmax".split()
 )
 OF_TWO = set(  # gate and value: the halves of the cube
     "SwiGLU SWIGLU SWIGLU_CLAMP SWIGLU_OAI GEGLU GEGLU_ERF GEGLU_QUICK REGLU".split()
 )
-RANDOM = {"gumbel_softmax"}  # nothing to record
+NOT_RECORDED = {"gumbel_softmax", "log1mexp"}  # random; not defined below 0
 
 # with what to call a function, where not with its defaults alone
 _ALPHA = [{}, {"alpha": 0.5}]
@@ -55,6 +55,15 @@ _DIM = [{"dim": -1}, {"dim": 0}]
 _AXIS = [{}, {"axis": 0}]
 _SHAPED = [{}, {"approximate": "tanh"}]
 SETTINGS: dict[str, dict[str, list[Parameters]]] = {
+    "jax.nn": {
+        "celu elu": _ALPHA,
+        "gelu": [{}, {"approximate": False}],
+        "glu": [{}, {"axis": 1}],
+        "leaky_relu": [{}, {"negative_slope": 0.25}],
+        "log_softmax softmax": _AXIS,
+        "logmeanexp logsumexp": [{"axis": -1, "keepdims": True}],
+        "squareplus": [{}, {"b": 0.25}],
+    },
     "torch": {
         "celu CELU elu ELU": _ALPHA,
         "gelu GELU": _SHAPED,
@@ -194,6 +203,22 @@ def keras_names() -> set[str]:
     from keras.src.activations import ALL_OBJECTS_DICT
 
     return set(ALL_OBJECTS_DICT)
+
+
+def jax_function(name: str, given: Parameters) -> Function:
+    """jax.nn.<name>."""
+    import jax
+
+    return functools.partial(getattr(jax.nn, name), **given)
+
+
+def jax_names() -> set[str]:
+    """The functions of jax.nn that are activations."""
+    import jax
+
+    others = "dot_product_attention get_scaled_dot_general_config initializers one_hot "
+    others += "scaled_dot_general scaled_matmul standardize"
+    return {n for n in dir(jax.nn) if not n.startswith("_")} - set(others.split())
 
 
 def flax_function(name: str, given: Parameters) -> Function:
@@ -374,6 +399,7 @@ def without_derivative(f: Function, x: np.ndarray, _: Any) -> tuple[Any, None]:
 
 # framework: its names, its functions, how to evaluate one, the packages, what it is
 RECORDED: dict[str, tuple[Any, Any, Any, tuple[str, ...], str]] = {
+    "jax.nn": (jax_names, jax_function, with_jax, ("jax",), "jax.nn"),
     "torch": (torch_names, torch_function, with_torch, ("torch",),
               "torch.nn.functional and torch.nn"),
     "keras": (keras_names, keras_function, with_jax, ("keras", "jax"),
@@ -393,7 +419,7 @@ def cases(framework: str) -> Iterator[dict[str, Any]]:
     """What a framework gives; a function and its layer are one case."""
     names, function, evaluate, *_ = RECORDED[framework]
     found: list[dict[str, Any]] = []
-    for name in sorted(names() - RANDOM, key=lambda n: (n.lower(), n.swapcase())):
+    for name in sorted(names() - NOT_RECORDED, key=lambda n: (n.lower(), n.swapcase())):
         where, x = points(name)
         weights = np.ones_like(x) if where == "line" else WEIGHTS
         for given in settings(framework, name):

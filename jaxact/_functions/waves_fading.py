@@ -9,13 +9,15 @@ import math
 import jax.numpy as jnp
 from jax import Array, lax
 
-from .. import _angles as angles
-from .. import _elementary as el
-from .. import _numerics as num
-from .. import _polynomials as poly
-from .._core import activation, derivative_of
-from .._pairs import Pair, number, pair
-from .._precision import cancelling
+from .._core import activation, chooses, derivative_of
+from .._numerics import (
+    angles as angles,
+    elementary as el,
+    pieces as num,
+    polynomials as poly,
+)
+from .._numerics.pairs import Pair, number, pair
+from .._numerics.precision import cancelling
 
 
 @activation
@@ -232,6 +234,7 @@ def _gabor_sine_ds0(x: Array, w0: Array, s0: Array) -> Array:
     return _wave_ds0(x, w0, s0, 0)
 
 
+@chooses(gabor, gabor_sine)
 def gabor_complex(
     x: Array, w0: float | Array = 10.0, s0: float | Array = 10.0
 ) -> Array:

@@ -17,11 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from . import _elementary as el
-from . import _numerics as num
-from . import _polynomials as poly
-from ._pairs import Pair, constant, integer_like, number, upper_half, where
-from ._precision import in_half
+from . import elementary as el, pieces as num, polynomials as poly
+from .pairs import Pair, constant, integer_like, number, upper_half, where
+from .precision import in_half
 
 _SMALL = 0.75  # below it the product itself is the angle: less than pi / 4
 

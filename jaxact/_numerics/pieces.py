@@ -15,10 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from . import _elementary as el
-from . import _polynomials
-from ._pairs import Pair, constant, integer_like, number, shared, upper_half
-from ._precision import in_half, rounded_to
+from . import elementary as el, pairs, polynomials as _polynomials
+from .pairs import Pair, constant, integer_like, number, shared, upper_half
+from .precision import in_half, rounded_to
 
 
 class _Format(NamedTuple):
@@ -837,3 +836,25 @@ def log1p_eightfold(v: Array) -> Array:
     bits = lax.bitcast_convert_type(power, integer_like(v)) >> _mantissa(v)
     k = (bits - (_bias(v) - 3)).astype(v.dtype)
     return r * polynomial(_polynomials.LOG1P, r) + k * math.log(2)
+
+
+Scale = Array | np.ndarray | float | tuple[float, float]  # a pair of more digits
+
+
+def angle(x: Array, beta: Scale) -> tuple[Pair, Array]:
+    """|u|, and where u < 0."""
+    a, below = magnitude(x), x < 0
+    if isinstance(beta, tuple):
+        b = constant(*beta, like=x)
+    else:
+        b = pairs.pair(number(beta, x))
+    negative = b.head < 0
+    b = pairs.where(negative, -b, b)
+    most = el.minimum(angle_end(x) / b.value(), float(jnp.finfo(x.dtype).max))
+    u = pairs.pair(el.minimum(a, lax.stop_gradient(most))) * b
+    return u, (below != negative) & (u.head > 0)
+
+
+def angle_end(x: Array) -> float:
+    """The largest |u|: so far out the exponential is 0."""
+    return 256.0 if x.dtype.itemsize == 4 else 2048.0

@@ -8,12 +8,12 @@ itself it is that from inside, as of `torch.clamp` up to PyTorch 2.13.  That of 
 import math
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
-from .. import _elementary as el
-from .. import _gates as gates
-from .. import _numerics as num
-from .._core import activation, derivative_of
+from .._core import activation, derivative_of, kernel_of
+from .._numerics import elementary as el, pieces as num
+from .self_gated import silu
 
 
 def _capped(x: Array, limit: float | Array) -> Array:
@@ -32,6 +32,11 @@ def _over(value: Array, limit: Array, gate: Array) -> Array:
 
 
 _POSITIVE = {"limit": (0.0, math.inf)}
+
+
+_silu, _silu_dx, _silu_dx2 = (kernel_of(silu, *"x" * n) for n in range(3))
+_silu_dbeta = kernel_of(silu, "beta")
+_ONE = np.ones(())
 
 
 @activation(kinks=lambda limit: (limit,), domain=_POSITIVE)
@@ -65,44 +70,44 @@ def swiglu_oai(
         OpenAI (2025), gpt-oss-120b & gpt-oss-20b model card, arXiv:2508.10925
     """
     factor = _clamped(value, limit) + 1
-    return factor * gates.silu(_capped(x, limit), alpha)
+    return factor * _silu(_capped(x, limit), alpha)
 
 
 @derivative_of(swiglu_oai)
 def _swiglu_oai_dx(x: Array, value: Array, alpha: Array, limit: Array) -> Array:
     factor = _clamped(value, limit) + 1
-    return el.where(x > limit, 0, factor * gates.silu_dx(x, alpha))
+    return el.where(x > limit, 0, factor * _silu_dx(x, alpha))
 
 
 @derivative_of(swiglu_oai, order=2)
 def _swiglu_oai_dx2(x: Array, value: Array, alpha: Array, limit: Array) -> Array:
     factor = _clamped(value, limit) + 1
-    return el.where(x > limit, 0, factor * gates.silu_dx2(x, alpha))
+    return el.where(x > limit, 0, factor * _silu_dx2(x, alpha))
 
 
 @derivative_of(swiglu_oai, wrt="value")
 def _swiglu_oai_dvalue(x: Array, value: Array, alpha: Array, limit: Array) -> Array:
-    gate = gates.silu(_capped(x, limit), alpha)
+    gate = _silu(_capped(x, limit), alpha)
     return el.where(jnp.abs(value) > limit, 0, gate)
 
 
 @derivative_of(swiglu_oai, wrt=("value", "x"))
 def _swiglu_oai_dvalue_dx(x: Array, value: Array, alpha: Array, limit: Array) -> Array:
-    slope = gates.silu_dx(x, alpha)
+    slope = _silu_dx(x, alpha)
     return el.where((x > limit) | (jnp.abs(value) > limit), 0, slope)
 
 
 @derivative_of(swiglu_oai, wrt="alpha")
 def _swiglu_oai_dalpha(x: Array, value: Array, alpha: Array, limit: Array) -> Array:
     factor = _clamped(value, limit) + 1
-    return factor * gates.silu_dbeta(_capped(x, limit), alpha)
+    return factor * _silu_dbeta(_capped(x, limit), alpha)
 
 
 @derivative_of(swiglu_oai, wrt="limit")
 def _swiglu_oai_dlimit(x: Array, value: Array, alpha: Array, limit: Array) -> Array:
     factor = _clamped(value, limit) + 1
-    of_gate = el.where(x > limit, factor * gates.silu_dx(limit, alpha), 0)
-    return of_gate + _over(value, limit, gates.silu(_capped(x, limit), alpha))
+    of_gate = el.where(x > limit, factor * _silu_dx(limit, alpha), 0)
+    return of_gate + _over(value, limit, _silu(_capped(x, limit), alpha))
 
 
 @activation(kinks=lambda limit: (limit,), domain=_POSITIVE)
@@ -131,38 +136,38 @@ def swiglu_clamped(x: Array, value: Array, limit: float | Array = 7.0) -> Array:
         The clamps: OpenAI (2025), gpt-oss model card, arXiv:2508.10925
     """
     factor = _clamped(value, limit)
-    return factor * gates.silu(_capped(x, limit), gates.ONE)
+    return factor * _silu(_capped(x, limit), _ONE)
 
 
 @derivative_of(swiglu_clamped)
 def _swiglu_clamped_dx(x: Array, value: Array, limit: Array) -> Array:
     factor = _clamped(value, limit)
-    return el.where(x > limit, 0, factor * gates.silu_dx(x, gates.ONE))
+    return el.where(x > limit, 0, factor * _silu_dx(x, _ONE))
 
 
 @derivative_of(swiglu_clamped, order=2)
 def _swiglu_clamped_dx2(x: Array, value: Array, limit: Array) -> Array:
     factor = _clamped(value, limit)
-    return el.where(x > limit, 0, factor * gates.silu_dx2(x, gates.ONE))
+    return el.where(x > limit, 0, factor * _silu_dx2(x, _ONE))
 
 
 @derivative_of(swiglu_clamped, wrt="value")
 def _swiglu_clamped_dvalue(x: Array, value: Array, limit: Array) -> Array:
-    gate = gates.silu(_capped(x, limit), gates.ONE)
+    gate = _silu(_capped(x, limit), _ONE)
     return el.where(jnp.abs(value) > limit, 0, gate)
 
 
 @derivative_of(swiglu_clamped, wrt=("value", "x"))
 def _swiglu_clamped_dvalue_dx(x: Array, value: Array, limit: Array) -> Array:
-    slope = gates.silu_dx(x, gates.ONE)
+    slope = _silu_dx(x, _ONE)
     return el.where((x > limit) | (jnp.abs(value) > limit), 0, slope)
 
 
 @derivative_of(swiglu_clamped, wrt="limit")
 def _swiglu_clamped_dlimit(x: Array, value: Array, limit: Array) -> Array:
     factor, gate = _clamped(value, limit), _capped(x, limit)
-    of_gate = el.where(x > limit, factor * gates.silu_dx(limit, gates.ONE), 0)
-    return of_gate + _over(value, limit, gates.silu(gate, gates.ONE))
+    of_gate = el.where(x > limit, factor * _silu_dx(limit, _ONE), 0)
+    return of_gate + _over(value, limit, _silu(gate, _ONE))
 
 
 def _silu_reaches(limit: float) -> tuple[float, ...]:
@@ -200,7 +205,7 @@ def swiglu_clamped_after(x: Array, value: Array, limit: float | Array = 7.0) -> 
     Reference:
         The clamps: OpenAI (2025), gpt-oss model card, arXiv:2508.10925
     """
-    gate = el.minimum(gates.silu(x, gates.ONE), limit)
+    gate = el.minimum(_silu(x, _ONE), limit)
     return _clamped(value, limit) * gate
 
 
@@ -217,28 +222,28 @@ def _below(x: Array, limit: Array, slope: Array) -> Array:
 
 @derivative_of(swiglu_clamped_after)
 def _swiglu_clamped_after_dx(x: Array, value: Array, limit: Array) -> Array:
-    return _clamped(value, limit) * _below(x, limit, gates.silu_dx(x, gates.ONE))
+    return _clamped(value, limit) * _below(x, limit, _silu_dx(x, _ONE))
 
 
 @derivative_of(swiglu_clamped_after, order=2)
 def _swiglu_clamped_after_dx2(x: Array, value: Array, limit: Array) -> Array:
-    return _clamped(value, limit) * _below(x, limit, gates.silu_dx2(x, gates.ONE))
+    return _clamped(value, limit) * _below(x, limit, _silu_dx2(x, _ONE))
 
 
 @derivative_of(swiglu_clamped_after, wrt="value")
 def _swiglu_clamped_after_dvalue(x: Array, value: Array, limit: Array) -> Array:
-    gate = el.where(_above(x, limit), limit, gates.silu(x, gates.ONE))
+    gate = el.where(_above(x, limit), limit, _silu(x, _ONE))
     return el.where(jnp.abs(value) > limit, 0, gate)
 
 
 @derivative_of(swiglu_clamped_after, wrt=("value", "x"))
 def _swiglu_clamped_after_dvalue_dx(x: Array, value: Array, limit: Array) -> Array:
-    slope = _below(x, limit, gates.silu_dx(x, gates.ONE))
+    slope = _below(x, limit, _silu_dx(x, _ONE))
     return el.where(jnp.abs(value) > limit, 0, slope)
 
 
 @derivative_of(swiglu_clamped_after, wrt="limit")
 def _swiglu_clamped_after_dlimit(x: Array, value: Array, limit: Array) -> Array:
     of_gate = el.where(_above(x, limit), _clamped(value, limit), 0)
-    gate = el.where(_above(x, limit), limit, gates.silu(x, gates.ONE))
+    gate = el.where(_above(x, limit), limit, _silu(x, _ONE))
     return of_gate + _over(value, limit, gate)

@@ -1,4 +1,4 @@
-"""Weights of the entries of a row, and what they are made of: exponentials and sums.
+"""Exponentials and sums along an axis.
 
 A row is seen through the exponentials of x - max(x), so that nothing overflows.  XLA
 may compute x twice: rounded for the maximum, and without its rounding, inside of a
@@ -14,10 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from . import _elementary as el
-from . import _numerics as num
-from ._core import activation, derivative_of, pushforward_of
-from ._precision import in_bfloat16
+from . import elementary as el, pieces as num
+from .precision import in_bfloat16
 
 Axis = int | str | tuple[int | str, ...] | None
 Temperature = float | Array
@@ -193,34 +191,7 @@ def gathering(f: Callable[..., Array], x: Array, *more: Array) -> Array:
 def softmax_of(x: Array, axis: Any, where: Any, temperature: Temperature) -> Array:
     """The kernel of `softmax`."""
     constant_along(axis, x, temperature=temperature)
-    return _shares(*with_base(masked(x, where), axis), axis, temperature)
-
-
-def weights(x: Array, axis: Any, where: Any, temperature: Temperature = 1) -> Array:
-    """The softmax in a kernel that is differentiated further."""
-    given = {"temperature": temperature} if isinstance(temperature, Array) else {}
-    x, base = with_base(masked(x, where), axis)
-    return _weights(x, base, axis, where, **given)
-
-
-@activation
-def _weights(
-    x: Array,
-    base: Array,
-    axis: Axis = -1,
-    where: Array | None = None,
-    temperature: float | Array = 1.0,
-) -> Array:
-    """The softmax; the base comes from the kernel that was given x, maybe as halves."""
-    return _shares(x, base, axis, temperature)
-
-
-def no_slope(x: Array) -> Array:
-    """The derivative by what only keeps exponentials in range."""
-    return jnp.zeros_like(x)
-
-
-derivative_of(_weights, wrt="base")(no_slope)
+    return shares(*with_base(masked(x, where), axis), axis, temperature)
 
 
 def softmin_of(x: Array, axis: Any, where: Any, temperature: Temperature) -> Array:
@@ -228,10 +199,10 @@ def softmin_of(x: Array, axis: Any, where: Any, temperature: Temperature) -> Arr
     constant_along(axis, x, temperature=temperature)
     x = masked(x, where, jnp.inf)
     base = el.maximum(-smallest(x, axis), float(jnp.finfo(x.dtype).min))
-    return _shares(-_as_given(x), base, axis, temperature)
+    return shares(-_as_given(x), base, axis, temperature)
 
 
-def _shares(x: Array, base: Array, axis: Any, temperature: Temperature) -> Array:
+def shares(x: Array, base: Array, axis: Any, temperature: Temperature) -> Array:
     e = exponentials(x, base, temperature)
     whole = total(e, axis)
     return e / el.where(whole == 0, 1, whole)  # 0 if nothing is left
@@ -250,31 +221,6 @@ def softmax_push(
     return told(t + y * -total(t, axis), y, where) / temperature
 
 
-def softmax_dtemperature(
-    x: Array, axis: Any, where: Any, temperature: Temperature
-) -> Array:
-    y = weights(x, axis, where, temperature)
-    t = _by_temperature(x, y, axis, temperature)
-    return softmax_push(t, y, axis, where, temperature)
-
-
-def _by_temperature(x: Array, y: Array, axis: Any, temperature: Temperature) -> Array:
-    """The direction that x moves in when the temperature grows, less its mean."""
-    x = el.where((y == 0) | jnp.isinf(x), 0, x)
-    mean = lax.stop_gradient(jnp.sum(y * x, axis, keepdims=True))
-    return num.finite(mean - x) / temperature
-
-
-@pushforward_of(_weights)
-def _weights_push(
-    t: Array, y: Array, axis: Any, where: Any, temperature: Temperature
-) -> Array:
-    return softmax_push(t, y, axis, where, temperature)
-
-
-derivative_of(_weights, wrt="temperature")(softmax_dtemperature)
-
-
 def told(t: Array, y: Array, where: Any) -> Array:
     """t, 0 where there is a mask and no weight."""
     return t if where is None else el.where(y == 0, 0, t)
@@ -291,10 +237,10 @@ def beside_sink(
     """The kernel of `softmax_with_sink`, and the weight of the sink."""
     constant_along(axis, x, temperature=temperature, sink=sink)
     x, base = with_base(masked(x, where), axis, jnp.asarray(sink, x.dtype))
-    return _shares_beside(x, base, sink, axis, temperature)
+    return shares_beside(x, base, sink, axis, temperature)
 
 
-def _shares_beside(
+def shares_beside(
     x: Array, base: Array, sink: Any, axis: Any, temperature: Temperature
 ) -> tuple[Array, Array]:
     sink = jnp.asarray(sink, x.dtype)
@@ -302,108 +248,3 @@ def _shares_beside(
     whole = total(e, axis) + of_sink
     whole = el.where(whole == 0, 1, whole)
     return e / whole, of_sink / whole
-
-
-@activation
-def weights_beside(
-    x: Array,
-    base: Array,
-    sink: float | Array = 0.0,
-    axis: Axis = -1,
-    where: Array | None = None,
-    temperature: float | Array = 1.0,
-) -> Array:
-    """Weights of a row beside a sink, for kernels that are differentiated further."""
-    return _shares_beside(x, base, sink, axis, temperature)[0]
-
-
-@activation
-def weight_of_sink(
-    x: Array,
-    base: Array,
-    sink: float | Array = 0.0,
-    axis: Axis = -1,
-    where: Array | None = None,
-    temperature: float | Array = 1.0,
-) -> Array:
-    """The weight of the sink beside a row, alike."""
-    return _shares_beside(x, base, sink, axis, temperature)[1]
-
-
-def both_weights(
-    x: Array, sink: Any, axis: Any, where: Any, temperature: Temperature
-) -> tuple[Array, Array]:
-    """The weights of a row and of its sink, to be differentiated further."""
-    given = {"temperature": temperature} if isinstance(temperature, Array) else {}
-    given.update({"sink": sink} if isinstance(sink, Array) else {})
-    given = {**given, "axis": axis, "where": where}
-    x, base = with_base(masked(x, where), axis, jnp.asarray(sink, x.dtype))
-    return weights_beside(x, base, **given), weight_of_sink(x, base, **given)
-
-
-def _along(t: Array, y: Array, of_sink: Array, axis: Any, where: Any) -> Array:
-    """y_i (t_i - sum_j y_j t_j), t being 0 for the sink, as in `softmax_push`."""
-    t = told(t, y, where)
-    ahead = leading(t, y, axis)  # 0 if the sink is
-    t = (t - ahead) * y
-    return told(t + y * (of_sink * ahead - total(t, axis)), y, where)
-
-
-def beside_push(
-    t: Array, x: Array, sink: Any, axis: Any, where: Any, temperature: Temperature
-) -> Array:
-    y, of_sink = both_weights(x, sink, axis, where, temperature)
-    return _along(t, y, of_sink, axis, where) / temperature
-
-
-def beside_dsink(
-    x: Array, sink: Any, axis: Any, where: Any, temperature: Temperature
-) -> Array:
-    y, of_sink = both_weights(x, sink, axis, where, temperature)
-    return -y * of_sink / temperature
-
-
-def beside_dtemperature(
-    x: Array, sink: Any, axis: Any, where: Any, temperature: Temperature
-) -> Array:
-    y, of_sink = both_weights(x, sink, axis, where, temperature)
-    t = _above_sink(x, sink, y) / -temperature
-    return _along(t, y, of_sink, axis, where) / temperature
-
-
-def _above_sink(x: Array, sink: Any, y: Array) -> Array:
-    """x less the sink, where both are finite and x has weight."""
-    x = el.where((y == 0) | jnp.isinf(x), 0, x)
-    return x - el.where(jnp.isinf(sink), 0, sink)
-
-
-@pushforward_of(weight_of_sink)
-def _weight_of_sink_push(
-    t: Array, x: Array, sink: Any, axis: Any, where: Any, temperature: Temperature
-) -> Array:
-    y, of_sink = both_weights(x, sink, axis, where, temperature)
-    return -of_sink * total(y * told(t, y, where), axis) / temperature
-
-
-@derivative_of(weight_of_sink, wrt="sink")
-def _weight_of_sink_dsink(
-    x: Array, sink: Any, axis: Any, where: Any, temperature: Temperature
-) -> Array:
-    y, of_sink = both_weights(x, sink, axis, where, temperature)
-    return of_sink * total(y, axis) / temperature
-
-
-@derivative_of(weight_of_sink, wrt="temperature")
-def _weight_of_sink_dtemperature(
-    x: Array, sink: Any, axis: Any, where: Any, temperature: Temperature
-) -> Array:
-    y, of_sink = both_weights(x, sink, axis, where, temperature)
-    mean = total(y * _above_sink(x, sink, y), axis)
-    return of_sink * mean / temperature / temperature
-
-
-derivative_of(weights_beside, wrt="base")(no_slope)
-derivative_of(weight_of_sink, wrt="base")(no_slope)
-pushforward_of(weights_beside)(beside_push)
-derivative_of(weights_beside, wrt="sink")(beside_dsink)
-derivative_of(weights_beside, wrt="temperature")(beside_dtemperature)

@@ -15,8 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from . import _elementary as el
-from ._precision import in_half
+from . import elementary as el
+from .precision import in_half
 
 
 def integer_like(x: Any) -> Any:

@@ -12,10 +12,16 @@ compute in, float32 for the half precisions: below 1e-38.
 import jax.numpy as jnp
 from jax import Array, lax
 
-from .. import _gates as gates
-from .. import _numerics as num
-from .._core import activation, derivative_of
-from .._packed import packed
+from .._core import activation, chooses, derivative_of, kernel_of
+from .._numerics import pieces as num
+from .gelus import gelu_exact, gelu_tanh
+from .packed import packed
+from .self_gated import QUICK, silu
+
+_silu, _silu_dx, _silu_dx2 = (kernel_of(silu, *"x" * n) for n in range(3))
+_tanh, _tanh_dx, _tanh_dx2 = (kernel_of(gelu_tanh, *"x" * n) for n in range(3))
+_exact, _exact_dx, _exact_dx2 = (kernel_of(gelu_exact, *"x" * n) for n in range(3))
+_silu_dbeta = kernel_of(silu, "beta")
 
 
 @activation(holomorphic=True)
@@ -64,6 +70,7 @@ def _sigmoid_glu_dvalue_dx(x: Array) -> Array:
     return num.logistic_dx(x)
 
 
+@chooses(sigmoid_glu)
 def glu(x: Array, axis: int = -1) -> Array:
     """Gated linear unit of one array: the first half, the second half its gate.
 
@@ -110,32 +117,32 @@ def swiglu(x: Array, value: Array, beta: float | Array = 1.0) -> Array:
     Reference:
         Shazeer (2020), GLU variants improve transformer, arXiv:2002.05202
     """
-    return value * gates.silu(x, beta)
+    return value * _silu(x, beta)
 
 
 @derivative_of(swiglu)
 def _swiglu_dx(x: Array, value: Array, beta: Array) -> Array:
-    return value * gates.silu_dx(x, beta)
+    return value * _silu_dx(x, beta)
 
 
 @derivative_of(swiglu, order=2)
 def _swiglu_dx2(x: Array, value: Array, beta: Array) -> Array:
-    return value * gates.silu_dx2(x, beta)
+    return value * _silu_dx2(x, beta)
 
 
 @derivative_of(swiglu, wrt="value")
 def _swiglu_dvalue(x: Array, beta: Array) -> Array:
-    return gates.silu(x, beta)
+    return _silu(x, beta)
 
 
 @derivative_of(swiglu, wrt=("value", "x"))
 def _swiglu_dvalue_dx(x: Array, beta: Array) -> Array:
-    return gates.silu_dx(x, beta)
+    return _silu_dx(x, beta)
 
 
 @derivative_of(swiglu, wrt="beta")
 def _swiglu_dbeta(x: Array, value: Array, beta: Array) -> Array:
-    return value * gates.silu_dbeta(x, beta)
+    return value * _silu_dbeta(x, beta)
 
 
 @activation
@@ -157,27 +164,27 @@ def geglu_tanh(x: Array, value: Array) -> Array:
     Reference:
         Shazeer (2020), GLU variants improve transformer, arXiv:2002.05202
     """
-    return value * gates.gelu_tanh(x)
+    return value * _tanh(x)
 
 
 @derivative_of(geglu_tanh)
 def _geglu_tanh_dx(x: Array, value: Array) -> Array:
-    return value * gates.gelu_tanh_dx(x)
+    return value * _tanh_dx(x)
 
 
 @derivative_of(geglu_tanh, order=2)
 def _geglu_tanh_dx2(x: Array, value: Array) -> Array:
-    return value * gates.gelu_tanh_dx2(x)
+    return value * _tanh_dx2(x)
 
 
 @derivative_of(geglu_tanh, wrt="value")
 def _geglu_tanh_dvalue(x: Array) -> Array:
-    return gates.gelu_tanh(x)
+    return _tanh(x)
 
 
 @derivative_of(geglu_tanh, wrt=("value", "x"))
 def _geglu_tanh_dvalue_dx(x: Array) -> Array:
-    return gates.gelu_tanh_dx(x)
+    return _tanh_dx(x)
 
 
 @activation
@@ -198,29 +205,30 @@ def geglu_exact(x: Array, value: Array) -> Array:
     Reference:
         Shazeer (2020), GLU variants improve transformer, arXiv:2002.05202
     """
-    return value * gates.gelu_exact(x)
+    return value * _exact(x)
 
 
 @derivative_of(geglu_exact)
 def _geglu_exact_dx(x: Array, value: Array) -> Array:
-    return value * gates.gelu_exact_dx(x)
+    return value * _exact_dx(x)
 
 
 @derivative_of(geglu_exact, order=2)
 def _geglu_exact_dx2(x: Array, value: Array) -> Array:
-    return value * gates.gelu_exact_dx2(x)
+    return value * _exact_dx2(x)
 
 
 @derivative_of(geglu_exact, wrt="value")
 def _geglu_exact_dvalue(x: Array) -> Array:
-    return gates.gelu_exact(x)
+    return _exact(x)
 
 
 @derivative_of(geglu_exact, wrt=("value", "x"))
 def _geglu_exact_dvalue_dx(x: Array) -> Array:
-    return gates.gelu_exact_dx(x)
+    return _exact_dx(x)
 
 
+@chooses(geglu_tanh, geglu_exact)
 def geglu(x: Array, value: Array, approximate: bool = True) -> Array:
     """Gated linear unit with `gelu`: `geglu_tanh`, or `geglu_exact` at choice.
 
@@ -256,24 +264,24 @@ def qgeglu(x: Array, value: Array) -> Array:
     Reference:
         Shazeer (2020), arXiv:2002.05202; Hendrycks, Gimpel (2016), arXiv:1606.08415
     """
-    return value * gates.silu(x, gates.QUICK)
+    return value * _silu(x, QUICK)
 
 
 @derivative_of(qgeglu)
 def _qgeglu_dx(x: Array, value: Array) -> Array:
-    return value * gates.silu_dx(x, gates.QUICK)
+    return value * _silu_dx(x, QUICK)
 
 
 @derivative_of(qgeglu, order=2)
 def _qgeglu_dx2(x: Array, value: Array) -> Array:
-    return value * gates.silu_dx2(x, gates.QUICK)
+    return value * _silu_dx2(x, QUICK)
 
 
 @derivative_of(qgeglu, wrt="value")
 def _qgeglu_dvalue(x: Array) -> Array:
-    return gates.silu(x, gates.QUICK)
+    return _silu(x, QUICK)
 
 
 @derivative_of(qgeglu, wrt=("value", "x"))
 def _qgeglu_dvalue_dx(x: Array) -> Array:
-    return gates.silu_dx(x, gates.QUICK)
+    return _silu_dx(x, QUICK)

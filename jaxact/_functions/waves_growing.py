@@ -5,12 +5,10 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
-from .. import _angles as angles
-from .. import _elementary as el
-from .. import _numerics as num
 from .._core import activation, derivative_of
-from .._pairs import Pair, constant, number, pair, where
-from .._precision import cancelling
+from .._numerics import angles as angles, elementary as el, pieces as num
+from .._numerics.pairs import Pair, constant, number, pair, where
+from .._numerics.precision import cancelling
 
 
 @activation

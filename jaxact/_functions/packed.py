@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from ._core import describe, is_number
+from .._core import describe, is_number
 
 Layout = Literal["gate first", "gate last", "interleaved"]
 

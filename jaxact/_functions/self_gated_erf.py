@@ -8,10 +8,9 @@ import math
 import jax.numpy as jnp
 from jax import Array
 
-from .. import _elementary as el
-from .. import _numerics as num
-from .. import _parts as parts
 from .._core import activation, derivative_of
+from .._numerics import elementary as el, pieces as num
+from . import _parts as parts
 from .distributions import erf
 
 

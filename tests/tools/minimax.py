@@ -3,7 +3,7 @@
 Each is the Remez polynomial of smallest relative error on its interval.  Where that is
 better, its coefficients are rounded one after the other, lowest first, and the rest
 fitted again, so that rounding costs less.
-`python tests/minimax.py > jaxact/_polynomials.py` writes it anew.
+`python tests/tools/minimax.py > jaxact/_numerics/polynomials.py` writes it anew.
 """
 
 import textwrap
@@ -391,7 +391,7 @@ def ratio(name: str, format: str) -> tuple[list[float], list[float], float]:
 
 def main() -> None:
     """Print the module."""
-    print('"""Minimax polynomials, constant first, printed by tests/minimax.py."""')
+    print('"""Minimax polynomials, constant first, of tests/tools/minimax.py."""')
     for name, (function, ends, _) in TABLES.items():
         print(f"\n{_comment(function, ends)}\n{name} = {{")
         for format, dtype in formats(name).items():

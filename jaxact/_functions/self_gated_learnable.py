@@ -5,45 +5,51 @@ their parts; a derivative is declared where the sum of these would cancel.
 """
 
 import math
+from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import Array
 
-from .. import _elementary as el
-from .. import _gates as gates
-from .. import _numerics as num
-from .. import _parts as parts
-from .._core import activation, derivative_of
-from .._pairs import shared
+from .._core import activation, derivative_of, kernel_of
+from .._numerics import elementary as el, pieces as num, polynomials as poly
+from .._numerics.pairs import shared
+from . import _parts as parts
 from .distributions import erf, normal_cdf
+from .gelus import gelu_exact
 from .self_gated import silu
 from .sigmoids import sigmoid, tanh
 
-
-@activation
-def e_swish(x: Array, beta: float | Array = 1.5) -> Array:
-    """Silu times a constant.
-
-    e_swish(x, beta) = beta * x / (1 + exp(-x))
-
-    Derivative: beta * silu'(x); by beta: silu(x).
-
-    Args:
-        x: an array or number of real dtype; integers count as float32.
-        beta: the scale, usually from 1 to 2, a number or an array that broadcasts.
-
-    Raises:
-        TypeError: an argument is no array or number of real dtype.
-
-    Reference:
-        Alcaide (2018), E-swish: adjusting activations to different network depths
-    """
-    return beta * num.unless(beta == 0, silu(x))
+_silu, _silu_dx, _silu_dx2 = (kernel_of(silu, *"x" * n) for n in range(3))
+_silu_dbeta = kernel_of(silu, "beta")
+_gelu_dx = kernel_of(gelu_exact, "x")
 
 
-@derivative_of(e_swish, wrt="beta")  # at infinity too
-def _e_swish_dbeta(x: Array) -> Array:
-    return silu(x)
+class _Tanh(NamedTuple):
+    """alpha + tanh(u), u as far as tanh(u) is not 1, and tanh'(u)."""
+
+    total: Array
+    u: Array
+    slope: Array
+
+
+def _tanh_beside(alpha: float | Array, x: Array, beta: float | Array) -> _Tanh:
+    """Where alpha and tanh(u) cancel, also where the latter is 1, digits are left."""
+    times, end = jnp.asarray(2 * jnp.abs(beta), x.dtype), num.growth_end(x)
+    largest = float(jnp.finfo(x.dtype).max)
+    a = el.minimum(num.magnitude(x), el.minimum(end / times, largest))
+    j = num.inverse_growth(a, times)
+    sign = el.where((x < 0) == (beta < 0), 1, -1).astype(x.dtype)
+    u = num.exact_product(sign * a, times / 2)
+    low = el.clip(u.value(), -1, 1)
+    square = low * low
+    bend = low * (square * num.polynomial(poly.TANH_SHRINK, square))
+    sum_ = alpha + u.head
+    back = sum_ - alpha
+    lost = (alpha - (sum_ - back)) + (u.head - back)
+    near = sum_ + (lost + (u.tail() - bend))
+    far = (alpha + sign) - sign * (2 * j)
+    total = el.where(jnp.abs(u.head) < 0.6, near, far)
+    return _Tanh(total, u.value(), 4 * j - 4 * j * j)
 
 
 @activation
@@ -79,21 +85,21 @@ def _aptx(
     x: Array, alpha: float | Array, beta: float | Array, gamma: float | Array
 ) -> Array:
     if not isinstance(alpha, Array):  # 1 + tanh(u) is 2 * sigmoid(2 * u)
-        return 2 * gamma * gates.silu(x, 2 * beta)
-    return num.opened(x, gamma * gates.tanh_beside(alpha, x, beta).total)
+        return 2 * gamma * _silu(x, 2 * beta)
+    return num.opened(x, gamma * _tanh_beside(alpha, x, beta).total)
 
 
 @derivative_of(aptx)
 def _aptx_dx(x: Array, alpha: Array, beta: Array, gamma: Array) -> Array:
     if not isinstance(alpha, Array):
-        return 2 * gamma * gates.silu_dx(x, 2 * beta)
-    gate = gates.tanh_beside(alpha, x, beta)
+        return 2 * gamma * _silu_dx(x, 2 * beta)
+    gate = _tanh_beside(alpha, x, beta)
     return gamma * (gate.total + gate.u * gate.slope)
 
 
 @derivative_of(aptx, order=2)
 def _aptx_dx2(x: Array, beta: Array, gamma: Array) -> Array:
-    return 2 * gamma * gates.silu_dx2(x, 2 * beta)
+    return 2 * gamma * _silu_dx2(x, 2 * beta)
 
 
 @derivative_of(aptx, wrt="alpha")
@@ -103,7 +109,7 @@ def _aptx_dalpha(x: Array, gamma: Array) -> Array:
 
 @derivative_of(aptx, wrt="beta")
 def _aptx_dbeta(x: Array, beta: Array, gamma: Array) -> Array:
-    return 4 * gamma * gates.silu_dbeta(x, 2 * jnp.asarray(beta))
+    return 4 * gamma * _silu_dbeta(x, 2 * jnp.asarray(beta))
 
 
 @derivative_of(aptx, wrt="gamma")
@@ -147,12 +153,12 @@ def acon_c(
 
 @derivative_of(acon_c, wrt="p1")  # x * (s + v * s'), where p1 is near p2 too
 def _acon_c_dp1(x: Array, p1: Array, p2: Array, beta: Array) -> Array:
-    return num.opened(x, gates.silu_dx(x, beta * (p1 - p2)))
+    return num.opened(x, _silu_dx(x, beta * (p1 - p2)))
 
 
 @derivative_of(acon_c, wrt="p2")  # x * (1 - s - v * s')
 def _acon_c_dp2(x: Array, p1: Array, p2: Array, beta: Array) -> Array:
-    return num.opened(x, gates.silu_dx(x, beta * (p2 - p1)))
+    return num.opened(x, _silu_dx(x, beta * (p2 - p1)))
 
 
 @activation
@@ -206,7 +212,7 @@ derivative_of(smu, order=2)(parts.SecondDerivative(_smu))
 @derivative_of(smu, wrt="alpha")  # x * (erfc(v) / 2 - v * b), which is 0 far above
 def _smu_dalpha(x: Array, alpha: Array, mu: Array) -> Array:
     v, _ = parts.product(mu * (1 - alpha), x)
-    return num.opened(x, gates.gelu_exact_dx(-math.sqrt(2) * v))
+    return num.opened(x, _gelu_dx(-math.sqrt(2) * v))
 
 
 @activation

@@ -14,14 +14,13 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from . import _elementary as el
-from . import _numerics as num
-from ._core import activation, derivative_of
-from ._functions.distributions import erf, normal_cdf
-from ._functions.sigmoids import tanh
-from ._functions.smooth_rectifiers import softplus
-from ._pairs import number, pair, upper_half
-from ._precision import in_half
+from .._core import activation, derivative_of
+from .._numerics import elementary as el, pieces as num
+from .._numerics.pairs import number, pair, upper_half
+from .._numerics.precision import in_half
+from .distributions import erf, normal_cdf
+from .sigmoids import tanh
+from .smooth_rectifiers import softplus
 
 Known = tuple[Array, Array]  # an argument and its rest
 

@@ -1,0 +1,30 @@
+"""What an activation is, how one is declared, and the rule that JAX sees.
+
+- `definition`: what the decorators saw of an activation, and where to look it up.
+- `call`: the arguments of a call, as the rule wants them, or what is wrong with them.
+- `tangents`: tangents that are computed late, so that little is kept for them.
+- `rule`: the `jax.custom_jvp` of a call: dtypes, rounding, derivatives of every order.
+- `declare`: the decorators.
+"""
+
+from .call import plain_axis as plain_axis
+from .declare import (
+    activation as activation,
+    definition_of as definition_of,
+    derivative_of as derivative_of,
+    pushforward_of as pushforward_of,
+    spelled as spelled,
+)
+from .definition import (
+    Defined as Defined,
+    Definition as Definition,
+    choosers as choosers,
+    chooses as chooses,
+    definitions as definitions,
+    describe as describe,
+    is_number as is_number,
+    is_option as is_option,
+    kernel_of as kernel_of,
+    lookup as lookup,
+    usage as usage,
+)

@@ -1,0 +1,190 @@
+"""What is known of an activation, and where to look it up."""
+
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from .._formula import Formula
+
+F = TypeVar("F", bound=Callable[..., Any])
+Integers = Literal["float", "weak", "keep"]
+Arrays = Mapping[str, Array]
+Path = tuple[str, ...]  # the variables of a derivative in turn: ("x", "x") is order 2
+
+# annotations of static options, as the sets of words between the bars
+_OPTIONS = (
+    *({"bool"}, {"str"}, {"int"}, {"tuple"}),
+    *({"int", "tuple"}, {"int", "None"}, {"int", "tuple", "None"}),
+    {"int", "str", "tuple", "None"},  # an axis that may have a name
+)
+# jnp makes arrays or dtypes of some of these; an activation does not
+_NOT_ARRAYS = (str, bytes, list, tuple, dict, type, np.dtype, type(None))
+
+
+@dataclass(frozen=True, eq=False)
+class Definition:
+    """What the decorators saw of one activation.
+
+    `kernels` maps a path to the kernel of that derivative: `()` is the value,
+    `("x", "x")` the second derivative by x, `("alpha",)` the first by alpha.
+    """
+
+    name: str
+    function: Callable[..., Array]
+    signature: inspect.Signature
+    parameters: tuple[str, ...]
+    options: tuple[str, ...]
+    kinks: Sequence[float] | Callable[..., Sequence[float]]
+    domain: Mapping[str, tuple[float, float]]
+    integers: Integers
+    holomorphic: bool
+    formula: Formula | None
+    compiled: Any  # by jax.jit, behind `function`
+    kernels: dict[Path, Callable[..., Array]]
+    extras: dict[str, Callable[..., Any]] = field(default_factory=dict)
+    derived: dict[Any, Callable[..., Any]] = field(default_factory=dict)  # compiled
+
+    @property
+    def family(self) -> str:
+        """The module it is defined in, by its last name."""
+        return self.function.__module__.rpartition(".")[2]
+
+    @property
+    def pushforward(self) -> Callable[..., Array] | None:
+        """The tangent map of a function that is not elementwise."""
+        return self.extras.get("pushforward")
+
+    @property
+    def reference(self) -> Callable[..., Array] | None:
+        """The plain jnp function whose `jax.grad` is the truth to compare with."""
+        if "reference" in self.extras:
+            return self.extras["reference"]
+        return self.formula and self.formula.as_jnp()
+
+    def default(self, name: str) -> Any:
+        """The default of a parameter or option."""
+        return self.signature.parameters[name].default
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The parameters without a default."""
+        empty = inspect.Parameter.empty
+        return tuple(n for n in self.parameters if self.default(n) is empty)
+
+    @property
+    def elementwise(self) -> bool:
+        """Whether parameters broadcast with `x`, and the result has that shape."""
+        return self.pushforward is None
+
+    def forget_compiled(self) -> None:
+        """Compile anew: calls so far had no such rule."""
+        self.compiled.clear_cache()
+        self.derived.clear()
+
+    def kinks_at(self, **parameters: float) -> tuple[float, ...]:
+        """The points where a derivative jumps, for the parameters given."""
+        if not callable(self.kinks):
+            return tuple(self.kinks)
+        wanted = inspect.signature(self.kinks).parameters
+        return tuple(
+            self.kinks(**{n: parameters.get(n, self.default(n)) for n in wanted})
+        )
+
+
+registry: dict[Callable[..., Any], Definition] = {}
+choosers: dict[Callable[..., Any], tuple[Callable[..., Any], ...]] = {}
+
+
+class Defined:
+    """The base of objects that are activations, each with its definition.
+
+    Not any object with such an attribute is one: `functools.wraps` copies attributes.
+    """
+
+    definition: Definition | None
+
+
+def lookup(function: Callable[..., Any]) -> Definition | None:
+    """The definition of an activation, or None for any other function.
+
+    One whose parameters are set (`jaxact.get`) has these as defaults.
+    """
+    if isinstance(function, Defined):
+        return function.definition
+    try:
+        return registry.get(function)
+    except TypeError:  # a callable that cannot be hashed is not an activation
+        return None
+
+
+def kernel_of(function: Callable[..., Array], *path: str) -> Callable[..., Array]:
+    """The kernel of an activation, or of a derivative, for kernels made of it."""
+    return registry[function].kernels[path]
+
+
+def chooses(*among: Callable[..., Any]) -> Callable[[F], F]:
+    """Declare a public function that calls one of some activations, the default first.
+
+    It has no rule of its own; what is asked about it is asked about these.
+    """
+
+    def decorate(function: F) -> F:
+        choosers[function] = among
+        return function
+
+    return decorate
+
+
+def definitions() -> tuple[Definition, ...]:
+    """Every definition made so far, in order."""
+    return tuple(registry.values())
+
+
+def is_option(parameter: inspect.Parameter) -> bool:
+    """Whether an argument is static: by its annotation, else by its default."""
+    note = parameter.annotation
+    if note is inspect.Parameter.empty:
+        return isinstance(parameter.default, (bool, str))
+    text = note if isinstance(note, str) else getattr(note, "__name__", str(note))
+    words = {part.strip() for part in re.sub(r"\[[^]]*\]", "", text).split("|")}
+    return words in _OPTIONS
+
+
+def is_number(value: Any, holomorphic: bool = False) -> bool:
+    """Whether a value is an array or number that an activation takes."""
+    if isinstance(value, _NOT_ARRAYS):
+        return False
+    try:
+        dtype = jnp.result_type(value)
+    except (TypeError, ValueError):
+        return False
+    kinds = (jnp.floating, jnp.integer, jnp.bool_)
+    if holomorphic:
+        kinds += (jnp.complexfloating,)
+    return any(jnp.issubdtype(dtype, kind) for kind in kinds)
+
+
+def describe(value: Any) -> str:
+    """What a value is, for an error message."""
+    dtype = getattr(value, "dtype", None)
+    if dtype is None:
+        return f"{type(value).__name__} {value!r:.60}"
+    return f"an array of dtype {dtype}"
+
+
+def usage(name: str, signature: inspect.Signature) -> str:
+    """How a function is called: its signature without types."""
+    empty = inspect.Parameter.empty
+    parameters = [p.replace(annotation=empty) for p in signature.parameters.values()]
+    bare = signature.replace(parameters=parameters, return_annotation=empty)
+    return f"{name}{bare}"
+
+
+def read_by(kernel: Callable[..., Any]) -> Path:
+    return tuple(inspect.signature(kernel).parameters)
