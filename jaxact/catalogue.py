@@ -27,6 +27,7 @@ from ._core import (
     is_number,
     is_option,
     lookup,
+    signature_of,
 )
 from .combinators import rebuilt
 
@@ -246,7 +247,7 @@ def _require_accepted(
 ) -> None:
     """Refuse parameters that a function does not have, and values of another kind."""
     where = f"get({function.__name__!r})"
-    accepted = dict(list(inspect.signature(function).parameters.items())[1:])
+    accepted = dict(list(signature_of(function).parameters.items())[1:])
     ours = {v: k for k, v in theirs.items()}  # the error speaks of what was written
     for name, value in given.items():
         if name not in accepted:

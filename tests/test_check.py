@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -15,13 +16,14 @@ import pytest
 from typer.testing import CliRunner
 
 from jaxact._cli import app
+from jaxact._core import lookup
 from jaxact.testing._exhaustive import examine
 from jaxact.testing._oracle import question
 
 MINE = '''
 import jax
 import jax.numpy as jnp
-from jaxact._core import activation, derivative_of
+from jaxact._core import activation, derivative_of, lookup
 
 
 @activation(kinks=(0.0,))
@@ -406,8 +408,8 @@ def test_rows_that_cannot_be_measured_are_no_failure(rows, monkeypatch):
     assert done.exit_code == 0 and row["verdict"] == "not proven"
     assert "needs arguments" in row["note"]
 
-    sample = {"mixed": {"matrix": np.eye(5)}}  # takes rows of five
-    monkeypatch.setattr("jaxact.testing._measure.ARGUMENTS", sample)
+    definition: Any = lookup(importlib.import_module("mine_rows").mixed)
+    monkeypatch.setitem(definition.examples, "matrix", np.eye(5))  # rows of five
     done, found = rows("mixed")
     assert done.exit_code == 0, done.output
     assert found[0]["count"] == MEASURED * 5

@@ -3,7 +3,7 @@
 import inspect
 import pickle
 import re
-from typing import Any
+from typing import Any, Literal, Optional, Union
 
 import chex
 import jax
@@ -288,12 +288,18 @@ def test_options_are_told_by_annotation_or_default():
         j=True,
         k="k",
         m=1,
+        n: Optional[int] = 1,  # noqa: UP045
+        o: Literal["a", "b"] = "a",
+        p: Union[int, float] = 1,  # noqa: UP007
+        q: "Unknown" = 1,  # noqa: F821  # pyright: ignore
+        r: "Literal['a'] | None" = None,
+        s: None = None,
     ):
         return x
 
-    found = {p.name for p in inspect.signature(f).parameters.values()
+    found = {p.name for p in _core.signature_of(f).parameters.values()
              if _core.is_option(p)}  # fmt: skip
-    assert found == set("abcdefjk")
+    assert found == set("abcdefjknor")
 
 
 def test_parameter_default_none():

@@ -24,6 +24,11 @@ INFINITE = (-math.inf, math.inf)
 # Of functions that are 0 or 1 far out, others make inf * 0, inf - inf or inf / inf:
 # framework, names, whether the value is NaN at -inf, and where the gradient is.
 NOT_A_NUMBER = [
+    ("jax.nn", "gelu mish silu swish", (-math.inf,), INFINITE),
+    ("jax.nn", "hard_silu hard_swish", (-math.inf,), ()),
+    ("jax.nn", "soft_sign", INFINITE, INFINITE),
+    ("jax.nn", "sparse_plus", (), INFINITE),
+    ("jax.nn", "squareplus", (-math.inf,), INFINITE),
     ("torch", "gelu mish silu", (-math.inf,), INFINITE),
     ("torch", "hardswish", (-math.inf,), ()),
     ("torch", "softsign", INFINITE, INFINITE),

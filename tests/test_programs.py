@@ -16,12 +16,12 @@ from jax.experimental.pallas import triton
 
 import jaxact
 from jaxact import catalogue
-from jaxact.testing._measure import ARGUMENTS, residual_bytes
+from jaxact.testing._measure import residual_bytes
 
 NAMES = [n for n in catalogue.defined() if catalogue.info(n).elementwise]
 ALL = catalogue.defined()
 # a sum of polynomials whose coefficients are arrays, which a kernel wants as inputs
-TAKES_ARRAYS = tuple(ARGUMENTS)
+TAKES_ARRAYS = tuple(n for n in ALL if catalogue.info(n).examples)
 IN_KERNELS = [n for n in NAMES if n not in TAKES_ARRAYS]
 CONFIG: Any = jax.config  # whose flags no type checker knows
 X = np.linspace(-3, 3, 32, dtype=np.float32).reshape(4, 8)
@@ -30,8 +30,8 @@ X = np.linspace(-3, 3, 32, dtype=np.float32).reshape(4, 8)
 def call_of(name: str) -> tuple[Any, int]:
     """The function of arrays alone, and how many it takes."""
     definition = catalogue.info(name)
-    if name in ARGUMENTS:
-        fixed = {n: np.asarray(v, np.float32) for n, v in ARGUMENTS[name].items()}
+    if fixed := definition.examples:
+        fixed = {n: np.asarray(v, np.float32) for n, v in fixed.items()}
         return functools.partial(definition.function, **fixed), 1
     return definition.function, 1 + len(definition.required)
 

@@ -17,7 +17,7 @@ from .._core import lookup
 from ..testing._measure import given, in_frameworks, residual_bytes
 from . import _workloads as workloads
 from ._bench_report import Model, Overhead, Speed, picture, print_all, to_json
-from ._functions import counterpart, dtype_name, functions, refuse, rival
+from ._functions import dtype_name, functions, refuse, rival
 from ._timing import (
     MODES,
     Function,
@@ -221,7 +221,7 @@ def _size(size: float) -> int:
 
 def _is_known(name: str) -> bool:
     """Whether a reader looks for it: another framework has it, or jax.nn."""
-    return name in in_frameworks() or counterpart(name, "jax.nn") is not None
+    return name in in_frameworks()
 
 
 def _is_elementwise(f: Function) -> bool:

@@ -26,5 +26,6 @@ from .definition import (
     is_option as is_option,
     kernel_of as kernel_of,
     lookup as lookup,
+    signature_of as signature_of,
     usage as usage,
 )

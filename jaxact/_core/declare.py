@@ -26,6 +26,7 @@ from .definition import (
     lookup,
     read_by,
     registry,
+    signature_of,
     usage,
 )
 from .rule import apply
@@ -42,6 +43,7 @@ def activation(
     domain: Mapping[str, tuple[float, float]] | None = ...,
     integers: Integers = ...,
     holomorphic: bool = ...,
+    examples: Mapping[str, Any] | None = ...,
 ) -> Callable[[F], F]: ...
 def activation(
     function: Any = None,
@@ -51,6 +53,7 @@ def activation(
     domain: Mapping[str, tuple[float, float]] | None = None,
     integers: Integers = "float",
     holomorphic: bool = False,
+    examples: Mapping[str, Any] | None = None,
 ) -> Any:
     """Make a kernel a public activation; bare, or with the facts code cannot compute.
 
@@ -71,6 +74,7 @@ def activation(
         integers: what an integer array gives: `"float"` (float32), `"weak"` (weakly
             typed float32), or `"keep"` (the kernel is exact on integers).
         holomorphic: whether the kernel is meaningful for complex arrays.
+        examples: values to measure with of parameters without a default; 3/4 of others.
 
     Raises:
         TypeError: the signature does not start with `x`, has arguments without a name,
@@ -84,13 +88,14 @@ def activation(
             domain=domain,
             integers=integers,
             holomorphic=holomorphic,
+            examples=examples,
         )
     signature = _checked_signature(function)
     name = function.__name__
     after_x = tuple(signature.parameters)[1:]
     options = tuple(n for n in after_x if is_option(signature.parameters[n]))
     parameters = tuple(n for n in after_x if n not in options)
-    facts = {"domain": set(domain or {}) - {"x"}}
+    facts = {"domain": set(domain or {}) - {"x"}, "examples": set(examples or {})}
     if callable(kinks):
         facts["kinks"] = set(inspect.signature(kinks).parameters)
     for fact, named in facts.items():
@@ -129,6 +134,7 @@ def activation(
         domain=dict(domain or {}),
         integers=integers,
         holomorphic=holomorphic,
+        examples=dict(examples or {}),
         formula=find_formula(name, inspect.getdoc(function) or "", ("x", *after_x)),
         compiled=compiled,
         kernels={(): function},
@@ -297,7 +303,7 @@ def _checked_signature(function: Callable[..., Any]) -> inspect.Signature:
     name = getattr(function, "__name__", None)
     if name is None or not callable(function):
         raise TypeError(f"activation: expected a function, got {function!r}")
-    signature = inspect.signature(function)
+    signature = signature_of(function)
     names = list(signature.parameters)
     kinds = inspect.Parameter
     nameless = (kinds.VAR_POSITIONAL, kinds.VAR_KEYWORD, kinds.POSITIONAL_ONLY)

@@ -1,7 +1,8 @@
 """What is known of an activation, and where to look it up."""
 
 import inspect
-import re
+import types
+import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
@@ -17,12 +18,8 @@ Integers = Literal["float", "weak", "keep"]
 Arrays = Mapping[str, Array]
 Path = tuple[str, ...]  # the variables of a derivative in turn: ("x", "x") is order 2
 
-# annotations of static options, as the sets of words between the bars
-_OPTIONS = (
-    *({"bool"}, {"str"}, {"int"}, {"tuple"}),
-    *({"int", "tuple"}, {"int", "None"}, {"int", "tuple", "None"}),
-    {"int", "str", "tuple", "None"},  # an axis that may have a name
-)
+# what static options are annotated with, alone or with None
+_OPTIONS = {bool, int, str, tuple, Literal}
 # jnp makes arrays or dtypes of some of these; an activation does not
 _NOT_ARRAYS = (str, bytes, list, tuple, dict, type, np.dtype, type(None))
 
@@ -44,6 +41,7 @@ class Definition:
     domain: Mapping[str, tuple[float, float]]
     integers: Integers
     holomorphic: bool
+    examples: Mapping[str, Any]
     formula: Formula | None
     compiled: Any  # by jax.jit, behind `function`
     kernels: dict[Path, Callable[..., Array]]
@@ -81,6 +79,10 @@ class Definition:
     def elementwise(self) -> bool:
         """Whether parameters broadcast with `x`, and the result has that shape."""
         return self.pushforward is None
+
+    def example(self, name: str) -> Any:
+        """A value of a parameter without a default, to measure with."""
+        return self.examples.get(name, 0.75)
 
     def forget_compiled(self) -> None:
         """Compile anew: calls so far had no such rule."""
@@ -146,14 +148,35 @@ def definitions() -> tuple[Definition, ...]:
     return tuple(registry.values())
 
 
+def signature_of(function: Callable[..., Any]) -> inspect.Signature:
+    """The signature, annotations that are text being what they name."""
+    signature = inspect.signature(function)
+    scope = getattr(inspect.unwrap(function), "__globals__", {})
+    parameters = [
+        p.replace(annotation=_resolved(p.annotation, scope))
+        for p in signature.parameters.values()
+    ]
+    return signature.replace(parameters=parameters)
+
+
+def _resolved(note: Any, scope: dict[str, Any]) -> Any:
+    while isinstance(note, str):
+        try:
+            note = eval(note, scope)
+        except Exception:  # a name for type checkers alone: that of an array
+            return Array
+    return note
+
+
 def is_option(parameter: inspect.Parameter) -> bool:
     """Whether an argument is static: by its annotation, else by its default."""
     note = parameter.annotation
     if note is inspect.Parameter.empty:
         return isinstance(parameter.default, (bool, str))
-    text = note if isinstance(note, str) else getattr(note, "__name__", str(note))
-    words = {part.strip() for part in re.sub(r"\[[^]]*\]", "", text).split("|")}
-    return words in _OPTIONS
+    several = typing.get_origin(note) in (typing.Union, types.UnionType)
+    kinds = typing.get_args(note) if several else (note,)
+    kinds = tuple(typing.get_origin(kind) or kind for kind in kinds)
+    return bool(set(kinds) & _OPTIONS) and set(kinds) <= {*_OPTIONS, type(None)}
 
 
 def is_number(value: Any, holomorphic: bool = False) -> bool:

@@ -15,7 +15,12 @@ from .._core import activation, definition_of, pushforward_of
 from .._numerics import elementary as el, pieces as num
 
 
-@activation
+@activation(
+    examples={
+        "numerator": [0.03, 0.5, 1.0, 0.75, 0.25, 0.03],
+        "denominator": [0.125, 1.0, 0.25, 0.0625],
+    }
+)
 def rational(x: Array, numerator: Array, denominator: Array) -> Array:
     """Safe Padé activation unit: a ratio of polynomials without poles.
 

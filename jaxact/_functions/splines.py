@@ -18,7 +18,7 @@ from .._numerics import elementary as el
 from .._numerics.rows import gathering
 
 
-@activation
+@activation(examples={"slopes": [0.25, -0.5, 0.125], "hinges": [-1.5, 0.25, 2.0]})
 def apl(x: Array, slopes: Array, hinges: Array) -> Array:
     """Adaptive piecewise linear unit: a rectifier with hinges that are learnt.
 
@@ -85,7 +85,7 @@ def _apl_push(t: Array, x: Array, slopes: Array, hinges: Array) -> Array:
     return t * total
 
 
-@activation
+@activation(examples={"coefficients": [0.5, -0.25, 1.0, 0.75, -1.5, 0.125, 0.5, 1.25]})
 def b_spline(
     x: Array,
     coefficients: Array,

@@ -11,7 +11,15 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from .._core import Definition, describe, is_number, is_option, lookup, usage
+from .._core import (
+    Definition,
+    describe,
+    is_number,
+    is_option,
+    lookup,
+    signature_of,
+    usage,
+)
 from ._elementwise import require_elementwise
 
 _SEVERAL = inspect.Parameter.VAR_POSITIONAL
@@ -201,7 +209,7 @@ def _name(f: Callable[..., Any]) -> str:
 
 def _variable(f: Callable[..., Any], wrt: str) -> str:
     """The name of the argument to differentiate by."""
-    parameters = inspect.signature(f).parameters.values()
+    parameters = signature_of(f).parameters.values()
     variables = [p.name for p in parameters if not is_option(p)]
     if wrt == "x" and "x" not in variables:
         wrt = next(iter(variables), "x")
