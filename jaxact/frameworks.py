@@ -4,7 +4,7 @@
 computes under that name, with its defaults and its slope at kinks; `DIFFERENCES` says
 where that is not quite the same.  Data alone: it is read by `jaxact.get(name,
 framework=...)` and `python -m jaxact list`, and compared with what the frameworks
-themselves gave (`python -m jaxact list --frameworks`).
+themselves gave (`python -m jaxact frameworks`).
 """
 
 from collections.abc import Mapping

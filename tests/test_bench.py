@@ -15,9 +15,14 @@ from typer.testing import CliRunner
 
 import jaxact
 from jaxact import catalogue
-from jaxact._cli import _bench, _timing as timing, _workloads as workloads, app
-from jaxact._cli._bench import _both as both
-from jaxact._cli._functions import counterpart, functions, rival
+from jaxact._cli import (
+    _bench,
+    _overhead,
+    _timing as timing,
+    _workloads as workloads,
+    app,
+)
+from jaxact._cli._functions import both, counterpart, functions, rival
 from jaxact._cli._plain import PLAIN
 from jaxact.combinators import compose
 from jaxact.testing._measure import given
@@ -62,12 +67,12 @@ def home(tmp_path, monkeypatch):
     return tmp_path
 
 
-def bench(*args: str):
-    return CliRunner().invoke(app, ["bench", "--rounds", "1", *args])
+def bench(*args: str, command: str = "bench"):
+    return CliRunner().invoke(app, [command, "--rounds", "1", *args])
 
 
-def report(home, *args: str):
-    done = bench(*args, "--json", "rows.json")
+def report(home, *args: str, command: str = "bench"):
+    done = bench(*args, "--json", "rows.json", command=command)
     assert done.exit_code == 0, done.output
     assert "…" not in done.stdout
     return json.loads((home / "rows.json").read_text()), done.stdout
@@ -181,8 +186,9 @@ def test_of_the_catalogue_what_others_have_is_printed(home, monkeypatch):
     assert "serf" in table and "geometric mean, catalogue" in table
     _, table = report(home, "serf", *how)
     assert "serf" in table and "catalogue" not in table
-    found, table = report(home, "--eager")
-    assert len(found["eager"]) == 3 and "serf" not in table
+    monkeypatch.setattr(_overhead, "functions", lambda names: functions(names or few))
+    found, table = report(home, command="overhead")
+    assert len(found["rows"]) == 3 and "serf" not in table
 
 
 def test_on_an_accelerator_the_bandwidth_is_reported(home, monkeypatch):
@@ -198,10 +204,9 @@ def test_on_an_accelerator_the_bandwidth_is_reported(home, monkeypatch):
     assert "--torch compares on the CPU; JAX runs on gpu" in done.stderr
 
 
-def test_eager(home):
-    found, table = report(home, "relu", "mine_bench:square", "--eager")
-    assert found["rows"] == [] and found["mlp"] == []
-    relu, square = found["eager"]
+def test_overhead(home):
+    found, table = report(home, "relu", "mine_bench:square", command="overhead")
+    relu, square = found["rows"]
     assert relu["dtype"] == "float32" and relu["residual_bytes"] == 4
     assert relu["rival_residual_bytes"] == 5
     assert (relu["kernels"], relu["vjp_kernels"]) == (1, 2)
@@ -220,27 +225,26 @@ def small(monkeypatch):
 
 @pytest.mark.usefixtures("small")
 def test_models(home):
-    found, table = report(home, "--mlp", "--dtype", "float32")
-    mlp, glu = found["mlp"]
+    found, table = report(home, "--dtype", "float32", command="models")
+    mlp, glu = found["rows"]
     assert mlp["model"] == "MLP gelu_tanh" and glu["model"] == "SwiGLU"
     for row in (mlp, glu):
         assert row["step_ms"] > 0 and row["to_rival"] > 0
         assert 0 < row["temp_bytes"] < row["rival_temp_bytes"]
     assert mlp["compile_s"] > 0 and glu["compile_s"] is None
     assert "training step" in table
-    both, _ = report(
-        home, "mine_bench:square", "relu", "--mlp", "--eager", "--dtype", "bfloat16"
+    found, _ = report(
+        home, "mine_bench:square", "relu", "--dtype", "bfloat16", command="models"
     )
-    assert len(both["eager"]) == 2
     names = ["MLP mine_bench:square", "MLP relu", "SwiGLU"]
-    assert [r["model"] for r in both["mlp"]] == names
-    assert both["mlp"][0]["to_rival"] is None
+    assert [r["model"] for r in found["rows"]] == names
+    assert found["rows"][0]["to_rival"] is None
 
 
 @pytest.mark.usefixtures("small")
-@pytest.mark.parametrize("options", [["--size", "10"], ["--eager"], ["--mlp"]])
-def test_what_cannot_be_run_is_said(home, options):
-    done = bench("mine_bench:broken", "--dtype", "float32", *options)
+@pytest.mark.parametrize("command", ["bench", "overhead", "models"])
+def test_what_cannot_be_run_is_said(home, command):
+    done = bench("mine_bench:broken", "--dtype", "float32", command=command)
     assert done.exit_code == 1, done.output
     assert "mine_bench:broken float32: ValueError: boom" in done.stdout
 
@@ -286,8 +290,6 @@ def test_without_torch(monkeypatch):
         (["relu", "--json", "no/where.json"], "there is no directory no"),
         (["relu", "--save", "bars.svg"], "name it bars.png"),
         (["mine_bench:square", "--save", "bars.png"], "nothing to draw"),
-        (["relu", "--eager", "--mode", "jvp"], "--mode does not go with --eager"),
-        (["relu", "--mlp", "--full"], "--full does not go with --eager or --mlp"),
     ],
 )
 def test_unusable_arguments(home, args, complaint):

@@ -22,8 +22,7 @@ from jax.extend import core
 
 import jaxact
 from jaxact import catalogue
-from jaxact._cli._bench import _both as both
-from jaxact._cli._functions import rival
+from jaxact._cli._functions import both, rival
 from jaxact._cli._timing import FREE, operations, value_and_pullback
 from jaxact._core import definitions
 from jaxact.combinators import (

@@ -4,7 +4,10 @@ import typer
 
 from ._bench import bench
 from ._check import check
+from ._frameworks import frameworks
 from ._list import list_
+from ._models import models
+from ._overhead import overhead
 
 app = typer.Typer(
     name="jaxact",
@@ -14,7 +17,10 @@ app = typer.Typer(
 )
 app.command()(check)
 app.command()(bench)
+app.command()(overhead)
+app.command()(models)
 app.command("list")(list_)
+app.command()(frameworks)
 
 
 @app.callback()

@@ -1,20 +1,13 @@
-"""The rows of ``jaxact bench``, as tables, as JSON and as a picture."""
+"""The rows of ``jaxact bench``, as tables and as a picture."""
 
-import json
-import math
-import os
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import jax
-from rich import box
-from rich.markup import escape
 from rich.table import Table
 
-from ._report import console, provenance
-
-Number = float | None
+from ._report import Number, mean, short, table
 
 
 @dataclass
@@ -38,121 +31,38 @@ class Speed:
     note: str = ""
 
 
-@dataclass
-class Overhead:
-    """What a call costs beside the arithmetic, and what the compiler made of it."""
-
-    function: str
-    dtype: str
-    rival: str = ""
-    eager_us: Number = None
-    bare_us: Number = None
-    rival_eager_us: Number = None
-    eager_to_bare: Number = None
-    compile_ms: Number = None
-    rival_compile_ms: Number = None
-    ops: Number = None
-    rival_ops: Number = None
-    vjp_ops: Number = None
-    rival_vjp_ops: Number = None
-    kernels: Number = None
-    rival_kernels: Number = None
-    vjp_kernels: Number = None
-    rival_vjp_kernels: Number = None
-    residual_bytes: Number = None
-    rival_residual_bytes: Number = None
-    note: str = ""
-
-
-@dataclass
-class Model:
-    """A training step: time, memory of intermediate results, compile time unrolled."""
-
-    model: str
-    dtype: str
-    rival: str = ""
-    step_ms: Number = None
-    rival_step_ms: Number = None
-    to_rival: Number = None
-    temp_bytes: Number = None
-    rival_temp_bytes: Number = None
-    compile_s: Number = None
-    rival_compile_s: Number = None
-    compile_to_rival: Number = None
-    note: str = ""
-
-
 def means(rows: Sequence[Speed], label: str) -> list[Speed]:
     """The geometric mean over the functions, for every dtype, size and mode."""
     found = []
     for key in dict.fromkeys(map(_group, rows)):
-        mean = Speed(label, *key)
+        average = Speed(label, *key)
         here = [row for row in rows if _group(row) == key]
         for what in ("ns", "to_floor", "to_rival", "to_torch"):
-            setattr(mean, what, _mean(getattr(row, what) for row in here))
-        found.append(mean)
+            setattr(average, what, mean(getattr(row, what) for row in here))
+        found.append(average)
     return found
 
 
-def print_all(
-    speeds: Sequence[Speed],
-    overheads: Sequence[Overhead],
-    models: Sequence[Model],
-    printed: Collection[str],
-    mean: str,
-) -> None:
-    """The tables, what could not be run, and where it was measured.
+def tables(
+    speeds: Sequence[Speed], printed: Collection[str], label: str
+) -> Iterator[Table]:
+    """A table for every dtype and size.
 
-    Functions that are not `printed` count in the means alone, which are called `mean`.
+    Functions that are not `printed` count in the means alone, which are called `label`.
     """
-    out = console()
-    rows = [r for r in speeds if r.function in printed]
-    rows += means(speeds, mean)
+    rows = [r for r in speeds if r.function in printed] + means(speeds, label)
     for dtype, size in dict.fromkeys((r.dtype, r.size) for r in speeds):
         here = [r for r in rows if (r.dtype, r.size) == (dtype, size)]
-        out.print(_speed_table(f"{dtype}, {size:,} elements", here, mean))
-    if overheads:
-        out.print(_overhead_table(overheads, printed, mean))
-    if models:
-        out.print(_model_table(models))
-    for row in (*speeds, *overheads, *models):
-        if row.note:
-            what = row.model if isinstance(row, Model) else row.function
-            out.print(f"[red]{escape(f'{what} {row.dtype}: {row.note}')}[/red]")
-    out.print(
-        f"{jax.default_backend()} ({jax.devices()[0].device_kind}, "
-        f"{os.cpu_count()} CPUs), "
-        f"jax {jax.__version__}",
-        highlight=False,
-    )
-
-
-def to_json(
-    versions: dict[str, str],
-    speeds: Sequence[Speed],
-    overheads: Sequence[Overhead],
-    models: Sequence[Model],
-    mean: str,
-) -> str:
-    """The rows and what they were measured with."""
-    report = {
-        **provenance(**versions),
-        "cpus": os.cpu_count(),
-        "rows": [asdict(row) for row in speeds],
-        "means": [asdict(row) for row in means(speeds, mean)],
-        "eager": [asdict(row) for row in overheads],
-        "mlp": [asdict(row) for row in models],
-    }
-    return json.dumps(report, indent=1) + "\n"
+        yield _speed_table(f"{dtype}, {size:,} elements", here, label)
 
 
 def picture(
-    speeds: Sequence[Speed], printed: Collection[str], mean: str, file: Path
+    speeds: Sequence[Speed], printed: Collection[str], label: str, file: Path
 ) -> None:
     """Bars of ours against the rivals: a column for every mode, 1 in the middle."""
     from matplotlib.figure import Figure
 
-    averages = {_group(a): a.to_rival for a in means(speeds, mean)}
+    averages = {_group(a): a.to_rival for a in means(speeds, label)}
     compared = [row for row in speeds if row.to_rival is not None]
     rows = [row for row in compared if row.function in printed]
     names = list(dict.fromkeys(row.function for row in rows))[::-1]
@@ -186,7 +96,7 @@ def picture(
             axes.xaxis.set_major_formatter("{x:g}")
             axes.margins(x=0.2, y=0.01)
             axes.set_yticks(range(len(names)), names, fontsize=8)
-            axes.set_title(f"{mode}\n{mean} {averages[key]:.2f}", fontsize=9)
+            axes.set_title(f"{mode}\n{label} {averages[key]:.2f}", fontsize=9)
         line[0].set_ylabel(f"{dtype}\n{size:,} elements", fontsize=9)
     figure.suptitle(
         f"time of jaxact / time of jax.nn or of a plain form in jnp, "
@@ -200,12 +110,7 @@ def _group(row: Speed) -> tuple[str, int, str]:
     return row.dtype, row.size, row.mode
 
 
-def _mean(values: Iterable[Number]) -> Number:
-    logs = [math.log(value) for value in values if value is not None]
-    return math.exp(sum(logs) / len(logs)) if logs else None
-
-
-def _speed_table(title: str, rows: Sequence[Speed], mean: str) -> Table:
+def _speed_table(title: str, rows: Sequence[Speed], label: str) -> Table:
     """A line for every function, the modes side by side."""
     columns = {
         "ours\n/rival": "to_rival",
@@ -217,100 +122,18 @@ def _speed_table(title: str, rows: Sequence[Speed], mean: str) -> Table:
     if jax.default_backend() != "cpu":
         columns |= {"GB/s": "gb_per_s", "of\ncopy": "of_copy"}
     modes = list(dict.fromkeys(row.mode for row in rows))
-    table = _table(title, ["function", "rival"])
-    for mode in modes:
-        for header in columns:
-            table.add_column(f"{mode}\n{header}", justify="right", no_wrap=True)
+    numbers = [f"{mode}\n{header}" for mode in modes for header in columns]
+    made = table(["function", "rival", *numbers], numbers=numbers, title=title)
     cells = {(row.function, row.mode): row for row in rows}
     rivals = {row.function: row.rival for row in rows}
     for name in dict.fromkeys(row.function for row in rows):
-        if name == mean:
-            table.add_section()
+        if name == label:
+            made.add_section()
         line = []
         for mode in modes:
             row = cells.get((name, mode))
             for column in columns.values():
                 value = None if row is None else getattr(row, column)
-                line.append(_short(value, bad=1.1 if column == "to_rival" else None))
-        table.add_row(name, rivals[name], *line)
-    return table
-
-
-def _overhead_table(
-    rows: Sequence[Overhead], printed: Collection[str], mean: str
-) -> Table:
-    columns = {
-        "eager\nµs": ("eager_us", "rival_eager_us"),
-        "bare jit\nµs": ("bare_us",),
-        "ours\n/bare": ("eager_to_bare",),
-        "compile\nms": ("compile_ms", "rival_compile_ms"),
-        "HLO ops\nforward": ("ops", "rival_ops"),
-        "HLO ops\nvjp": ("vjp_ops", "rival_vjp_ops"),
-        "kernels\nforward": ("kernels", "rival_kernels"),
-        "kernels\nvjp": ("vjp_kernels", "rival_vjp_kernels"),
-        "bytes kept\nper elem": ("residual_bytes", "rival_residual_bytes"),
-    }
-    table = _table(
-        "eager call on 8 elements, and what is compiled",
-        ["function", "rival", "dtype"],
-    )
-    table.caption = "two numbers: ours, the rival's; their ratio in the mean"
-    for header in columns:
-        table.add_column(header, justify="right", no_wrap=True)
-    pairs = columns.values()
-    for row in rows:
-        cells = [
-            ", ".join(_short(getattr(row, n)) or "-" for n in pair) for pair in pairs
-        ]
-        if row.function in printed:
-            table.add_row(row.function, row.rival, row.dtype, *cells)
-    table.add_section()
-    for dtype in dict.fromkeys(row.dtype for row in rows):
-        here = [row for row in rows if row.dtype == dtype]
-        ratios = [_mean(_quotient(row, *names) for row in here) for names in pairs]
-        table.add_row(mean, "", dtype, *map(_short, ratios))
-    return table
-
-
-def _quotient(row: Overhead, ours: str, theirs: str = "") -> Number:
-    """A number, or that of ours over the rival's."""
-    one, other = getattr(row, ours), getattr(row, theirs) if theirs else 1
-    return one / other if one and other else None
-
-
-def _model_table(rows: Sequence[Model]) -> Table:
-    table = _table(
-        "training step of a scanned model, compile time of one written out",
-        ["model", "rival", "dtype"],
-    )
-    for header in (
-        "ours\nms", "rival\nms", "ratio", "ours\nMiB", "rival\nMiB", "ratio",
-        "ours\ncompile s", "rival\ncompile s", "ratio",
-    ):  # fmt: skip
-        table.add_column(header, justify="right", no_wrap=True)
-    for row in rows:
-        ours, theirs = row.temp_bytes, row.rival_temp_bytes
-        numbers = [
-            *(row.step_ms, row.rival_step_ms, row.to_rival),
-            *(ours and ours / 2**20, theirs and theirs / 2**20),
-            ours / theirs if ours and theirs else None,
-            *(row.compile_s, row.rival_compile_s, row.compile_to_rival),
-        ]
-        table.add_row(row.model, row.rival, row.dtype, *map(_short, numbers))
-    return table
-
-
-def _table(title: str, first: Iterable[str]) -> Table:
-    table = Table(title=title, box=box.SIMPLE_HEAD, pad_edge=False)
-    for header in first:
-        table.add_column(header, no_wrap=True)
-    return table
-
-
-def _short(value: Number, bad: float | None = None) -> str:
-    if value is None:
-        return ""
-    if float(value).is_integer():
-        return f"{value:g}"
-    text = f"{value:.2f}" if value < 100 else f"{value:.0f}"
-    return f"[red]{text}[/red]" if bad is not None and value > bad else text
+                line.append(short(value, bad=1.1 if column == "to_rival" else None))
+        made.add_row(name, rivals[name], *line)
+    return made

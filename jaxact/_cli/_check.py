@@ -2,14 +2,13 @@
 
 import inspect
 import itertools
-import json
 import math
 import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -19,11 +18,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import typer
-from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
-from rich.table import Table
 
 from .._core import lookup
 from ..testing._assertions import disagreement, trainable
@@ -44,7 +41,7 @@ from ..testing._oracle import answer, question
 from ..testing._points import points
 from ..testing._rows import Unmeasurable, bound, measure_rows, variables
 from ._functions import counterpart, dtype_name, functions, refuse
-from ._report import console, provenance
+from ._report import console, table, write_json
 
 _PIECE = 2**18  # points at a time: what bounds the memory
 
@@ -239,8 +236,7 @@ def _report(
 ) -> None:
     """Show and write the rows; status 1 if a bound is broken."""
     _print(rows, against, time.perf_counter() - started)
-    if json_file:
-        json_file.write_text(_json(rows, against))
+    write_json(json_file, rows, against=against)
     if any(row.failed for row in rows):
         raise typer.Exit(1)
 
@@ -519,19 +515,14 @@ def _short(value: float | None, dtype: str) -> str:
 def _print(rows: list[Row], against: str | None, seconds: float) -> None:
     """The table, and a line that says whether all is well."""
     out = console()
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for title in ("function", "dtype", "order"):
-        table.add_column(title, no_wrap=True)
     numbers = ["max ULP", "at x", "≤ 0.51", "≤ 1", "≤ 4", "wrong", "B/elem", "jax.grad"]
     if against:
-        numbers += [f"{against} ULP", "wrong", "B/elem"]
-    for title in numbers:
-        table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
-    table.add_column("note", overflow="fold")
+        numbers += [f"{against} ULP", "wrong ", "B/elem "]
+    columns = ["function", "dtype", "order", *numbers, "verdict", "note"]
+    made = table(columns, numbers=numbers, folded=["note"])
     for row in rows:
-        table.add_row(*_cells(row, against), style="red" if row.failed else None)
-    out.print(table)
+        made.add_row(*_cells(row, against), style="red" if row.failed else None)
+    out.print(made)
     if len(rows) > out.height:  # they have scrolled away
         for row in rows:
             if row.verdict != "ok":
@@ -595,20 +586,3 @@ def _percent(share: float | None) -> str:
 
 def _whole(value: float | None) -> str:
     return "" if value is None else f"{value:g}"
-
-
-def _json(rows: list[Row], against: str | None) -> str:
-    """The rows and what they were measured with."""
-    report = {
-        **provenance(),
-        "against": against,
-        "rows": [
-            {
-                # JSON has no NaN and no infinity
-                k: str(v) if isinstance(v, float) and not math.isfinite(v) else v
-                for k, v in asdict(row).items()
-            }
-            for row in rows
-        ],
-    }
-    return json.dumps(report, indent=1) + "\n"

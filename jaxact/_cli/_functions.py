@@ -1,26 +1,37 @@
 """Which functions a command is about: names of the catalogue, or module:attribute."""
 
 import difflib
-import functools
 import importlib
 import os
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
 from typing import Any, NoReturn
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import typer
 
 from .. import catalogue, frameworks
 from .._core import lookup
+from ..testing._measure import given, in_frameworks
 from ._plain import PLAIN
+
+Function = Callable[..., Any]
 
 
 def refuse(complaint: str) -> NoReturn:
     """Say what is wrong with the arguments, and exit with status 2."""
     typer.echo(f"jaxact: {complaint}", err=True)
     raise typer.Exit(2)
+
+
+def require_directory(option: str, file: Path | None) -> None:
+    """Refuse a file that could not be written, before the work."""
+    if file and not file.parent.is_dir():
+        refuse(f"{option} {file}: there is no directory {file.parent}")
 
 
 def functions(names: Iterable[str]) -> dict[str, Callable[..., Any]]:
@@ -48,7 +59,7 @@ def counterpart(name: str, module: str) -> Callable[..., Any] | None:
     known = frameworks.theirs(module, name) if module in frameworks.TABLE else {}
     for called, chosen in known.items():
         if f := getattr(other, called, None):
-            return functools.partial(f, **chosen) if chosen else f
+            return partial(f, **chosen) if chosen else f
     return getattr(other, name, None)
 
 
@@ -68,11 +79,46 @@ def rival(name: str, f: Callable[..., Any]) -> tuple[str, Callable[..., Any] | N
     formula = definition.formula and definition.formula.as_jnp(plain=True)
     written = PLAIN.get(name) or formula or definition.reference
     named = {*definition.parameters, *definition.options} - {*definition.required}
-    written = functools.partial(written, **{n: definition.default(n) for n in named})
+    written = partial(written, **{n: definition.default(n) for n in named})
     return (
         "plain" if name in PLAIN else "formula",
         jax.jit(lambda x, **given: written(x, **given).astype(x.dtype)),
     )
+
+
+def both(name: str, f: Function, dtype: str) -> tuple[str, Function, Function | None]:
+    """A function and its rival as functions of x alone, and which rival that is.
+
+    Parameters without a default are set.
+    """
+    set_here = {
+        name: jnp.asarray(value, dtype) if np.ndim(value) else value
+        for name, value in given(f, {}).items()
+    }
+    which, other = rival(name, f)
+    if set_here:
+        f, other = partial(f, **set_here), other and partial(other, **set_here)
+    return which, f, other
+
+
+def benched_dtype(name: str) -> str:
+    name = dtype_name(name)
+    if name == "float64" and not jax.config.read("jax_enable_x64"):
+        refuse("float64 needs JAX_ENABLE_X64=1 in the environment")
+    return name
+
+
+def works(call: Callable[[], Any] | None) -> bool:
+    """Whether there is such a call, and it can be made."""
+    try:
+        return call is not None and jax.block_until_ready(call()) is not None
+    except Exception:  # another library's function may fail in ways of its own
+        return False
+
+
+def is_known(name: str) -> bool:
+    """Whether a reader looks for it: another framework has it, or jax.nn."""
+    return name in in_frameworks()
 
 
 def dtype_name(name: str) -> str:

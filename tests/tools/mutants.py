@@ -48,8 +48,9 @@ CORE = [
     ("_core/rule.py",
      "(tangent,) = late(push, list(moving.values()), (*primals, y))",
      "(tangent,) = push(*moving.values(), *primals, y)", _CATALOGUE),
-    ("_core/tangents.py", "given = [v for v, r in zip(operands, read, strict=True) if r]"
-     "\n    return _late_p.bind(*given, jaxpr=jaxpr, moving=sum(read[: len(moving)]))",
+    ("_core/tangents.py",
+     "given = [v for v, r in zip(operands, read, strict=True) if r]\n"
+     "    return _late_p.bind(*given, jaxpr=jaxpr, moving=sum(read[: len(moving)]))",
      "return _late_p.bind(*operands, jaxpr=jax.make_jaxpr(tangent)(*operands), "
      "moving=len(moving))", _CATALOGUE),
     ("_core/tangents.py", "    return late(tangent, moving, primals)",
@@ -66,11 +67,14 @@ CORE = [
      "return next(iter(terms))", _CORE),
     ("_core/rule.py", "product = times if len(moving) > 1 else jnp.multiply",
      "product = jnp.multiply", _CORE),
-    ("_core/rule.py", "symbolic_zeros=self.may_be_constant(names))\n        return value(",
+    ("_core/rule.py",
+     "symbolic_zeros=self.may_be_constant(names))\n        return value(",
      "symbolic_zeros=False)\n        return value(", _CORE),
-    ("_core/rule.py", "symbolic_zeros=self.may_be_constant(names))\n        return value(",
+    ("_core/rule.py",
+     "symbolic_zeros=self.may_be_constant(names))\n        return value(",
      "symbolic_zeros=True)\n        return value(", "test_programs"),
-    ("_core/rule.py", "return product(t, jax.jvp(along, (at,), (jnp.ones_like(at),))[1])",
+    ("_core/rule.py",
+     "return product(t, jax.jvp(along, (at,), (jnp.ones_like(at),))[1])",
      "return product(t, -jax.jvp(along, (at,), (jnp.ones_like(at),))[1])", _CORE),
     ("_core/rule.py", "return jax.jvp(along, (at,), (t,))[1]",
      "return 2 * jax.jvp(along, (at,), (t,))[1]", _CORE),
@@ -85,7 +89,8 @@ CORE = [
     # the rule: types and shapes
     ("_core/rule.py", 'weak = weak or definition.integers == "weak"', "weak = weak",
      _CATALOGUE),
-    ("_core/rule.py", "if weak and dtype == jnp.result_type(float):", "if False:", _CORE),
+    ("_core/rule.py", "if weak and dtype == jnp.result_type(float):", "if False:",
+     _CORE),
     ("_core/rule.py", 'if definition.integers == "keep":', "if False:", _CORE),
     ("_core/rule.py", "if out.dtype != self.wide and not is_weak(out):", "if False:",
      _CORE),
@@ -118,7 +123,8 @@ CORE = [
     ("_numerics/rows.py", "return t if where is None else el.where(y == 0, 0, t)",
      "return t", _ROWS),
     ("_numerics/rows.py", "t = (t - leading(t, y, axis)) * y", "t = t * y", _ROWS),
-    ("_numerics/rows.py", "large = jnp.abs(base - 12) > 28", "large = base > 1e9", _ROWS),
+    ("_numerics/rows.py", "large = jnp.abs(base - 12) > 28", "large = base > 1e9",
+     _ROWS),
     ("_numerics/rows.py", "return e / el.where(whole == 0, 1, whole)",
      "return e / whole", _ROWS),
     ("_functions/_weights.py", "return -y * of_sink / temperature",
@@ -382,6 +388,7 @@ def sample(mutants: list[Mutant], count: int, seed: int = 0) -> list[Mutant]:
 
 def main() -> None:
     """Run the mutants, and print what became of them."""
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=
                                      argparse.RawDescriptionHelpFormatter)  # fmt: skip
     parser.add_argument("names", nargs="*", help="activations; 'core' for the core")
@@ -407,8 +414,8 @@ def main() -> None:
         for mutant in pool.map(lambda m: run(m, nodes), mutants):
             done.append(mutant)
             mark = mutant.caught_by or "SURVIVES"
-            print(f"{mark:8} {mutant.seconds:5.0f} s  {mutant.kind:17} "
-                  f"{mutant.file}:{mutant.line} {mutant.what:.100}", flush=True)  # fmt: skip
+            place = f"{mutant.kind:17} {mutant.file}:{mutant.line}"
+            print(f"{mark:8} {mutant.seconds:5.0f} s  {place} {mutant.what:.100}")
             if given.json:
                 rows = [{k: v for k, v in asdict(m).items() if k != "source"}
                         for m in done]  # fmt: skip

@@ -1,0 +1,133 @@
+"""``jaxact models``: time and memory of training steps."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from . import _workloads as workloads
+from ._functions import benched_dtype, both, functions, require_directory
+from ._overhead import COMPILES
+from ._report import Number, each, short, show, table, write_json
+from ._timing import Function, compile_times, interleaved, median, ratio
+
+
+@dataclass
+class Model:
+    """A training step: time, memory of intermediate results, compile time unrolled."""
+
+    model: str
+    dtype: str
+    rival: str = ""
+    step_ms: Number = None
+    rival_step_ms: Number = None
+    to_rival: Number = None
+    temp_bytes: Number = None
+    rival_temp_bytes: Number = None
+    compile_s: Number = None
+    rival_compile_s: Number = None
+    compile_to_rival: Number = None
+    note: str = ""
+
+
+def models(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME | MODULE:ATTRIBUTE]...",
+            help="Activations of the MLP; gelu_tanh if none is given.",
+            show_default=False,
+        ),
+    ] = None,
+    dtype: Annotated[
+        list[str] | None,
+        typer.Option(help="float32 and bfloat16 by default.  Repeatable."),
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Timings of each step.")] = 5,
+    json_file: Annotated[
+        Path | None,
+        typer.Option("--json", dir_okay=False, help="Write the rows to a file."),
+    ] = None,
+) -> None:
+    """Time training steps: a scanned MLP, and SwiGLU, beside what they replace.
+
+    And the memory of their intermediate results, and the time to compile the MLP with
+    its layers written out.
+    Exits with 1 if a function cannot be run, with 2 for unusable arguments.
+    """
+    dtypes = [benched_dtype(d) for d in dtype or ["float32", "bfloat16"]]
+    require_directory("--json", json_file)
+    kinds = [("MLP", *item) for item in functions(names or ["gelu_tanh"]).items()]
+    kinds += [("SwiGLU", *item) for item in functions(["swiglu"]).items()]
+    work = [(*kind, d) for d in dtypes for kind in kinds]
+    rows: list[Model] = list(each(partial(_model, rounds=rounds), work))
+    show([_table(rows)], [f"{r.model} {r.dtype}: {r.note}" for r in rows if r.note])
+    write_json(json_file, rows)
+    if any(row.note for row in rows):
+        raise typer.Exit(1)
+
+
+def _model(kind: str, name: str, f: Function, dtype: str, *, rounds: int) -> Model:
+    """A training step with ours and with the rival: time and memory."""
+    row = Model(kind if kind == "SwiGLU" else f"{kind} {name}", dtype)
+    if kind == "MLP":
+        step, matrices = workloads.mlp_step, 2
+        row.rival, f, other = both(name, f, dtype)
+    else:
+        step, matrices = workloads.glu_step, 3
+        row.rival, other = "jax.nn", workloads.plain_swiglu
+    pair = {"ours": f, "rival": other}
+    arrays = workloads.inputs(dtype, matrices)
+    steps: dict[str, Any] = {}
+    for who, act in pair.items():
+        try:
+            if act is not None:
+                steps[who] = step(act).lower(*arrays).compile()
+        except Exception as error:  # whatever a user's function raises is the finding
+            if who == "ours":
+                row.note = f"{type(error).__name__}: {error}"
+                return row
+    memory = {who: workloads.temp_bytes(compiled) for who, compiled in steps.items()}
+    row.temp_bytes, row.rival_temp_bytes = memory["ours"], memory.get("rival")
+    times = interleaved({w: partial(s, *arrays) for w, s in steps.items()}, rounds)
+    row.step_ms = median(times, "ours", 1e-3)
+    row.rival_step_ms = median(times, "rival", 1e-3)
+    row.to_rival = ratio(times, "ours", "rival")
+    if kind == "MLP":
+        shapes = workloads.shapes(dtype, matrices, workloads.UNROLLED)
+        jobs = {who: partial(_compile_unrolled, pair[who], shapes) for who in steps}
+        compiled = compile_times(jobs, COMPILES)
+        row.compile_s = median(compiled, "ours", 1)
+        row.rival_compile_s = median(compiled, "rival", 1)
+        row.compile_to_rival = ratio(compiled, "ours", "rival")
+    return row
+
+
+def _compile_unrolled(act: Any, shapes: Any) -> None:
+    workloads.unrolled_step(act).lower(*shapes).compile()
+
+
+def _table(rows: Sequence[Model]) -> Table:
+    numbers = (
+        "ours\nms", "rival\nms", "ratio", "ours\nMiB", "rival\nMiB", "ratio ",
+        "ours\ncompile s", "rival\ncompile s", " ratio",
+    )  # fmt: skip
+    made = table(
+        ["model", "rival", "dtype", *numbers],
+        numbers=numbers,
+        title="training step of a scanned model, compile time of one written out",
+    )
+    for row in rows:
+        ours, theirs = row.temp_bytes, row.rival_temp_bytes
+        cells = [
+            *(row.step_ms, row.rival_step_ms, row.to_rival),
+            *(ours and ours / 2**20, theirs and theirs / 2**20),
+            ours / theirs if ours and theirs else None,
+            *(row.compile_s, row.rival_compile_s, row.compile_to_rival),
+        ]
+        made.add_row(row.model, row.rival, row.dtype, *map(short, cells))
+    return made
