@@ -11,13 +11,13 @@ Where an activation is, and where a new one belongs, in `jaxact/_functions`:
 - shrinkage: what is small becomes 0: soft_shrink
 - piecewise: pieces of polynomials: relu_squared, smelu
 - hard_sigmoids: straight in the middle, constant outside: hard_sigmoid, hard_tanh
-- exponential: the identity above 0, an exponential below: elu, selu
+- exponential_units: the identity above 0, an exponential below: elu, selu
 - smooth_rectifiers: rectifiers without a corner: softplus, squareplus
 - algebraic: bends made of square roots: bent_identity, isru
 - sigmoids: S-shaped: sigmoid, tanh, soft_sign
 - distributions: distribution functions, and S-shapes with other tails: erf, asinh
 - scaled_tanh: tanh and erf with scales to be trained: softcap, dyt
-- bells: what rises or falls like a power of e: exponential, gaussian
+- exponentials: what rises or falls like a power of e: exponential, gaussian
 - log_probabilities: logarithms of probabilities: log_sigmoid
 - two_sided: one formula below 0 and another above: elish
 - self_gated: x times a sigmoid of x: silu, hard_silu
@@ -58,10 +58,6 @@ from ._functions.algebraic import (
     isru as isru,
 )
 from ._functions.attention import softmax_with_sink as softmax_with_sink
-from ._functions.bells import (
-    exponential as exponential,
-    gaussian as gaussian,
-)
 from ._functions.distributions import (
     arctan as arctan,
     asinh as asinh,
@@ -71,12 +67,16 @@ from ._functions.distributions import (
     normal_cdf as normal_cdf,
     symlog as symlog,
 )
-from ._functions.exponential import (
+from ._functions.exponential_units import (
     celu as celu,
     elu as elu,
     pelu as pelu,
     selu as selu,
     xielu as xielu,
+)
+from ._functions.exponentials import (
+    exponential as exponential,
+    gaussian as gaussian,
 )
 from ._functions.gated_units import (
     geglu as geglu,

@@ -34,7 +34,7 @@ def test_everything_is_listed(tmp_path):
     found = {row["name"]: row for row in rows(tmp_path)}
     assert set(found) == set(jaxact.names())
     elu = found["elu"]
-    assert elu["family"] == "exponential" and elu["parameters"] == {"alpha": 1.0}
+    assert elu["family"] == "exponential_units" and elu["parameters"] == {"alpha": 1.0}
     assert elu["source"] == (
         "Clevert, Unterthiner, Hochreiter (2015), arXiv:1511.07289"
     )
@@ -81,7 +81,9 @@ def test_filters(tmp_path):
     def names(*args):
         return [row["name"] for row in rows(tmp_path, *args)]
 
-    assert names("--family", "exponential") == list(jaxact.names("exponential"))
+    assert names("--family", "exponential_units") == list(
+        jaxact.names("exponential_units")
+    )
     onnx = names("--framework", "onnx")
     assert {"elu", "gelu_exact"} <= set(onnx) and "sparse_plus" not in onnx
     assert "squareplus" in names("--framework", "jax.nn")

@@ -213,7 +213,7 @@ def exp_of(x: Array, rest: Array | float = 0.0, factor: float | Array = 1.0) -> 
     y = number(factor, x) * (y + y * rest if isinstance(rest, Array) else y)
     if in_half():
         return _known(y, 0.0)
-    k, mantissa = num.exp_parts(el.clip(x, -80, 80), rest, extra_bits=7)
+    k, mantissa = num.exp_split(el.clip(x, -80, 80), rest, extra_bits=7)
     e = mantissa.times(num.power_of_two(k, x)).halved()
     exact = pair(number(factor, x)) * e
     return _known(y, (exact.head - y) + exact.tail())

@@ -164,7 +164,7 @@ def complementary_log_log(x: Array) -> Array:
         TypeError: `x` is no array or number of real dtype.
     """
     s, q = num.grown(el.clip(x, num.lowest(x), 5))  # 1 - exp(-148) is 1
-    return -num.expm1(-(s * q + s))
+    return -num.expm1_below_0(-(s * q + s))
 
 
 @derivative_of(complementary_log_log)

@@ -28,7 +28,7 @@ def log_sigmoid(x: Array) -> Array:
     """
     if jnp.iscomplexobj(x):
         return -jnp.logaddexp(-x, jnp.zeros_like(x))
-    return el.minimum(x, 0) - num.log1p(num.plain_exp(-jnp.abs(x)))
+    return el.minimum(x, 0) - num.log1p(num.exp_pair(-jnp.abs(x)))
 
 
 @derivative_of(log_sigmoid)
@@ -64,7 +64,7 @@ def log1mexp(x: Array) -> Array:
     Reference:
         Maechler (2012), Accurately computing log(1 - exp(-|a|)), R package Rmpfr
     """
-    tail = num.plain_exp(-jnp.abs(x))
+    tail = num.exp_pair(-jnp.abs(x))
     # of a negative number NaN, which as a constant JAX's debugging would stop at
     near = jnp.log(el.where(x < 0, x, tail.complement()))
     return el.where(x < 0.7, near, num.log1m(tail))
@@ -72,14 +72,14 @@ def log1mexp(x: Array) -> Array:
 
 @derivative_of(log1mexp)
 def _log1mexp_dx(x: Array) -> Array:
-    tail = num.plain_exp(-jnp.abs(x))
+    tail = num.exp_pair(-jnp.abs(x))
     e, u = (el.where(x < 0, 0, v) for v in (tail.value(), tail.complement()))
     return e / u  # NaN below 0
 
 
 @derivative_of(log1mexp, order=2)
 def _log1mexp_dx2(x: Array) -> Array:
-    tail = num.faint_exp(-jnp.abs(x), extra_bits=4)
+    tail = num.exp_factor(-jnp.abs(x), extra_bits=4)
     u = pair(num.complement(-jnp.abs(x), tail))
     far = tail.scale((tail.mantissa / u / u).value())
     low = el.clip(x, 2.0**-30, 1)

@@ -41,7 +41,7 @@ def mish(x: Array) -> Array:
         return x * jnp.tanh(jnp.logaddexp(x, jnp.zeros_like(x)))
     # far from 0, with e = exp(-|x|), t is 1 less h above 0 and e less e * h below
     below = x < 0
-    tail = num.faint_exp(-jnp.abs(x))
+    tail = num.exp_factor(-jnp.abs(x))
     e, m = tail.value(), tail.mantissa
     h = el.where(below, e + e * e, 2 * e * e)
     h = shared(h / (2 * e + el.where(below, 2 + e * e, 1 + 2 * e * e)))
@@ -58,7 +58,7 @@ _MISH_ROOT = (1.1924312145154952, 4.8484829848031044e-17)
 @derivative_of(mish)
 def _mish_dx(x: Array) -> Array:
     x = num.modest(x)
-    tail = num.faint_exp(-jnp.abs(x))
+    tail = num.exp_factor(-jnp.abs(x))
     e = tail.value()
     u = e * num.polynomial(poly.MISH_INVERSE_SQUARE, e)
     below = num.less(1 + x, e * ((1.5 + x) + e * (1 + e / 4)), u)
@@ -85,7 +85,7 @@ def _mish_dx2(x: Array) -> Array:
 
 def _mish_parts(x: Array) -> tuple[num.Exp, Pair, Pair]:
     """exp(-|x|), and the denominator of the tanh of softplus."""
-    tail = num.faint_exp(-num.magnitude(x), extra_bits=4)
+    tail = num.exp_factor(-num.magnitude(x), extra_bits=4)
     e, one, two = tail.pair(), constant(1.0, like=x), constant(2.0, like=x)
     below, above = two + e * (two + e), one + (e * (one + e)).times(2)
     return tail, e, where(x < 0, below, above)
@@ -155,7 +155,7 @@ def _tanhexp(x: Array) -> Array:
 @derivative_of(tanhexp)
 def _tanhexp_dx(x: Array) -> Array:
     x = el.clip(x, num.lowest(x), math.log(num.tanh_end(x)))
-    e = num.modest_exp(x)
+    e = num.exp_in_range(x)
     t, slope = num.tanh_and_slope(e)
     return t + (x * e) * slope
 
@@ -191,7 +191,7 @@ def logish(x: Array) -> Array:
 @derivative_of(logish)
 def _logish_dx(x: Array) -> Array:
     x = el.clip(x, num.lowest(x), -num.lowest(x))
-    e, below = num.modest_exp(-jnp.abs(x)), x < 0
+    e, below = num.exp_in_range(-jnp.abs(x)), x < 0
     s = shared(el.where(below, e, 1) / (1 + e))
     # (1 - s) / (1 + s), which has all its digits
     share = el.where(below, 1, e) / el.where(below, 1 + 2 * e, 2 + e)
@@ -299,7 +299,7 @@ def _mila(x: Array, beta: float | Array) -> Array:
 def _mila_dx(x: Array, beta: Array) -> Array:
     # tanh(softplus(u)) is w / (w + 2) with w = e * (e + 2), e = exp(u)
     u, rest = parts.total(beta, el.clip(x, -(2.0**60), 2.0**60))
-    e = num.modest_exp(el.clip(u, num.lowest(x), 40), 1.0, rest)
+    e = num.exp_in_range(el.clip(u, num.lowest(x), 40), 1.0, rest)
     w = e * (e + 2)
     inverse = shared(1 / (w + 2))
     slope = (4 * e * (1 + e) * inverse) * inverse

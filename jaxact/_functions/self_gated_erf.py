@@ -42,7 +42,7 @@ def _serf(x: Array) -> Array:
 @derivative_of(serf)
 def _serf_dx(x: Array) -> Array:
     x = el.clip(x, num.lowest(x), 40)
-    return _slope_of_serf(x, num.modest_exp(-jnp.abs(x)), 1.0)
+    return _slope_of_serf(x, num.exp_in_range(-jnp.abs(x)), 1.0)
 
 
 def _slope_of_serf(v: Array, e: Array, gamma: float | Array) -> Array:
@@ -91,7 +91,7 @@ def _erfact(x: Array, alpha: float | Array, beta: float | Array) -> Array:
 @derivative_of(erfact)
 def _erfact_dx(x: Array, alpha: Array, beta: Array) -> Array:
     x = _within(x, beta)
-    u = num.square_clip(alpha * num.modest_exp(x, beta))
+    u = num.square_clip(alpha * num.exp_in_range(x, beta))
     return erf(u) + _SLOPE * (u * (beta * x) * jnp.exp(-u * u))
 
 
@@ -136,7 +136,7 @@ def _pserf(x: Array, gamma: float | Array, delta: float | Array) -> Array:
 @derivative_of(pserf)
 def _pserf_dx(x: Array, gamma: Array, delta: Array) -> Array:
     x, size = _within(x, delta), abs(delta)
-    e = num.modest_exp(jnp.abs(x), -size)
+    e = num.exp_in_range(jnp.abs(x), -size)
     return _slope_of_serf(delta * x, e, gamma)
 
 

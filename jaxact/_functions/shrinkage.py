@@ -157,7 +157,7 @@ def _tanh_shrink_parts(x: Array) -> tuple[Array, Array, Array]:
     """|x|; its value where that is below 1; 1 - tanh|x| where it is not."""
     a = num.magnitude(x)
     square = jnp.square(el.minimum(a, 1))
-    tail = num.plain_exp(-2 * a)
+    tail = num.exp_pair(-2 * a)
     far = 2 * tail.value() / (1 + tail.value())
     return a, a * (square * num.polynomial(poly.TANH_SHRINK, square)), far
 

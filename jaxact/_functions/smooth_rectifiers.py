@@ -41,7 +41,7 @@ def _softplus(x: Array, beta: float | Array) -> Array:
     if isinstance(beta, Array):
         tail, _, below = _scaled(x, beta, 1 / beta)
         return el.where(below, 0, x) + num.log1p(tail)
-    return el.maximum(x, 0) + num.log1p(num.plain_exp(-jnp.abs(x)))
+    return el.maximum(x, 0) + num.log1p(num.exp_pair(-jnp.abs(x)))
 
 
 @derivative_of(softplus)
@@ -78,7 +78,7 @@ def _scaled(
 ) -> tuple[num.Exp, Array, Array]:
     """exp(-|u|) of u = beta * x, with a factor; |u|; and where u < 0."""
     u, below = num.angle(x, beta)
-    return num.faint_exp(-u.head, -u.tail(), factor=factor), u.value(), below
+    return num.exp_factor(-u.head, -u.tail(), factor=factor), u.value(), below
 
 
 @activation(domain={"beta": (0.0, float("inf"))})
@@ -147,7 +147,7 @@ def shifted_softplus(x: Array) -> Array:
         Schütt et al. (2017), SchNet, arXiv:1706.08566
     """
     # (1 + exp(-|x|)) / 2 is 1 - q
-    q = -num.expm1(-jnp.abs(x)) / 2
+    q = -num.expm1_below_0(-jnp.abs(x)) / 2
     y = el.maximum(x, 0) - q * num.polynomial(poly.LOG1M, -q)
     return el.where(jnp.abs(x) < 2.0**-60, x / 2, y)  # where q may underflow
 

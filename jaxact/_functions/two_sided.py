@@ -10,7 +10,7 @@ from jax import Array
 from .._core import activation, derivative_of
 from .._numerics import elementary as el, pieces as num
 from .._numerics.pairs import shared
-from .exponential import elu
+from .exponential_units import elu
 from .sigmoids import sigmoid
 
 
@@ -57,7 +57,7 @@ def hard_elish(x: Array) -> Array:
         Basirat, Roth (2018), arXiv:1808.00783
     """
     near = el.clip(x, -1, 1)
-    rising = el.where(x >= 0, near, num.expm1(el.where(x > 0, 0, near)))
+    rising = el.where(x >= 0, near, num.expm1_below_0(el.where(x > 0, 0, near)))
     between = rising * ((near + 1) / 2)
     return el.where(x >= 1, x, el.where(x <= -1, 0, between))
 
@@ -65,7 +65,7 @@ def hard_elish(x: Array) -> Array:
 @derivative_of(hard_elish)
 def _hard_elish_dx(x: Array) -> Array:
     near = el.clip(x, -1, 0)
-    below = (num.exp(near) * (near + 2) - 1) / 2
+    below = (num.exp_below_0(near) * (near + 2) - 1) / 2
     above = el.where(x >= 1, 1, x + 0.5)
     return el.where(x >= 0, above, el.where(x <= -1, 0, below))
 
@@ -73,7 +73,7 @@ def _hard_elish_dx(x: Array) -> Array:
 @derivative_of(hard_elish, order=2)
 def _hard_elish_dx2(x: Array) -> Array:
     near = el.clip(x, -1, 0)
-    below = el.where(x <= -1, 0, num.exp(near) * (near + 3) / 2)
+    below = el.where(x <= -1, 0, num.exp_below_0(near) * (near + 3) / 2)
     return el.where(x >= 0, el.where(x >= 1, 0, 1), below)
 
 
@@ -105,7 +105,7 @@ def delu(x: Array, n: float | Array = 1.0) -> Array:
 @derivative_of(delu)
 def _delu_dx(x: Array, n: Array) -> Array:
     a = num.modest(num.magnitude(x))
-    e = num.exp(-a)
+    e = num.exp_below_0(-a)
     # silu'(-a), of which the second factor has a root
     below = e / ((1 + e) * (1 + e)) * ((1 - a) + e)
     return el.where(x > 0, (n + 0.5) + e, below)
@@ -114,7 +114,7 @@ def _delu_dx(x: Array, n: Array) -> Array:
 @derivative_of(delu, order=2)
 def _delu_dx2(x: Array) -> Array:
     a = num.modest(num.magnitude(x))
-    e = num.exp(-a)
+    e = num.exp_below_0(-a)
     inverse = 1 / (1 + e)
     # silu''(-a)
     below = e * inverse * inverse * inverse * ((2 - a) + e * (2 + a))

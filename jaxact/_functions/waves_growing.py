@@ -97,7 +97,8 @@ def _parts(x: Array, a: Array, b: Array) -> _Parts:
     # without a wave there are limits
     x = num.unless((a == 0) | (b == 0), x)
     s, c = angles.sin_cos(angles.product(x, b))
-    one, e, below = constant(1, like=x), num.pair_of(num.exp(-num.magnitude(x))), x < 0
+    one, below = constant(1, like=x), x < 0
+    e = num.pair_of(num.exp_below_0(-num.magnitude(x)))
     steep = (one - e) / (one + e)
     return _Parts(
         s,

@@ -155,7 +155,7 @@ def opened(x: Array, gate: Array) -> Array:
     return el.where(end & (gate != 0), x * lax.stop_gradient(gate), inside)
 
 
-def exp_parts(
+def exp_split(
     x: Array, rest: Array | float = 0.0, extra_bits: int = 0
 ) -> tuple[Array, Pair]:
     """k and 1 + q with exp(x + rest) = 2**k * (1 + q), |q| < 0.42.
@@ -203,7 +203,7 @@ def _on_grid(r: Array) -> Array:
     return jnp.floor(r * steps + 0.5) * (1 / steps)
 
 
-def modest_exp(
+def exp_in_range(
     x: Array, times: float | Array = 1.0, rest: Array | None = None
 ) -> Array:
     """exp(times * x + rest) of an exponent that neither overflows nor underflows."""
@@ -216,11 +216,11 @@ def log1p_up_to_1(e: Array) -> Array:
     return e * polynomial(_polynomials.LOG1P, e)
 
 
-def whole_exp(x: Array) -> Array:
+def exp_of_any(x: Array) -> Array:
     """The exponential of any x; 0 where it is subnormal."""
     f = _format(x)
     limit = -f.smallest + 2.0  # the exponential of it overflows
-    k, mantissa = exp_parts(el.clip(x, f.smallest, limit))
+    k, mantissa = exp_split(el.clip(x, f.smallest, limit))
     half = k >> 1  # 2**k itself may be too large where the exponential is not
     return mantissa.value() * power_of_two(half, x) * power_of_two(k - half, x)
 
@@ -290,13 +290,13 @@ def _product(factor: Array | float, p: Pair) -> Array:
     return factor * p.head if p.rest is None else factor * p.head + factor * p.rest
 
 
-def plain_exp(x: Array) -> Exp:
+def exp_pair(x: Array) -> Exp:
     """exp(x) of x <= 0, of which products may underflow where it does."""
-    k, mantissa = exp_parts(el.maximum(x, _format(x).smallest))
+    k, mantissa = exp_split(el.maximum(x, _format(x).smallest))
     return Exp(mantissa, power_of_two(k, x), 1.0)
 
 
-def faint_exp(
+def exp_factor(
     x: Array,
     rest: Array | float = 0.0,
     extra_bits: int = 0,
@@ -308,26 +308,26 @@ def faint_exp(
     x = -174 in float32 and x = -1416 in float64.
     """
     if in_half():
-        root = exp(x / 2)
+        root = exp_below_0(x / 2)
         if factor is not None:
             return Exp(Pair(root, None), 1.0, root, factor)
         return Exp(Pair(root, None), root, 1.0)
     f = _format(x)
     if factor is not None:
-        k, mantissa = exp_parts(el.maximum(x, 2 * f.smallest), rest, extra_bits)
+        k, mantissa = exp_split(el.maximum(x, 2 * f.smallest), rest, extra_bits)
         half = k >> 1
         lifted, drop = power_of_two(half, x), power_of_two(k - half, x)
         return Exp(mantissa, lifted, drop, factor)
-    k, mantissa = exp_parts(el.maximum(x, f.faint), rest, extra_bits)
+    k, mantissa = exp_split(el.maximum(x, f.faint), rest, extra_bits)
     return Exp(mantissa, power_of_two(k + f.faint_lift, x), 2.0**-f.faint_lift)
 
 
 def exp_times(x: Array, factor: Array | float, rest: Array | float = 0.0) -> Array:
     """factor * exp(x + rest) of x <= 0."""
     if not isinstance(factor, Array):  # a default: modest
-        return faint_exp(x, rest).times(factor)
+        return exp_factor(x, rest).times(factor)
     lowest = 1 - _bias(x)
-    k, mantissa = exp_parts(el.maximum(x, lowest_argument(x)), rest)
+    k, mantissa = exp_split(el.maximum(x, lowest_argument(x)), rest)
     first = el.maximum(k, lowest)
     last = el.maximum(k - first, lowest - 1)
     product = _product(factor, mantissa)
@@ -409,7 +409,7 @@ def one_minus(e: Pair) -> Pair:
 
 def complement(x: Array, tail: Exp) -> Array:
     """1 - exp(x) of x <= 0, `tail` being exp(x), also where it rounds to 1."""
-    return -expm1(x) if tail.mantissa.rest is None else tail.complement()
+    return -expm1_below_0(x) if tail.mantissa.rest is None else tail.complement()
 
 
 def square(d: Pair) -> Array:
@@ -458,7 +458,7 @@ def gauss(
     Of a power of two; the limit is that of sqrt(times) * a.
     """
     head, more = half_square(a)
-    return faint_exp(-head * times, -(more + a * rest) * times, factor=factor)
+    return exp_factor(-head * times, -(more + a * rest) * times, factor=factor)
 
 
 def single(x: Array) -> bool:
@@ -705,7 +705,7 @@ def _over_one_plus(tail: Exp) -> tuple[Pair, Array]:
 def logistic_dx2(x: Array, times: float = 1.0) -> Array:
     """The derivative of `logistic_dx`, -tanh(x / 2) times it, times a number."""
     a = magnitude(x)
-    tail = faint_exp(-a, extra_bits=4)
+    tail = exp_factor(-a, extra_bits=4)
     e = tail.pair()
     d = one_plus(e)
     ratio, u = tail.mantissa.times(times) / (d * d * d), complement(-a, tail)
@@ -715,7 +715,7 @@ def logistic_dx2(x: Array, times: float = 1.0) -> Array:
 
 def logistic_dx3(x: Array, times: float = 1.0) -> Array:
     """The derivative of `logistic_dx2`, 1 - 6 `logistic_dx` times `logistic_dx`."""
-    tail = faint_exp(-magnitude(x), extra_bits=4)
+    tail = exp_factor(-magnitude(x), extra_bits=4)
     e = tail.pair()
     d, one = one_plus(e), constant(1.0, like=x)
     ratio = tail.mantissa * (one - e.times(4) + e * e) / (d * d * d * d)
@@ -740,7 +740,7 @@ def odd_cubic(a: Array, first: Pair, third: Pair) -> Pair:
 
 def gated(x: Array, v: Array, rest: Array | float = 0.0) -> Array:
     """x * logistic(sign(x) * (v + rest)) for v >= 0."""
-    tail = faint_exp(-v, -rest)
+    tail = exp_factor(-v, -rest)
     mantissa, d = _over_one_plus(tail)
     top = tail.scale(_product(modest(x), mantissa))
     return el.where(x < 0, top, x) / d
@@ -748,7 +748,7 @@ def gated(x: Array, v: Array, rest: Array | float = 0.0) -> Array:
 
 def gated_dx(v: Array, growth: Pair, rest: Array | float = 0.0) -> Array:
     """The derivative of `gated` at -a, far from its root; growth is a * v'(a)."""
-    tail = faint_exp(-v, -rest)
+    tail = exp_factor(-v, -rest)
     e = tail.value()
     u = e * polynomial(_polynomials.INVERSE_SQUARE, e)
     return tail.times(less(1 - growth.head, e - growth.tail(), u))
@@ -785,7 +785,7 @@ def gated_dx2(
 
     `factor` is a part of h and g that is left out of them.
     """
-    tail = faint_exp(-v, -rest, extra_bits=7, factor=factor)
+    tail = exp_factor(-v, -rest, extra_bits=7, factor=factor)
     e = tail.pair()
     d = one_plus(e)
     ratio = tail.mantissa * (h * d - g * one_minus(e)) / (d * d * d)
@@ -816,13 +816,13 @@ def gumbel(x: Array) -> Array:
     return s * ((r * r) * polynomial(_polynomials.EXPM1_TAIL, r) + r) + s
 
 
-def exp(x: Array) -> Array:
+def exp_below_0(x: Array) -> Array:
     """The exponential of x <= 0; 0 where it is subnormal."""
     s, r, bend = falling(x)
     return s * (r + bend) + s
 
 
-def expm1(x: Array, rest: Array | float = 0.0) -> Array:
+def expm1_below_0(x: Array, rest: Array | float = 0.0) -> Array:
     """exp(x + rest) - 1 of x <= 0."""
     s, r, bend = falling(x, rest)
     return s * (r + bend) + (s - 1)

@@ -35,7 +35,7 @@ def elu(x: Array, alpha: float | Array = 1.0) -> Array:
     Reference:
         Clevert, Unterthiner, Hochreiter (2015), arXiv:1511.07289
     """
-    return el.where(x > 0, x, alpha * num.expm1(_below(x)))
+    return el.where(x > 0, x, alpha * num.expm1_below_0(_below(x)))
 
 
 @derivative_of(elu)
@@ -50,7 +50,7 @@ def _elu_dx2(x: Array, alpha: Array) -> Array:
 
 @derivative_of(elu, wrt="alpha")
 def _elu_dalpha(x: Array) -> Array:
-    return num.expm1(_below(x))
+    return num.expm1_below_0(_below(x))
 
 
 @activation(kinks=(0.0,), domain={"alpha": (0.0, float("inf"))}, integers="weak")
@@ -75,7 +75,7 @@ def celu(x: Array, alpha: float | Array = 1.0) -> Array:
     below = _below(x)
     z, rest = _ratio(below, alpha)
     near = below * (1 + z / 2)  # z may underflow where x does not
-    far = alpha * num.expm1(z, rest)
+    far = alpha * num.expm1_below_0(z, rest)
     return el.where(x > 0, x, el.where(z > -(2.0**-30), near, far))
 
 
@@ -101,7 +101,7 @@ def _celu_dalpha(x: Array, alpha: Array) -> Array:
     z, rest = _ratio(_below(x), alpha)
     near = num.polynomial(poly.CELU_TAIL, el.maximum(z, -1.5) + 0.75)
     near = -z * (z + 2 * rest) * near
-    far = num.expm1(z, rest) - num.exp_times(z, 1.0, rest) * z
+    far = num.expm1_below_0(z, rest) - num.exp_times(z, 1.0, rest) * z
     return el.where(z > -1.5, near, far)
 
 
@@ -125,7 +125,7 @@ def selu(x: Array) -> Array:
     Reference:
         Klambauer, Unterthiner, Mayr, Hochreiter (2017), arXiv:1706.02515
     """
-    below = _SCALE * _ALPHA * num.expm1(_below(x))
+    below = _SCALE * _ALPHA * num.expm1_below_0(_below(x))
     return el.where(x > 0, _SCALE * x, below)
 
 
@@ -161,7 +161,7 @@ def pelu(x: Array, a: float | Array = 1.0, b: float | Array = 1.0) -> Array:
     Reference:
         Trottier, Giguère, Chaib-draa (2016), arXiv:1605.09332
     """
-    below = a * num.expm1(_over(x, b))
+    below = a * num.expm1_below_0(_over(x, b))
     return el.where(x >= 0, a * (el.where(x >= 0, x, 0) / b), below)
 
 
@@ -173,7 +173,7 @@ def _over(x: Array, b: float | Array) -> Array:
 def _exp_over(x: Array, b: float | Array) -> Array:
     """exp(x / b) of x <= 0, with what the rounding of x / b leaves."""
     z = _over(x, b)
-    e = num.exp(z)
+    e = num.exp_below_0(z)
     if not isinstance(b, Array):  # it is 1
         return e
     z = el.maximum(z, num.lowest(x))
@@ -192,7 +192,7 @@ def _pelu_dx2(x: Array, a: Array, b: Array) -> Array:
 
 @derivative_of(pelu, wrt="a")
 def _pelu_da(x: Array, b: Array) -> Array:
-    return el.where(x >= 0, x / b, num.expm1(_over(x, b)))
+    return el.where(x >= 0, x / b, num.expm1_below_0(_over(x, b)))
 
 
 @derivative_of(pelu, wrt="b")
@@ -275,7 +275,7 @@ def _xielu_dx(
 
 @derivative_of(xielu, order=2)
 def _xielu_dx2(x: Array, alpha_p: Array, alpha_n: Array, epsilon: Array) -> Array:
-    below = el.where(x > epsilon, 0, num.exp(el.where(x > 0, 0, x)))
+    below = el.where(x > epsilon, 0, num.exp_below_0(el.where(x > 0, 0, x)))
     return el.where(x > 0, 2 * alpha_p, alpha_n * below)
 
 

@@ -1,4 +1,4 @@
-"""Bells and exponentials: what rises or falls like a power of e.
+"""Exponentials: what rises or falls like a power of e.
 
 The argument of the exponential is a square or a product; it is kept to more digits than
 one float, for its rounding error is the relative error of the result.
@@ -24,17 +24,17 @@ def exponential(x: Array) -> Array:
     Raises:
         TypeError: `x` is no array or number of real dtype.
     """
-    return num.whole_exp(x)
+    return num.exp_of_any(x)
 
 
 @derivative_of(exponential)
 def _exponential_dx(x: Array) -> Array:
-    return num.whole_exp(x)
+    return num.exp_of_any(x)
 
 
 @derivative_of(exponential, order=2)
 def _exponential_dx2(x: Array) -> Array:
-    return num.whole_exp(x)
+    return num.exp_of_any(x)
 
 
 @activation(domain={"sigma": (0.0, float("inf"))})
