@@ -25,9 +25,9 @@ from .._numerics.rows import (
 )
 
 
-def no_slope(x: Array) -> Array:
+def no_slope(base: Array) -> Array:
     """The derivative by what only keeps exponentials in range."""
-    return jnp.zeros_like(x)
+    return jnp.zeros_like(base)
 
 
 def weights(x: Array, axis: Any, where: Any, temperature: Temperature = 1) -> Array:

@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -19,7 +19,7 @@ from ._ulp import as_float64, round_to
 
 def assert_accurate(
     f: Callable[..., Any],
-    max_ulp: float | Mapping[str, float],
+    max_ulp: float | Mapping[str, float] | Sequence[float],
     dtypes: Iterable[str] = ("bfloat16", "float16", "float32"),
     orders: Iterable[int] = (0, 1, 2),
     *,
@@ -43,8 +43,8 @@ def assert_accurate(
 
     Args:
         f: an activation with a formula line, or any elementwise function.
-        max_ulp: the error allowed in these units; a number for all dtypes or one by
-            dtype.  0.51 is as good as correctly rounded.
+        max_ulp: the error allowed in these units; a number for all, one by dtype, or
+            one for each of the orders.  0.51 is as good as correctly rounded.
         dtypes: the dtypes to compute in.
         orders: 0 for the value, 1, 2, ... for the derivatives by x.
         formula: the formula in `x` and the parameters, for a function without one.
@@ -61,13 +61,14 @@ def assert_accurate(
     orders, around, parameters = tuple(orders), tuple(around), given(f, parameters)
     for dtype in dtypes:
         dtype = jnp.dtype(dtype).name
-        bound = max_ulp[dtype] if isinstance(max_ulp, Mapping) else max_ulp
+        one = max_ulp[dtype] if isinstance(max_ulp, Mapping) else max_ulp
+        bounds = one if isinstance(one, Sequence) else [one] * len(orders)
         require_x64(dtype)
         asked = question(f, formula, parameters, dtype)
         near = (*landmarks(f, asked, dtype, **parameters), *around)
         at = sample(dtype, near, count)
         exact = exact_orders(asked, with_flushed(at, dtype), orders, dtype, "x")
-        for order, expected in zip(orders, exact, strict=True):
+        for order, expected, bound in zip(orders, exact, bounds, strict=True):
             found = compare(f, dtype, order, "x", at, expected, parameters)
             if found.wrong or found.max_ulp > bound:
                 wrong = ""
