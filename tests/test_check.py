@@ -212,8 +212,6 @@ def test_an_interrupt_leaves_a_state_to_go_on_from(home):
     command = [sys.executable, "-m", "jaxact", "check", "mine:ramp", "--exhaustive"]
     running = subprocess.Popen(
         [*command, "--state", str(state)], cwd=home, stdout=-1, stderr=-1, text=True,
-        # what was started in the background of a shell would not hear of it
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     try:
         deadline = time.monotonic() + 300  # a busy machine takes its time

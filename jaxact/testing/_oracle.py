@@ -346,6 +346,15 @@ def _root_scales(
     return scales
 
 
+_A_SIGN = _Rigour((400,), 2, -(2**20))
+
+
+def signs_of_all(asked: Question, points: np.ndarray, orders: int) -> np.ndarray:
+    """The signs of the first derivatives by x, where 400 bits decide them all."""
+    high, _ = _coefficients(asked, points, range(orders), "x", _A_SIGN, strict=False)
+    return np.sign(np.nan_to_num(high[:orders]))
+
+
 def signs(
     asked: Question,
     points: np.ndarray,
@@ -354,7 +363,6 @@ def signs(
     wrt: str = "x",
 ) -> np.ndarray:
     """The sign of a derivative where 400 bits decide it, 0 elsewhere."""
-    a_sign = _Rigour((400,), 2, -(2**20))
     found = np.zeros(len(points))
     todo = np.ones(len(points), bool)
     if quick:
@@ -362,6 +370,6 @@ def signs(
         values, proven = bulk(asked, unique, (order,))
         told = (proven & (np.abs(values[order]) > 2.0**-160))[back]
         found[told], todo = np.sign(values[order][back][told]), ~told
-    high, _ = _coefficients(asked, points[todo], [order], wrt, a_sign, strict=False)
+    high, _ = _coefficients(asked, points[todo], [order], wrt, _A_SIGN, strict=False)
     found[todo] = np.sign(np.nan_to_num(high[order]))
     return found

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ._exact import Question
-from ._oracle import signs
+from ._oracle import signs, signs_of_all
 from ._points import points
 
 _MOST = 32  # roots of one order: a periodic function has no end of them
@@ -29,14 +29,16 @@ def roots(asked: Question, dtype: Any, orders: int = 4) -> tuple[float, ...]:
         )
         at = np.unique(at.astype(np.float32).astype(np.float64))
         at = at[np.isfinite(at) & (at > asked.domain[0]) & (at < asked.domain[1])]
-        found = [_changes(asked, at, n, dtype) for n in range(orders)]
+        sides = signs_of_all(asked, at, orders)
+        found = [_changes(asked, at, sides[n], n, dtype) for n in range(orders)]
         _known[key] = tuple(np.unique(np.concatenate(found)).tolist())
     return _known[key]
 
 
-def _changes(asked: Question, at: np.ndarray, order: int, dtype: Any) -> np.ndarray:
+def _changes(
+    asked: Question, at: np.ndarray, side: np.ndarray, order: int, dtype: Any
+) -> np.ndarray:
     """Where the sign of one derivative changes, by bisection of the floats."""
-    side = signs(asked, at, order)
     told = np.flatnonzero(side)
     turn = np.flatnonzero(side[told[:-1]] != side[told[1:]])
     turn = turn[np.argsort(np.abs(at[told[turn]]))[:_MOST]]
