@@ -94,9 +94,13 @@ def info(name: str) -> Definition:
 
 
 def _ours() -> dict[str, Definition]:
-    here = [d for d in definitions() if d.function.__module__.startswith(_HOME)]
-    hidden = (d.name.startswith("_") or d.family.startswith("_") for d in here)
-    return {d.name: d for d, h in zip(here, hidden, strict=True) if not h}
+    """The activations of the families' files, less those that only kernels call."""
+    here = (d for d in definitions() if d.function.__module__.startswith(_HOME))
+    return {
+        d.name: d
+        for d in here
+        if not (d.name.startswith("_") or d.family.startswith("_"))
+    }
 
 
 def _public() -> dict[str, Callable[..., Any]]:

@@ -213,12 +213,9 @@ def test_imports_run_one_way(path):
     for module in imports(path):
         there = layer(module)
         assert there is None or there <= here, f"{path.name} imports {module}"
-        # the numerics have no knowledge of activations, nor the core of the numerics
-        # beyond the precision
-        if LAYERS[here] == {"_core"} and there is not None:
-            assert module.startswith(("jaxact._core", "jaxact._formula"
-                                      , "jaxact._numerics.precision"))  # fmt: skip
-    assert "jaxact" not in set(imports(path)) or path.parts[-2] in ("_cli", "testing")
+        if LAYERS[here] == {"_core"} and module.startswith("jaxact._numerics"):
+            assert module == "jaxact._numerics.precision"  # it knows of no kernel
+    assert "jaxact" not in set(imports(path))  # the table of contents is for users
 
 
 TALKS = ("test_package.py", "test_notebooks.py")  # of such paths, to find them

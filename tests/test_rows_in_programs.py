@@ -6,6 +6,7 @@ And called as `jax.nn` is called.
 import functools
 import os
 import pickle
+import re
 import subprocess
 import sys
 
@@ -472,3 +473,13 @@ def test_a_maximum_is_a_plain_reduction():
     """A maximum with a start is more than some converters know."""
     text = str(jax.make_jaxpr(jaxact.softmax)(X))
     assert "reduce_max" in text and "-inf" not in text
+
+
+@pytest.mark.parametrize("name", ["softmax", "softmin", "log_softmax", "logsumexp"])
+def test_the_largest_entry_is_looked_for_in_bfloat16(name):
+    f = functools.partial(catalogue.get(name), axis=-1)
+    x = jnp.ones((2, 3), jnp.bfloat16)
+    for traced in (f, lambda x: jax.vjp(f, x)[1](f(x))):
+        found = re.findall(r":(\w+)\[2\] = reduce_(?:max|min)\[", str(
+            jax.make_jaxpr(traced)(x)))  # fmt: skip
+        assert found and set(found) == {"bf16"}, found

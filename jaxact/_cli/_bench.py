@@ -10,16 +10,17 @@ import jax
 import typer
 
 from .._core import lookup
+from ..testing._measure import in_frameworks
 from ._bench_report import Speed, means, picture, tables
 from ._functions import (
+    JsonFile,
     benched_dtype,
     both,
     functions,
-    is_known,
     refuse,
-    require_directory,
     rival,
     works,
+    writable,
 )
 from ._report import each, show, write_json
 from ._timing import (
@@ -83,13 +84,14 @@ def bench(
     torch: Annotated[
         bool, typer.Option("--torch", help="Beside torch on the CPU, if installed.")
     ] = False,
-    json_file: Annotated[
-        Path | None,
-        typer.Option("--json", dir_okay=False, help="Write the rows to a file."),
-    ] = None,
+    json_file: JsonFile = None,
     save: Annotated[
         Path | None,
-        typer.Option(dir_okay=False, help="Write a picture of the ratios, as PNG."),
+        typer.Option(
+            dir_okay=False,
+            callback=writable,
+            help="Write a picture of the ratios, as PNG.",
+        ),
     ] = None,
 ) -> None:
     """Time activations against what they replace, on this machine's backend.
@@ -106,8 +108,6 @@ def bench(
     halves = ["bfloat16", "float16"] if full else ["bfloat16"]
     dtypes = [benched_dtype(d) for d in dtype] if dtype else ["float32", *halves]
     sizes = [_size(s) for s in size] if size else _SIZES if full else [_SIZE]
-    require_directory("--json", json_file)
-    require_directory("--save", save)
     if save and save.suffix.lower() != ".png":
         refuse(f"--save {save}: the picture is a PNG; name it {save.stem}.png")
     if torch and jax.default_backend() != "cpu":
@@ -129,7 +129,7 @@ def bench(
     rows: list[Speed] = list(each(measure, work))
 
     every = bool(names) or catalogue
-    printed = [name for name in chosen if every or is_known(name)]
+    printed = [name for name in chosen if every or name in in_frameworks()]
     label = "geometric mean" if names else "geometric mean, catalogue"
     failures = [f"{r.function} {r.dtype}: {r.note}" for r in rows if r.note]
     show(tables(rows, printed, label), failures)

@@ -40,7 +40,7 @@ from ..testing._measure import (
 from ..testing._oracle import answer, question
 from ..testing._points import points
 from ..testing._rows import Unmeasurable, bound, measure_rows, variables
-from ._functions import counterpart, dtype_name, functions, refuse
+from ._functions import JsonFile, counterpart, dtype_name, functions, refuse
 from ._report import console, table, write_json
 
 _PIECE = 2**18  # points at a time: what bounds the memory
@@ -169,9 +169,7 @@ def check(
             "has if none is named."
         ),
     ] = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="Write the rows to a file.")
-    ] = None,
+    json_file: JsonFile = None,
     x64: Annotated[bool, typer.Option("--x64", help="float64 as well.")] = False,
 ) -> None:
     """Measure activations against the exact result, on this machine's backend.

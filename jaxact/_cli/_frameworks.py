@@ -10,6 +10,7 @@ import typer
 from ..catalogue import Bound
 from ..frameworks import DIFFERENCES, TABLE, Choice, Same
 from ._agreement import Agreement, Case, agreement, cases, recording
+from ._functions import JsonFile
 from ._report import console, write_json
 from ._rows import matches, nothing, require_framework, show_rows
 
@@ -43,9 +44,7 @@ def frameworks(
     markdown: Annotated[
         Path | None, typer.Option(help="Write the table to a file, in Markdown.")
     ] = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="Write the rows to a file.")
-    ] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Every activation of other frameworks: what it is here, and how near.
 

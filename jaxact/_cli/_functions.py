@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import jax
 import jax.numpy as jnp
@@ -16,10 +16,9 @@ import typer
 
 from .. import catalogue, frameworks
 from .._core import lookup
-from ..testing._measure import given, in_frameworks
+from ..testing._measure import given
 from ._plain import PLAIN
-
-Function = Callable[..., Any]
+from ._timing import Function
 
 
 def refuse(complaint: str) -> NoReturn:
@@ -28,10 +27,19 @@ def refuse(complaint: str) -> NoReturn:
     raise typer.Exit(2)
 
 
-def require_directory(option: str, file: Path | None) -> None:
+def writable(parameter: typer.CallbackParam, file: Path | None) -> Path | None:
     """Refuse a file that could not be written, before the work."""
     if file and not file.parent.is_dir():
-        refuse(f"{option} {file}: there is no directory {file.parent}")
+        refuse(f"{parameter.opts[0]} {file}: there is no directory {file.parent}")
+    return file
+
+
+JsonFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--json", dir_okay=False, callback=writable, help="Write the rows to a file."
+    ),
+]
 
 
 def functions(names: Iterable[str]) -> dict[str, Callable[..., Any]]:
@@ -102,6 +110,7 @@ def both(name: str, f: Function, dtype: str) -> tuple[str, Function, Function | 
 
 
 def benched_dtype(name: str) -> str:
+    """The name of a floating dtype that JAX is set to compute in."""
     name = dtype_name(name)
     if name == "float64" and not jax.config.read("jax_enable_x64"):
         refuse("float64 needs JAX_ENABLE_X64=1 in the environment")
@@ -114,11 +123,6 @@ def works(call: Callable[[], Any] | None) -> bool:
         return call is not None and jax.block_until_ready(call()) is not None
     except Exception:  # another library's function may fail in ways of its own
         return False
-
-
-def is_known(name: str) -> bool:
-    """Whether a reader looks for it: another framework has it, or jax.nn."""
-    return name in in_frameworks()
 
 
 def dtype_name(name: str) -> str:

@@ -12,6 +12,7 @@ from .. import catalogue
 from .._core import lookup
 from ..catalogue import get, names
 from ..frameworks import TABLE, theirs
+from ._functions import JsonFile
 from ._report import write_json
 from ._rows import matches, nothing, require_framework, show_rows, unknown
 
@@ -58,9 +59,7 @@ def list_(
     markdown: Annotated[
         Path | None, typer.Option(help="Write the table to a file, in Markdown.")
     ] = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="Write the rows to a file.")
-    ] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """List the activations: parameters, who else has them, where they come from.
 

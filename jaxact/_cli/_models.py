@@ -3,15 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
 from . import _workloads as workloads
-from ._functions import benched_dtype, both, functions, require_directory
-from ._overhead import COMPILES
+from ._functions import JsonFile, benched_dtype, both, functions
 from ._report import Number, each, short, show, table, write_json
 from ._timing import Function, compile_times, interleaved, median, ratio
 
@@ -48,10 +46,7 @@ def models(
         typer.Option(help="float32 and bfloat16 by default.  Repeatable."),
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Timings of each step.")] = 5,
-    json_file: Annotated[
-        Path | None,
-        typer.Option("--json", dir_okay=False, help="Write the rows to a file."),
-    ] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Time training steps: a scanned MLP, and SwiGLU, beside what they replace.
 
@@ -60,7 +55,6 @@ def models(
     Exits with 1 if a function cannot be run, with 2 for unusable arguments.
     """
     dtypes = [benched_dtype(d) for d in dtype or ["float32", "bfloat16"]]
-    require_directory("--json", json_file)
     kinds = [("MLP", *item) for item in functions(names or ["gelu_tanh"]).items()]
     kinds += [("SwiGLU", *item) for item in functions(["swiglu"]).items()]
     work = [(*kind, d) for d in dtypes for kind in kinds]
@@ -100,7 +94,7 @@ def _model(kind: str, name: str, f: Function, dtype: str, *, rounds: int) -> Mod
     if kind == "MLP":
         shapes = workloads.shapes(dtype, matrices, workloads.UNROLLED)
         jobs = {who: partial(_compile_unrolled, pair[who], shapes) for who in steps}
-        compiled = compile_times(jobs, COMPILES)
+        compiled = compile_times(jobs)
         row.compile_s = median(compiled, "ours", 1)
         row.rival_compile_s = median(compiled, "rival", 1)
         row.compile_to_rival = ratio(compiled, "ours", "rival")

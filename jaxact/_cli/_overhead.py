@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any
 
 import jax
@@ -11,13 +10,12 @@ import jax.numpy as jnp
 import typer
 from rich.table import Table
 
-from ..testing._measure import residual_bytes
+from ..testing._measure import in_frameworks, residual_bytes
 from ._functions import (
+    JsonFile,
     benched_dtype,
     both,
     functions,
-    is_known,
-    require_directory,
     works,
 )
 from ._report import Number, each, mean, short, show, table, write_json
@@ -35,7 +33,6 @@ from ._timing import (
 )
 
 _LARGE = 1_000_000  # elements of an array that is compiled for
-COMPILES = 3  # a compilation takes too long for as many rounds as a call
 
 
 @dataclass
@@ -77,10 +74,7 @@ def overhead(
         list[str] | None, typer.Option(help="float32 by default.  Repeatable.")
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Timings of each call.")] = 9,
-    json_file: Annotated[
-        Path | None,
-        typer.Option("--json", dir_okay=False, help="Write the rows to a file."),
-    ] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """What calls cost: eager, to compile, in operations and in bytes kept.
 
@@ -91,12 +85,11 @@ def overhead(
     Exits with 1 if a function cannot be run, with 2 for unusable arguments.
     """
     dtypes = [benched_dtype(d) for d in dtype or ["float32"]]
-    require_directory("--json", json_file)
     chosen = functions(names or ())
     work = [(*item, d) for d in dtypes for item in chosen.items()]
     rows: list[Overhead] = list(each(partial(_overhead, rounds=rounds), work))
     label = "geometric mean" if names else "geometric mean, catalogue"
-    printed = [n for n in chosen if names or is_known(n)]
+    printed = [n for n in chosen if names or n in in_frameworks()]
     show(
         [_table([r for r in rows if r.function in printed], rows, label)],
         [f"{r.function} {r.dtype}: {r.note}" for r in rows if r.note],
@@ -146,7 +139,7 @@ def _compile_times(both: dict[str, Function | None], x: jax.Array) -> Times:
         step.lower(x).compile()
 
     jobs = {n: partial(job, f) for n, f in both.items() if f and works(partial(f, x))}
-    return compile_times(jobs, COMPILES)
+    return compile_times(jobs)
 
 
 def _compiled(f: Function, x: Any) -> tuple[int, int]:

@@ -117,8 +117,9 @@ def median(times: Times, name: str, unit: float) -> float | None:
     return float(np.median(times[name])) / unit if name in times else None
 
 
-def compile_times(jobs: Mapping[str, Callable[[], Any]], rounds: int) -> Times:
+def compile_times(jobs: Mapping[str, Callable[[], Any]]) -> Times:
     """Time, in turn, jobs that trace and compile, each with empty caches."""
+    rounds = 3  # they take too long for as many as a call
     times = {name: np.empty(rounds) for name in jobs}
     for n in range(rounds):
         for name, job in jobs.items():

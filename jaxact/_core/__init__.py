@@ -25,6 +25,7 @@ from .definition import (
     is_number as is_number,
     is_option as is_option,
     kernel_of as kernel_of,
+    kernels_of as kernels_of,
     lookup as lookup,
     signature_of as signature_of,
     usage as usage,

@@ -125,9 +125,15 @@ def lookup(function: Callable[..., Any]) -> Definition | None:
         return None
 
 
-def kernel_of(function: Callable[..., Array], *path: str) -> Callable[..., Array]:
-    """The kernel of an activation, or of a derivative, for kernels made of it."""
-    return registry[function].kernels[path]
+def kernel_of(function: Callable[..., Array], wrt: str) -> Callable[..., Array]:
+    """The kernel of a first derivative of an activation, for kernels made of it."""
+    return registry[function].kernels[wrt,]
+
+
+def kernels_of(function: Callable[..., Array]) -> tuple[Callable[..., Array], ...]:
+    """The kernels of the value and of two derivatives by x, likewise."""
+    kernels = registry[function].kernels
+    return kernels[()], kernels["x",], kernels["x", "x"]
 
 
 def chooses(*among: Callable[..., Any]) -> Callable[[F], F]:

@@ -12,15 +12,15 @@ compute in, float32 for the half precisions: below 1e-38.
 import jax.numpy as jnp
 from jax import Array, lax
 
-from .._core import activation, chooses, derivative_of, kernel_of
+from .._core import activation, chooses, derivative_of, kernel_of, kernels_of
 from .._numerics import pieces as num
 from .gelus import gelu_exact, gelu_tanh
 from .packed import packed
 from .self_gated import QUICK, silu
 
-_silu, _silu_dx, _silu_dx2 = (kernel_of(silu, *"x" * n) for n in range(3))
-_tanh, _tanh_dx, _tanh_dx2 = (kernel_of(gelu_tanh, *"x" * n) for n in range(3))
-_exact, _exact_dx, _exact_dx2 = (kernel_of(gelu_exact, *"x" * n) for n in range(3))
+_silu, _silu_dx, _silu_dx2 = kernels_of(silu)
+_tanh, _tanh_dx, _tanh_dx2 = kernels_of(gelu_tanh)
+_exact, _exact_dx, _exact_dx2 = kernels_of(gelu_exact)
 _silu_dbeta = kernel_of(silu, "beta")
 
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from .._core import activation, derivative_of, kernel_of
+from .._core import activation, derivative_of, kernel_of, kernels_of
 from .._numerics import elementary as el, pieces as num
 from .self_gated import silu
 
@@ -34,7 +34,7 @@ def _over(value: Array, limit: Array, gate: Array) -> Array:
 _POSITIVE = {"limit": (0.0, math.inf)}
 
 
-_silu, _silu_dx, _silu_dx2 = (kernel_of(silu, *"x" * n) for n in range(3))
+_silu, _silu_dx, _silu_dx2 = kernels_of(silu)
 _silu_dbeta = kernel_of(silu, "beta")
 _ONE = np.ones(())
 

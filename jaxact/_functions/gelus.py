@@ -11,12 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from .._core import activation, chooses, derivative_of, kernel_of
+from .._core import activation, chooses, derivative_of, kernels_of
 from .._numerics import elementary as el, pieces as num, polynomials as poly
 from .._numerics.pairs import Pair, constant, pair
 from .._numerics.precision import cancelling
 
-_H = 2.0**-30  # the scale in which a grown exponential is added to 1
+_H = num.SCALE
 
 # --- gelu_tanh: x / (1 + exp(-v)) with v = sqrt(8 / pi) * (x + 0.044715 * x**3) ------
 
@@ -223,7 +223,7 @@ def gelu(x: Array, approximate: bool = True) -> Array:
     return gelu_tanh(x) if approximate else gelu_exact(x)
 
 
-_exact = kernel_of(gelu_exact)
+_exact, *_ = kernels_of(gelu_exact)
 
 
 @activation(kinks=(10.0,))

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from .._core import activation, derivative_of, kernel_of
+from .._core import activation, derivative_of, kernels_of
 from .._numerics import elementary as el, pieces as num
 from .._numerics.pairs import constant, number, pair, shared
 from .._numerics.pieces import Scale
@@ -42,7 +42,7 @@ def _steep(x: Array, beta: Scale, end: float) -> _Steep:
     return _Steep(a, times, a * left if left else None, up, 1)
 
 
-_H = 2.0**-30  # the scale in which a grown exponential is added to 1
+_H = num.SCALE
 
 
 def _lifted(s: _Steep) -> Array:
@@ -130,7 +130,7 @@ swish = silu
 
 # the constant of quick_gelu, and what the double leaves of it
 QUICK = (1.702, float(Fraction("1.702") - Fraction(1.702)))
-_silu = kernel_of(silu)
+_silu, *_ = kernels_of(silu)
 
 
 @activation

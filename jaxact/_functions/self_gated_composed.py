@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from .._core import activation, derivative_of, kernel_of
+from .._core import activation, derivative_of, kernels_of
 from .._numerics import elementary as el, pieces as num, polynomials as poly
 from .._numerics.pairs import Pair, constant, pair, shared, where
 from . import _parts as parts
@@ -230,7 +230,7 @@ def smish(x: Array) -> Array:
     return num.opened(x, el.where(x > 0, 1 - 2 * inverse, w * inverse))
 
 
-_gelu, _gelu_dx = kernel_of(gelu_exact), kernel_of(gelu_exact, "x")
+_gelu, _gelu_dx, _ = kernels_of(gelu_exact)
 
 
 @activation

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
-from .._core import activation, derivative_of, kernel_of
+from .._core import activation, derivative_of, kernel_of, kernels_of
 from .._numerics import elementary as el, pieces as num, polynomials as poly
 from .._numerics.pairs import shared
 from . import _parts as parts
@@ -19,7 +19,7 @@ from .gelus import gelu_exact
 from .self_gated import silu
 from .sigmoids import sigmoid, tanh
 
-_silu, _silu_dx, _silu_dx2 = (kernel_of(silu, *"x" * n) for n in range(3))
+_silu, _silu_dx, _silu_dx2 = kernels_of(silu)
 _silu_dbeta = kernel_of(silu, "beta")
 _gelu_dx = kernel_of(gelu_exact, "x")
 

@@ -36,6 +36,7 @@ _FORMATS = {
 }
 
 
+SCALE = 2.0**-30  # in which a grown exponential is added to 1
 Table = Mapping[str, Sequence[float]]  # the coefficients for each precision
 
 
@@ -491,7 +492,7 @@ def normal(x: Array, rest: Array | float = 0.0) -> Array:
         s, q, inverse = gauss_fall(a, toward)
         tail = fall(_polynomials.NORMAL_FALL, a, inverse) * inverse
         tail = (tail * q + tail) * s
-        return mirrored(tail, x > 0, 2.0**-30)
+        return mirrored(tail, x > 0, SCALE)
     a, below = gauss_clip(jnp.abs(x)), x < 0
     tail = shared(normal_tail(a) / el.maximum(a, 1))
     small = gauss(a, toward).times(tail)

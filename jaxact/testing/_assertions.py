@@ -55,7 +55,7 @@ def assert_accurate(
 
     Raises:
         AssertionError: an error is larger, or NaN or a limit is wrong.
-        ValueError: there is no formula.
+        ValueError: there is no formula, or not one `max_ulp` for each order.
         RuntimeError: float64 without `jax_enable_x64`.
     """
     orders, around, parameters = tuple(orders), tuple(around), given(f, parameters)
@@ -68,6 +68,11 @@ def assert_accurate(
         near = (*landmarks(f, asked, dtype, **parameters), *around)
         at = sample(dtype, near, count)
         exact = exact_orders(asked, with_flushed(at, dtype), orders, dtype, "x")
+        if len(bounds) != len(orders):
+            raise ValueError(
+                f"assert_accurate: max_ulp has {len(bounds)} numbers; expected one for "
+                f"each of the orders {orders}"
+            )
         for order, expected, bound in zip(orders, exact, bounds, strict=True):
             found = compare(f, dtype, order, "x", at, expected, parameters)
             if found.wrong or found.max_ulp > bound:
