@@ -227,6 +227,22 @@ def test_parameter_broadcasts_and_trains(name, parameter):
     chex.assert_trees_all_close(got, jnp.stack(wanted), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "name", [n for n in ELEMENTWISE if catalogue.info(n).holomorphic]
+)
+def test_complex_values_are_those_of_the_formula(name):
+    definition = catalogue.info(name)
+    z = jnp.asarray([0.3 + 0.4j, -1.2 + 0.7j, 2.5 - 0.3j], jnp.complex64)
+    needed = {n: definition.example(n) for n in definition.required}
+    rest = set(definition.parameters) - set(needed)
+    usual = {n: definition.default(n) for n in rest}
+    with jax.numpy_dtype_promotion("standard"):
+        assert definition.reference is not None
+        wanted = definition.reference(z, **usual, **needed)
+        got = definition.function(z, **needed)
+    chex.assert_trees_all_close(got, wanted, rtol=2e-6)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_each_listed_kink_is_one(name):
     definition = catalogue.info(name)

@@ -136,6 +136,21 @@ def test_mixed_derivatives_are_the_slope_of_the_gate(name, dtype):
         assert error[~np.isnan(as_float64(at))].max() <= allowed_ulp(f, dtype, 1)
 
 
+@pytest.mark.parametrize("name", [n for n, gate in GATES.items() if not gate])
+def test_mixed_derivatives_are_those_of_the_formula(name):
+    f, definition = getattr(jaxact, name), catalogue.info(name)
+    usual = {n: definition.default(n) for n in definition.parameters if n != "value"}
+    assert definition.reference is not None
+    plain = functools.partial(definition.reference, **usual)
+    x, value = X[:6] + 0.01, VALUE[6:] / 2  # of either side of the kinks
+    for one, other in ((0, 1), (1, 0)):
+        got, wanted = (
+            jax.vmap(jax.grad(jax.grad(g, one), other))(x, value) for g in (f, plain)
+        )
+        assert jnp.any(wanted != 0)
+        chex.assert_trees_all_close(got, wanted, rtol=1e-5, atol=1e-6)
+
+
 # --- derivatives and what is kept -------------------------------------------------
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxact import aptx, catalogue, leaky_relu
-from jaxact.testing import oracle, points, ulp_error
+from jaxact.testing import assert_derivatives, oracle, points, ulp_error
 from jaxact.testing._measure import allowed_ulp, compare, given, landmarks, with_flushed
 from jaxact.testing._oracle import exact_orders, question
 from jaxact.testing._ulp import as_float64
@@ -83,6 +83,28 @@ def test_accurate(name, parameter, value, dtype):
             bound = allowed_ulp(f, dtype, order, chosen)
             told = f"{name}({parameter}={value}), order {order} by {wrt}: {found}"
             assert found.max_ulp <= bound and not found.wrong, told
+
+
+def movable(name):
+    """The parameters of an activation that have a number as default."""
+    definition = catalogue.info(name)
+    given = {n: definition.default(n) for n in definition.parameters}
+    given = {n: v for n, v in given.items() if n not in definition.required}
+    return {n: v for n, v in given.items() if v is not None and np.isfinite(v)}
+
+
+SEVERAL = [
+    name
+    for name in catalogue.defined()
+    if catalogue.info(name).elementwise and len(catalogue.info(name).parameters) > 1
+]
+
+
+@pytest.mark.parametrize("name", [n for n in SEVERAL if movable(n)])
+def test_derivatives_where_no_parameter_is_its_default(name):
+    moved = {n: value + 0.25 for n, value in movable(name).items()}
+    f = catalogue.get(name)
+    assert_derivatives(f, dtypes=["float32"], orders=[1], **moved)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

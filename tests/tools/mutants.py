@@ -135,6 +135,8 @@ EQUIVALENT = {
     ("_fatreglu_dx", "x >= threshold"): "the threshold itself was asked for before",
     ("_gelu_clipped_dx", "y <= low"): "no y is as low",
     ("_hard_elish_dx", "x > 0"): "1/2 is the slope from both sides",
+    ("_celu_dx", "x >= 0"): "1 is the slope from both sides",
+    ("_hardmax_push", "-(jnp.zeros_like(t))"): "it is 0",
 }
 SHOWN = ("silu", "elu", "relu", "hard_tanh", "softmax", "swiglu")  # for the core
 _COMPENSATION = re.compile(r"rest|left|low|tail|back|lost|bend|head|off|near|small")
@@ -361,7 +363,7 @@ def _passes(mutant: Mutant, source: str, what: str, arguments: list[str]) -> boo
 
 
 def tests_by_name() -> dict[str, list[str]]:
-    """The tests whose parameters name an activation, by the activation."""
+    """The tests whose parameters or text name an activation, by the activation."""
     listed = subprocess.run(
         [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:xdist",
          str(ROOT / "tests")],
@@ -373,6 +375,13 @@ def tests_by_name() -> dict[str, list[str]]:
         if "[" in node and "test_mutants" not in node and "test_weight" not in node:
             for part in re.split(r"[-\[\] (),]", node.split("[", 1)[1]):
                 found.setdefault(part, []).append(node)
+    for path in sorted((ROOT / "tests").glob("test_*.py")):
+        text = path.read_text()
+        for node in ast.parse(text).body:
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                words = re.findall(r"\w+", ast.get_source_segment(text, node) or "")
+                for word in set(words):
+                    found.setdefault(word, []).append(f"tests/{path.name}::{node.name}")
     return found
 
 
