@@ -521,3 +521,11 @@ def test_gumbel_softmax():
     chosen = jax.vmap(lambda k: jaxact.gumbel_softmax(x, k, hard=True))(keys).mean(0)
     close(chosen, jax.nn.softmax(x), rtol=0.05, atol=0.01)
     assert jaxact.gumbel_softmax(jnp.asarray(X), key, axis=(0, 1)).shape == X.shape
+
+
+def test_the_leading_entry_of_entmax_keeps_its_slope():
+    x = row(0, -1.9999, -3)  # y is 1 but for 2.5e-9
+    for jacobian in (jax.jacfwd, jax.jacrev):
+        (own, other, _), *_ = jacobian(jaxact.entmax15)(x)
+        assert 5.0e-5 < own < 5.001e-5  # of 1 - y no digit would be left
+        np.testing.assert_allclose(own, -other, rtol=1e-6)
