@@ -210,18 +210,23 @@ def test_one_wrong_number_among_all():
 
 def test_an_interrupt_leaves_a_state_to_go_on_from(home):
     state = home / "state.json"
-    command = [sys.executable, "-m", "jaxact", "check", "mine:ramp", "--exhaustive"]
-    running = subprocess.Popen(
-        [*command, "--state", str(state)], cwd=home, stdout=-1, stderr=-1, text=True,
-    )  # fmt: skip
-    try:
-        deadline = time.monotonic() + 300  # a busy machine takes its time
-        while not state.exists() and time.monotonic() < deadline:
-            time.sleep(0.1)
-        running.send_signal(signal.SIGINT)
-        out, err = running.communicate(timeout=300)
-    finally:
-        running.kill()
+    # what runs in the background of a shell would not hear of an interrupt
+    code = (
+        "import signal; from jaxact.__main__ import main; "
+        "signal.signal(signal.SIGINT, signal.default_int_handler); main()"
+    )
+    command = [sys.executable, "-c", code, "check", "mine:ramp", "--exhaustive"]
+    with subprocess.Popen(
+        [*command, "--state", str(state)], cwd=home, stdout=-1, stderr=-1, text=True
+    ) as running:
+        try:
+            deadline = time.monotonic() + 300  # a busy machine takes its time
+            while not state.exists() and time.monotonic() < deadline:
+                time.sleep(0.1)
+            running.send_signal(signal.SIGINT)
+            out, err = running.communicate(timeout=300)
+        finally:
+            running.kill()
     assert running.returncode == 130, err
     assert "goes on there" in err and "mine:ramp" in out
     (entry,) = json.loads(state.read_text())["jaxact exhaustive"].values()
