@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from jaxact import gelu_tanh
 from jaxact._cli import app
 from jaxact._core import lookup
-from jaxact.testing._exhaustive import examine
+from jaxact.testing._exhaustive import examine, version_of
 from jaxact.testing._oracle import question
 
 MINE = '''
@@ -196,6 +197,20 @@ def test_exhaustive_goes_on_where_it_was(few):
     assert "is no state" in CliRunner().invoke(app, arguments).stderr
 
 
+def test_a_state_is_of_one_version_of_all_that_computes(monkeypatch):
+    asked = question(gelu_tanh)
+    version = version_of(gelu_tanh, asked)
+    assert version == version_of(gelu_tanh, asked)
+    read = Path.read_bytes
+    for name in ("polynomials.py", "rule.py", "gelus.py", "_derivative.py"):
+
+        def changed(file, name=name):
+            return read(file) + b"#" * (file.name == name)
+
+        monkeypatch.setattr(Path, "read_bytes", changed)
+        assert version != version_of(gelu_tanh, asked), name
+
+
 def test_one_wrong_number_among_all():
     def double(x):
         return jnp.where(x == 1.5000001, 3.1, 2 * x)
@@ -313,7 +328,6 @@ def test_what_raises_is_a_failure_of_its_own(home, monkeypatch):
 
 ROWS = """
 import jax.numpy as jnp
-import jaxact
 
 
 @jaxact.activation

@@ -364,7 +364,7 @@ def test_polynomials_agree_with_points(text):
     near = np.abs(at[:, None] - [0.3, -1.0, 2.0]).min(axis=1) < 1e-5
     some = np.random.default_rng(0).random(len(at)) < 0.005
     told = np.flatnonzero(found.proven & (near | some))
-    exact = exact_orders(asked, at[told], (0, 1, 2), "float32", "x")
+    exact = exact_orders(asked, at[told], (0, 1, 2), "float32", "x", quick=False)
     for order, wanted in enumerate(exact):
         error = np.abs(found.values[order, told] - wanted.high)
         allowed = np.maximum(2.0**-42 * np.abs(wanted.high), 2.0**-167)
@@ -374,8 +374,8 @@ def test_polynomials_agree_with_points(text):
 def test_quick_answers_are_those_of_the_oracle():
     asked = question(plain, SILU)
     at = testing.points("float32", around=roots(asked, "float32"), count=2**14)
-    slow = exact_orders(asked, at, (0, 1, 2), "float32", "x")
-    quick = exact_orders(asked, at, (0, 1, 2), "float32", "x", quick=True)
+    slow = exact_orders(asked, at, (0, 1, 2), "float32", "x", quick=False)
+    quick = exact_orders(asked, at, (0, 1, 2), "float32", "x")
     for order, (a, b) in enumerate(zip(slow, quick, strict=True)):
         np.testing.assert_allclose(a.high, b.high, rtol=2.0**-42, atol=2.0**-167)
         normal = np.abs(a.high) > 2.0**-126

@@ -97,11 +97,6 @@ class Job:
     found: dict[int, Measurement | Exception] = field(default_factory=dict)
     theirs: dict[int, Measurement | None] = field(default_factory=dict)
 
-    @property
-    def quick(self) -> bool:
-        """Whether the points are so many that polynomials answer for them."""
-        return self.dtype == "float32" and len(self.points) > _PIECE
-
     def pieces(self) -> list[np.ndarray]:
         """The points, in parts of about one size."""
         return np.array_split(self.points, math.ceil(len(self.points) / _PIECE))
@@ -135,9 +130,9 @@ def check(
         int,
         typer.Option(
             min=1,
-            help="Points in float32 and float64.  From 2^18 on, proven polynomials "
-            "answer for float32 at about a million points a second and core; "
-            "else it is some 50,000.",
+            help="Points in float32 and float64.  Where many lie close together, "
+            "proven polynomials answer for float32, at about a million points a "
+            "second and core; elsewhere it is some 50,000.",
         ),
     ] = 2**15,
     around: Annotated[
@@ -375,7 +370,7 @@ def _answers(
 
     def asked(job: Job, piece: np.ndarray) -> tuple[Any, ...]:
         rows = with_flushed(piece, job.dtype)
-        return job.asked, rows, job.orders, job.dtype, job.wrt, job.quick
+        return job.asked, rows, job.orders, job.dtype, job.wrt
 
     workers = min(os.cpu_count() or 1, len(pieces))
     if len(pieces) < 3 or workers < 2:
@@ -406,7 +401,7 @@ def _measure(
         if not isinstance(before, Exception):
             try:
                 found = compare(job.f, *where)
-                if job.quick and job.asked is not None:
+                if job.asked is not None:
                     found = confirm(found, job.asked, job.dtype, order, job.wrt)
                 job.found[order] = merge(before, found) if before else found
             except Exception as error:  # whatever a function raises is the finding

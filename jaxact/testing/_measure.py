@@ -90,7 +90,8 @@ def measure(
         points = sample(dtype, [*landmarks(f, asked, dtype, **parameters), *around])
     both = with_flushed(points, dtype)
     (exact,) = exact_orders(asked, both, (order,), dtype, wrt)
-    return compare(f, dtype, order, wrt, points, exact, parameters)
+    found = compare(f, dtype, order, wrt, points, exact, parameters)
+    return confirm(found, asked, dtype, order, wrt)
 
 
 def given(f: Callable[..., Any], parameters: Mapping[str, float]) -> dict[str, Any]:
@@ -264,7 +265,8 @@ def confirm(
     got = np.asarray([found.got]).astype(jnp.dtype(dtype))
     if not np.isfinite(as_float64(at)).all():
         return found
-    (exact,) = exact_orders(asked, with_flushed(at, dtype), (order,), dtype, wrt)
+    where = asked, with_flushed(at, dtype), (order,), dtype, wrt
+    (exact,) = exact_orders(*where, quick=False)
     error = min(float(unit_error(got, exact[n])[0]) for n in range(len(exact.high)))
     return replace(found, max_ulp=error, wanted=float(exact.rounded[0, 0]))
 
