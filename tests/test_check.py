@@ -328,6 +328,7 @@ def test_what_raises_is_a_failure_of_its_own(home, monkeypatch):
 
 ROWS = """
 import jax.numpy as jnp
+import jaxact
 
 
 @jaxact.activation
