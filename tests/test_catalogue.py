@@ -182,6 +182,23 @@ def test_keeps_no_more_than_the_input(name, dtype):
     assert residual_bytes(catalogue.get(name), dtype) <= size
 
 
+def forward(f):
+    return lambda x: jax.jvp(f, (x,), (jnp.ones_like(x),))[1]
+
+
+def backward(f):
+    return lambda x: jax.vjp(f, x)[1](jnp.ones_like(x))[0]
+
+
+@pytest.mark.parametrize("mode", [forward, backward])
+@pytest.mark.parametrize("name", ["silu", "tanh", "serf", "elu", "softplus"])
+def test_a_derivative_keeps_one_array_for_every_order(name, mode):
+    f = catalogue.get(name)
+    for order in range(4):
+        assert residual_bytes(f) <= 4 * (order + 1)
+        f = mode(f)
+
+
 @pytest.mark.parametrize("name", ["identity", "relu", "leaky_relu", "relu6"])
 def test_rectifiers_keep_nothing_beyond_the_output(name):
     f = catalogue.get(name)

@@ -9,7 +9,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from jaxact import testing
+from jaxact import hard_mish, testing
 from jaxact._core import activation
 from jaxact.testing._oracle import exact_orders, question
 from jaxact.testing._panels import bulk
@@ -369,6 +369,13 @@ def test_polynomials_agree_with_points(text):
         error = np.abs(found.values[order, told] - wanted.high)
         allowed = np.maximum(2.0**-42 * np.abs(wanted.high), 2.0**-167)
         assert (error <= allowed).all(), at[told][np.argmax(error / allowed)]
+
+
+def test_polynomials_come_to_an_end_where_both_ends_are_left():
+    asked = question(hard_mish)
+    at = testing.points("float16")
+    at = np.unique(at[np.isfinite(at)].astype(np.float64))
+    assert bulk(asked, at, (0, 1, 2)).proven.mean() > 0.9
 
 
 def test_quick_answers_are_those_of_the_oracle():

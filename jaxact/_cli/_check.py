@@ -170,7 +170,8 @@ def check(
     """Measure activations against the exact result, on this machine's backend.
 
     bfloat16 and float16 at all 65,536 bit patterns, derivatives by parameters at every
-    seventh; float32 and float64 at a sample of every magnitude.  Exits with 1 if a bound is broken, with 2 for unusable arguments.
+    seventh; float32 and float64 at a sample of every magnitude.  Exits with 1 if a
+    bound is broken, with 2 for unusable arguments.
     """
     started = time.perf_counter()
     if x64:

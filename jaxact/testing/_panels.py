@@ -66,7 +66,8 @@ def bulk(asked: Question, points: np.ndarray, orders: tuple[int, ...]) -> Bulk:
         rest = np.flatnonzero(~proven[start:stop])
         if len(rest) < _FEW * pieces:
             continue
-        if 2 * len(rest) > len(part):
+        ends = rest[0] == 0 and rest[-1] == len(part) - 1
+        if ends or 2 * len(rest) > len(part):
             edges = np.linspace(part[0], part[-1], min(int(pieces), 16) + 1)[1:-1]
             cuts = [start, *(start + np.searchsorted(part, edges)).tolist(), stop]
             todo += itertools.pairwise(cuts)
