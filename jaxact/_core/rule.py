@@ -120,7 +120,8 @@ class _Call:
 
         JAX tells a rule then which are not, but a Pallas kernel takes no such rule.
         """
-        return not set(names) <= {"x", *self.definition.required}
+        gates = self.definition.required if self.definition.elementwise else ()
+        return not set(names) <= {"x", *gates}
 
     def slope(self, path: Path, arrays: Arrays) -> Array:
         """A derivative at `arrays`; the derivatives declared of it are its rule."""

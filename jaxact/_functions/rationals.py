@@ -5,7 +5,6 @@ coefficients from the kernel, the one by x is written down.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -44,17 +43,22 @@ def rational(x: Array, numerator: Array, denominator: Array) -> Array:
         Molina, Schramowski, Kersting (2019), arXiv:1907.06732
     """
     _check(numerator, denominator)
-    degree, n = len(numerator) - 1, len(denominator)
-    # no power of it overflows; beyond, the highest powers alone count
-    info = jnp.finfo(x.dtype)
-    end = 2.0 ** min(info.nmant + 1, (info.maxexp - 8) // max(degree, n, 1))
-    near = el.clip(x, -end, end)
+    near, end = _limited(x, numerator, denominator)
     p, _ = _horner(near, list(numerator))
     q, _ = _horner(near, list(jnp.pad(denominator, (1, 0))))
     value = p / (1 + el.maximum(q, -q))  # of slope 0 at 0
-    if degree == n:
+    growth = len(numerator) - 1 - len(denominator)
+    if growth == 0:
         return value
-    return value * el.maximum(jnp.abs(x) / end, 1) ** (degree - n)
+    return value * el.maximum(jnp.abs(x) / end, 1) ** growth
+
+
+def _limited(x: Array, numerator: Array, denominator: Array) -> tuple[Array, float]:
+    """x where no power overflows, and the end, beyond which the highest count alone."""
+    info = jnp.finfo(x.dtype)
+    degree = max(len(numerator) - 1, len(denominator), 1)
+    end = 2.0 ** min(info.nmant + 1, (info.maxexp - 8) // degree)
+    return el.clip(x, -end, end), end
 
 
 def _check(numerator: Array, denominator: Array) -> None:
@@ -65,10 +69,11 @@ def _check(numerator: Array, denominator: Array) -> None:
         )
 
 
-def _ratio(x: Array, numerator: Array, denominator: Array) -> Any:
-    """The ratio of the polynomials in z, its derivative, and whether z is 1 / x.
+def _ratio_slope(x: Array, numerator: Array, denominator: Array) -> Array:
+    """The slope where numerator and denominator have one degree.
 
-    That is so where |x| > 1, each polynomial then being divided by its highest power.
+    Where |x| > 1 it is computed in z = 1 / x, the polynomials being divided by their
+    highest power.
     """
     outer = jnp.abs(x) > 1
     # far enough out the ratio has its limit, and powers of z would underflow
@@ -81,9 +86,12 @@ def _ratio(x: Array, numerator: Array, denominator: Array) -> Any:
     if n:
         done = n * num.magnitude(z) ** (n - 1) * jnp.sign(z)
     bottom = one + q * jnp.sign(q)  # unlike jnp.abs of slope 0 at 0
-    value = p / bottom
-    slope = (dp - value * (el.where(outer, done, 0) + jnp.sign(q) * dq)) / bottom
-    return value, slope, outer
+    done = el.where(outer, done, 0)
+    slope = (dp - p / bottom * (done + jnp.sign(q) * dq)) / bottom
+    far = -z / el.where(outer, x, 1) * slope
+    if n % 2:
+        far = far * jnp.sign(x)
+    return el.where(outer, far, slope)
 
 
 def _turned(outer: Array, coefficients: Array) -> list[Array]:
@@ -101,13 +109,6 @@ def _horner(z: Array, coefficients: list[Array]) -> tuple[Array, Array]:
     return value, slope
 
 
-def _power(x: Array, n: int, sign: int) -> Array:
-    """x**n, times the sign of x if `sign` is odd."""
-    safe = el.where(jnp.abs(x) > 1, x, 1)
-    power = safe**n
-    return power * jnp.sign(safe) if sign % 2 else power
-
-
 @definition_of(rational)
 def _rational(x: Array, numerator: Array, denominator: Array) -> Array:
     top = sum(c * x**i for i, c in enumerate(numerator))
@@ -117,12 +118,19 @@ def _rational(x: Array, numerator: Array, denominator: Array) -> Array:
 
 @pushforward_of(rational)
 def _rational_push(t: Array, x: Array, numerator: Array, denominator: Array) -> Array:
-    value, slope, outer = _ratio(x, numerator, denominator)
-    n, m = len(denominator), len(numerator) - 1 - len(denominator)
-    # of x**m times a function of 1 / x
-    z = 1 / el.where(outer, x, 1)
-    far = _power(x, m - 1, n) * (m * value - z * slope)
-    return t * el.where(outer, far, slope)
+    growth = len(numerator) - 1 - len(denominator)
+    if growth == 0:  # far out it is constant, and the terms of the slope cancel
+        return t * _ratio_slope(x, numerator, denominator)
+    near, end = _limited(x, numerator, denominator)
+    p, dp = _horner(near, list(numerator))
+    q, dq = _horner(near, list(jnp.pad(denominator, (1, 0))))
+    # not p / bottom, which XLA would store to share it with the forward pass
+    inverse = 1 / (1 + el.maximum(q, -q))
+    value = p * inverse
+    slope = (dp - value * (jnp.sign(q) * dq)) * inverse
+    beyond = jnp.abs(x) / end
+    far = growth * value / near * el.maximum(beyond, 1) ** (growth - 1)
+    return t * el.where(beyond > 1, far, slope)
 
 
 def rational_coefficients(
