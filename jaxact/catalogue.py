@@ -169,6 +169,12 @@ def get(
     """
     if not isinstance(name, str):
         raise TypeError(f"get: expected a name; got {describe(name)}")
+    if "(" in name:
+        alone = name.partition("(")[0]
+        raise ValueError(
+            f"get: {name!r} is a call; parameters are keywords of get: "
+            f"get({alone!r}, parameter=value)"
+        )
     label, written = name, {}
     if ":" not in name or framework is not None:
         theirs, label = framework_of(name, framework)

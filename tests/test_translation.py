@@ -101,6 +101,9 @@ def test_a_framework_says_which_of_several():
     (["torch.nn.gelu"], "torch.gelu or torch.nn.functional.gelu or torch.nn.GELU"),
     (["torch.nn.LeakyRelu"], "did you mean torch.nn.LeakyReLU"),
     (["keras.ops.gelu"], "did you mean keras.activations.gelu"),
+    (["torch.nn.LeakyReLU(0.2)"], "'torch.nn.LeakyReLU(0.2)' is a call; parameters are "
+     "keywords of get: get('torch.nn.LeakyReLU', parameter=value)"),
+    (["LeakyReLU(slope)", "torch"], "'LeakyReLU(slope)' is a call"),
     (["os.system"], "no activation 'os.system'; modules are jax.nn, torch, torch.nn, "),
     (["leakyReLU", "torch"], "torch has no activation 'leakyReLU'; did you mean Leaky"),
     (["LEAKYRELU", "torch"], "did you mean leaky_relu or LeakyReLU"),

@@ -16,7 +16,7 @@ gate and a value at the halves of `CUBE`.  It holds the signatures too: what can
 told of each function after its operands.
 """
 
-# pyright: reportMissingImports=false
+# pyright: reportMissingImports=false, reportMissingModuleSource=false
 
 import functools
 import importlib.metadata
