@@ -46,6 +46,10 @@ from . import (
     catalogue as catalogue,
     combinators as combinators,
 )
+from ._config import (
+    from_config as from_config,
+    to_config as to_config,
+)
 from ._core import (
     activation as activation,
     definition_of as definition_of,
@@ -257,10 +261,8 @@ from ._functions.waves_periodic import (
     snake_beta as snake_beta,
 )
 from .catalogue import (
-    from_config as from_config,
     get as get,
     names as names,
-    to_config as to_config,
 )
 from .transforms import (
     derivative as derivative,

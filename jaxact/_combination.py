@@ -86,6 +86,11 @@ def combined(how: str, fs: Sequence[Activation], **settings: float) -> Combinati
 def part(how: str, f: Activation) -> Definition:
     """The definition of a part."""
     definition = lookup(f)
+    if isinstance(f, functools.partial) and definition is None:
+        raise TypeError(
+            f"{how}: functools.partial hides what {_name(f.func)} is; pass parameters "
+            "when the combination is called, or set numbers with jaxact.get"
+        )
     if definition is None:
         raise TypeError(
             f"{how}: {_name(f)} is no activation; decorate it with @activation first"

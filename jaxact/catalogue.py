@@ -1,23 +1,20 @@
-"""The catalogue: activations by name, with parameters set, as data and back.
+"""The catalogue: activations by name, with parameters set.
 
 It is read off what the decorators saw; there is no second list.
 """
 
 import functools
 import inspect
-import math
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from difflib import get_close_matches
+from types import ModuleType
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from . import frameworks
 from ._core import (
     Defined,
     Definition,
@@ -29,7 +26,8 @@ from ._core import (
     lookup,
     signature_of,
 )
-from .combinators import rebuilt
+from ._translation import framework_of, having, near, translated
+from .frameworks import Framework
 
 _HOME = f"{__package__}._functions."
 
@@ -80,7 +78,7 @@ def choices(name: str) -> tuple[str, ...]:
 
 
 def info(name: str) -> Definition:
-    """What is known of an activation: formula, parameters, kinks, kernels.
+    """The definition of an activation: formula, parameters, kinks, kernels.
 
     Of a chooser, such as `gelu`, what it chooses if nothing else is said.
 
@@ -90,7 +88,9 @@ def info(name: str) -> Definition:
     function = _function("catalogue", name)
     if function in choosers:
         return info(choosers[function][0].__name__)
-    return _ours()[aliases().get(name, name)]
+    definition = lookup(function)
+    assert definition is not None
+    return definition
 
 
 def _ours() -> dict[str, Definition]:
@@ -132,7 +132,7 @@ def _require_family(family: str | None) -> None:
 
 
 def get(
-    name: str, /, framework: str | None = None, **parameters: Any
+    name: str, /, framework: Framework | None = None, **parameters: Any
 ) -> Callable[..., Any]:
     """The activation of a name, with parameters set.
 
@@ -141,31 +141,57 @@ def get(
     hashed, pickled, and be a static argument or the field of a module.
 
     With a framework the name, the names of the parameters, their defaults and the
-    slope at kinks are that framework's: get("hardtanh", "torch", max_val=2.0).
+    slope at kinks are that framework's: get("hardtanh", "torch", max_val=2.0).  So they
+    are if its module stands before the name: get("torch.nn.Hardtanh", max_val=2.0).
+    What means nothing here, such as `inplace`, is accepted.
+
+    An activation of your own is "module:name", in a module that is imported already.
+    It has no shorter name: what a name means never depends on what is imported.
 
     Args:
-        name: a name or an alias.
-        framework: `"jax.nn"`, `"torch"`, `"keras"`, `"onnx"`, `"huggingface"`,
-            `"ggml"` or `"flax"`; see `jaxact.frameworks`.
-        parameters: numbers, arrays, or values of options.
+        name: a name or an alias, or a name with the module that has it.
+        framework: `"jax.nn"`, `"torch"`, `"keras"`, `"tensorflow"`, `"onnx"`,
+            `"huggingface"`, `"ggml"` or `"flax"`, or another name of one, such as
+            `"pytorch"`; see `jaxact.frameworks`.
+        parameters: numbers, or values of options.  Arrays are given at the call: here
+            they would be constants, which no optimizer sees.
+
+    Returns:
+        The public function itself if nothing is set, else a function like it.
 
     Raises:
-        TypeError: there is no such parameter, or its value is none that it takes.
-        ValueError: there is no such name; the message suggests names that are close.
+        TypeError: there is no such parameter, or it does not take the value.
+        ValueError: there is no such name, or several; the message suggests names.
+
+    Example:
+        >>> jaxact.get("torch.nn.LeakyReLU", negative_slope=0.2, inplace=True)
+        leaky_relu_left(negative_slope=0.2)
     """
-    theirs: Mapping[str, str] = {}
-    if framework is not None:
-        same = _translated(framework, name, parameters)
-        theirs = same.renamed
-        # where others write None, we have a default that stands for it
-        told = {theirs.get(n, n): v for n, v in parameters.items() if v is not None}
-        parameters = {**same.fixed, **told}
-        name = same.general if told and same.general else same.name
+    if not isinstance(name, str):
+        raise TypeError(f"get: expected a name; got {describe(name)}")
+    if "(" in name:
+        alone = name.partition("(")[0]
+        raise ValueError(
+            f"get: {name!r} is a call; parameters are keywords of get: "
+            f"get({alone!r}, parameter=value)"
+        )
+    label, written = name, {}
+    if ":" not in name or framework is not None:
+        theirs, label = framework_of(name, framework)
+        if theirs:
+            meant = translated(theirs, label, parameters)
+            name, parameters, written = meant
     function = _function("get", name)
     if not parameters:
         return function
-    _require_accepted(function, parameters, theirs)
-    return Bound(function, **{n: _constant(v) for n, v in parameters.items()})
+    accepted = dict(list(signature_of(function).parameters.items())[1:])
+    for n, value in parameters.items():
+        where = f"get: {label}({written.get(n, n)})"
+        if n not in accepted:
+            known = ", ".join(accepted) or "none"
+            raise TypeError(f"{where}: there is no such parameter; it has {known}")
+        _require_value(where, n, accepted[n], value)
+    return Bound(function, **parameters)
 
 
 @jax.tree_util.register_static
@@ -189,233 +215,96 @@ class Bound(functools.partial, Defined):
         return hash(self._key())
 
     def __repr__(self) -> str:
-        values = (f"{n}={_shown(v)}" for n, v in self.keywords.items())
+        values = (f"{n}={v!r}" for n, v in self.keywords.items())
         return f"{self.__name__}({', '.join(values)})"
 
     def _key(self) -> tuple[Any, ...]:
-        return self.func, frozenset((n, _key(v)) for n, v in self.keywords.items())
+        # 1, 1.0 and True compute in different dtypes
+        values = ((n, type(v), repr(v)) for n, v in self.keywords.items())
+        return self.func, frozenset(values)
 
 
-def _key(value: Any) -> tuple[Any, ...]:
-    """What tells values apart: 1, 1.0 and True compute in different dtypes."""
-    if isinstance(value, np.ndarray):
-        return value.dtype.name, value.shape, value.tobytes()
-    return type(value).__name__, repr(value)
+def _require_value(
+    where: str, name: str, parameter: inspect.Parameter, value: Any
+) -> None:
+    """Refuse what a parameter does not take, and arrays, which it takes at the call."""
+    if is_option(parameter):
+        try:
+            hash(value)
+        except TypeError:
+            raise TypeError(f"{where} is an option; got {describe(value)}") from None
+    elif isinstance(value, Tracer):
+        raise TypeError(f"{where} is traced; pass it when the activation is called")
+    elif isinstance(value, (jax.Array, np.ndarray)):
+        raise TypeError(
+            f"{where} is an array, which would be a constant here, and not be trained; "
+            f"pass it at the call, f(x, {name}=array), or, if a constant is meant, use "
+            f"functools.partial(f, {name}=array), or float(array) for one number"
+        )
+    elif not is_number(value) and (value is not None or parameter.default is not None):
+        raise TypeError(f"{where} must be a number; got {describe(value)}")
 
 
-def _shown(value: Any) -> str:
-    return " ".join(repr(value).split())  # an array has lines
+# --- names looked up ----------------------------------------------------------------
 
 
 def _function(caller: str, name: str) -> Callable[..., Any]:
+    """The public function of a name, or what "module:name" says."""
+    if ":" in name:
+        return _in_module(caller, *name.split(":", 1))
     public = _public()
     name = aliases().get(name, name)
     if name not in public:
-        hint = _hint(name, [*public, *aliases()]) or "jaxact.names() lists them"
-        raise ValueError(f"{caller}: no activation {name!r}; {hint}")
+        hints = [having(name), near(name, [*public, *aliases(), *_users()])]
+        told = "; ".join(filter(None, hints)) or "jaxact.names() lists them"
+        raise ValueError(f"{caller}: no activation {name!r}; {told}")
     return public[name]
+
+
+def _in_module(caller: str, module: str, name: str) -> Callable[..., Any]:
+    """An activation at the top of a module that is imported already."""
+    spelled = f"{module}:{name}"
+    if module not in sys.modules:
+        raise ValueError(
+            f"{caller}: {spelled!r}: the module {module!r} is not imported; import it"
+        )
+    found = vars(sys.modules[module]).get(name)
+    if found is None or not is_activation(found):
+        hint = near(spelled, _users()) or "define it there with @jaxact.activation"
+        raise ValueError(f"{caller}: {module} has no activation {name!r}; {hint}")
+    return found
+
+
+def is_activation(value: Any) -> bool:
+    """Whether a value is an activation, or a function that chooses among some."""
+    return callable(value) and (lookup(value) is not None or _chooses(value))
+
+
+def _chooses(value: Any) -> bool:
+    return inspect.isfunction(value) and value in choosers
+
+
+def name_of(function: Callable[..., Any]) -> str | None:
+    """The name by which `get` finds a function again, or None."""
+    name = getattr(function, "__name__", "")
+    if _public().get(name) is function:
+        return name
+    module = sys.modules.get(getattr(function, "__module__", ""))
+    if isinstance(module, ModuleType) and is_activation(function):
+        if vars(module).get(name) is function:
+            return f"{module.__name__}:{name}"
+    return None
+
+
+def _users() -> list[str]:
+    """The names of activations that are defined elsewhere than in jaxact."""
+    others = (d.function for d in definitions() if not _is_ours(d.function))
+    return list(dict.fromkeys(n for f in others if (n := name_of(f)) is not None))
+
+
+def _is_ours(function: Callable[..., Any]) -> bool:
+    return function.__module__.startswith(f"{__package__}.")
 
 
 def _family(function: Callable[..., Any]) -> str:
     return function.__module__.rpartition(".")[2]
-
-
-def _hint(name: str, known: list[str]) -> str:
-    close = get_close_matches(name, known)
-    return f"did you mean {' or '.join(close)}?" if close else ""
-
-
-def _translated(
-    framework: str, name: str, parameters: dict[str, Any]
-) -> frameworks.Same:
-    """What a framework's name stands for; the parameter that chooses is taken out."""
-    if framework not in frameworks.TABLE:
-        known = ", ".join(frameworks.TABLE)
-        raise ValueError(f"get: no framework {framework!r}; there are {known}")
-    table = frameworks.TABLE[framework]
-    if name not in table:
-        hint = _hint(name, list(table)) or f"it has {', '.join(table)}"
-        raise ValueError(f"get: {framework} has no activation {name!r}; {hint}")
-    found = table[name]
-    if isinstance(found, frameworks.Same):
-        return found
-    value = parameters.pop(found.parameter, next(iter(found.among)))
-    if value not in found.among:
-        values = " or ".join(map(repr, found.among))
-        raise ValueError(f"get({name!r}): {found.parameter} must be {values}")
-    return found.among[value]
-
-
-def _require_accepted(
-    function: Callable[..., Any], given: Mapping[str, Any], theirs: Mapping[str, str]
-) -> None:
-    """Refuse parameters that a function does not have, and values of another kind."""
-    where = f"get({function.__name__!r})"
-    accepted = dict(list(signature_of(function).parameters.items())[1:])
-    ours = {v: k for k, v in theirs.items()}  # the error speaks of what was written
-    for name, value in given.items():
-        if name not in accepted:
-            known = ", ".join(ours.get(n, n) for n in accepted) or "none"
-            raise TypeError(f"{where}: no parameter {name!r}; it has {known}")
-        if is_option(accepted[name]):
-            try:
-                hash(value)
-            except TypeError:
-                got = f"got {describe(value)}"
-                raise TypeError(f"{where}: {name} is an option; {got}") from None
-        elif isinstance(value, Tracer):
-            raise TypeError(
-                f"{where}: {name} is traced; pass it when the activation is called"
-            )
-        elif not is_number(value) and (
-            value is not None or accepted[name].default is not None
-        ):
-            raise TypeError(
-                f"{where}: {name} must be a number or an array; got {describe(value)}"
-            )
-
-
-def _constant(value: Any) -> Any:
-    """A value that nobody can change: arrays are copied."""
-    if not isinstance(value, (jax.Array, np.ndarray, np.generic)):
-        return value
-    if getattr(value, "weak_type", False) and value.ndim == 0:
-        return value.item()
-    value = np.array(value)
-    value.setflags(write=False)
-    return value
-
-
-# --- activations as data -------------------------------------------------------------
-
-_WORDS = ("inf", "-inf", "nan")  # what JSON has no numbers for
-
-
-def to_config(f: Callable[..., Any]) -> dict[str, Any]:
-    """An activation as data that JSON can hold, from which `from_config` makes it.
-
-    `{"name": "leaky_relu", "parameters": {"negative_slope": 0.2}}`; the parameters are
-    those set by `jaxact.get`.  An activation made from others is `{"combine": ...,
-    "of": [...], "with": {...}}`.  Arrays are nested lists with their dtype.
-
-    Args:
-        f: an activation of jaxact, or what `get` or a combinator made of one.
-
-    Raises:
-        TypeError: `f` is something else.
-    """
-    construction = getattr(f, "construction", None)
-    if construction is not None:
-        name, parts, settings = construction
-        config = {"combine": name, "of": [_encoded(part) for part in parts]}
-        if settings:
-            config["with"] = {n: _encoded(v) for n, v in settings.items()}
-        return config
-    function = f.func if isinstance(f, Bound) else f
-    name = getattr(function, "__name__", "")
-    if _public().get(name) is not function:
-        raise TypeError(
-            f"to_config: {f!r} is no activation of jaxact; set parameters with "
-            "jaxact.get(name, parameter=value)"
-        )
-    if isinstance(f, Bound):
-        values = {n: _encoded(v) for n, v in f.keywords.items()}
-        return {"name": name, "parameters": values}
-    return {"name": name}
-
-
-def from_config(config: Mapping[str, Any]) -> Callable[..., Any]:
-    """The activation that a config of `to_config` says.
-
-    Names are looked up in the catalogue; nothing is evaluated and nothing imported.
-
-    Raises:
-        TypeError: the config, or a value in it, has another type than it should.
-        ValueError: a name or a key is unknown, or a key is missing.
-    """
-    if not isinstance(config, Mapping):
-        raise TypeError(f"from_config: expected a dict, got {config!r}")
-    if "combine" in config:
-        return _combined(config)
-    _require_keys(config, {"name"}, {"parameters"})
-    parameters = config.get("parameters", {})
-    if not isinstance(config["name"], str) or not isinstance(parameters, Mapping):
-        raise TypeError(
-            "from_config: expected the name as a string and the parameters as a dict; "
-            f"got {dict(config)!r}"
-        )
-    values = {n: _decoded(v) for n, v in parameters.items()}
-    if "framework" in values:  # an argument of get, and no parameter
-        raise ValueError("from_config: 'framework' is no parameter")
-    return get(config["name"], **values)
-
-
-def _combined(config: Mapping[str, Any]) -> Callable[..., Any]:
-    _require_keys(config, {"combine", "of"}, {"with"})
-    name, parts, settings = config["combine"], config["of"], config.get("with", {})
-    if not (
-        isinstance(name, str)
-        and isinstance(parts, list)
-        and isinstance(settings, Mapping)
-    ):
-        raise TypeError(
-            "from_config: expected 'combine' as a string, 'of' as a list and 'with' as "
-            f"a dict; got {dict(config)!r}"
-        )
-    values = {n: _decoded(v) for n, v in settings.items()}
-    try:
-        return rebuilt(name, [_decoded(part) for part in parts], values)
-    except ValueError as error:
-        raise ValueError(f"from_config: {error}") from None
-
-
-def _require_keys(
-    config: Mapping[str, Any], needed: set[str], optional: set[str]
-) -> None:
-    if missing := needed - set(config):
-        raise ValueError(f"from_config: no key {min(missing)!r} in {dict(config)!r}")
-    if unknown := set(config) - needed - optional:
-        known = ", ".join(sorted(needed | optional))
-        raise ValueError(f"from_config: unknown key {min(unknown)!r}; keys are {known}")
-
-
-def _encoded(value: Any) -> Any:
-    """A parameter, or a part of a combination, as JSON can hold it."""
-    if isinstance(value, (list, tuple)):
-        return [_encoded(v) for v in value]
-    if value is None or type(value) in (bool, int, str):
-        return value
-    if type(value) is float:
-        return value if math.isfinite(value) else {"float": str(value)}
-    if hasattr(value, "dtype"):
-        array = np.asarray(value)
-        wide = array if array.dtype.kind in "iub" else array.astype(np.float64)
-        return {"array": _cells(wide.tolist()), "dtype": array.dtype.name}
-    if callable(value):
-        return to_config(value)
-    raise TypeError(f"to_config: {value!r} is no number, array, option or activation")
-
-
-def _cells(value: Any) -> Any:
-    """Nested lists, in which infinities and NaN are words."""
-    if isinstance(value, list):
-        return [_cells(v) for v in value]
-    return value if math.isfinite(value) else str(value)
-
-
-def _decoded(value: Any) -> Any:
-    if isinstance(value, list):
-        return tuple(_decoded(v) for v in value)
-    if not isinstance(value, Mapping):
-        return value
-    if "float" in value:
-        _require_keys(value, {"float"}, set())
-        if value["float"] not in _WORDS:
-            raise ValueError(f"from_config: {value!r}: expected {', '.join(_WORDS)}")
-        return float(value["float"])
-    if "array" in value:
-        _require_keys(value, {"array", "dtype"}, set())
-        dtype = jnp.dtype(value["dtype"])
-        exact = dtype if dtype.kind in "iub" else np.float64
-        return np.array(value["array"], exact).astype(dtype)
-    return from_config(value)

@@ -140,9 +140,10 @@ def clip(f: Activation, low: float, high: float) -> Combination:
         TypeError: `f` is no elementwise activation, a bound no number.
         ValueError: `low` is more than `high`.
     """
+    clipped = combined("clip", (f,), low=low, high=high)  # refuses arrays
     if low > high:
         raise ValueError(f"clip: low={low!r} is more than high={high!r}")
-    return combined("clip", (f,), low=low, high=high)
+    return clipped
 
 
 def piecewise(breakpoints: Sequence[float], fs: Sequence[Activation]) -> Combination:
@@ -163,10 +164,11 @@ def piecewise(breakpoints: Sequence[float], fs: Sequence[Activation]) -> Combina
             f"piecewise: {len(breakpoints)} breakpoints and {len(fs)} functions; "
             "expected one function more"
         )
+    named = {f"breakpoint_{n}": b for n, b in enumerate(breakpoints, 1)}
+    made = combined("piecewise", tuple(fs), **named)  # refuses arrays
     if any(a >= b for a, b in itertools.pairwise(breakpoints)):
         raise ValueError(f"piecewise: breakpoints {tuple(breakpoints)} do not increase")
-    named = {f"breakpoint_{n}": b for n, b in enumerate(breakpoints, 1)}
-    return combined("piecewise", tuple(fs), **named)
+    return made
 
 
 def reflect(f: Activation) -> Combination:

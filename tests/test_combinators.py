@@ -282,6 +282,26 @@ def test_kinks_are_found_through_the_parts():
             TypeError,
             "arrays are given when",
         ),
+        (
+            lambda: clip(tanh, some(np.ones(2)), some(np.ones(2))),
+            TypeError,
+            "clip: low must be a number, got array",
+        ),
+        (
+            lambda: piecewise(some(np.ones((2, 3))), (tanh,) * 3),
+            TypeError,
+            "piecewise: breakpoint_1 must be a number, got array",
+        ),
+        (
+            lambda: mix((tanh, relu), some(jnp.ones(2))),
+            TypeError,
+            "mix: weight_1 must be a number, got Array",
+        ),
+        (
+            lambda: compose(tanh, functools.partial(leaky_relu, negative_slope=0.5)),
+            TypeError,
+            "compose: functools.partial hides what leaky_relu is; pass parameters when",
+        ),
         (lambda: mix((tanh,), (1.0, 2.0)), ValueError, "1 functions and 2 weights"),
         (lambda: clip(tanh, 1.0, -1.0), ValueError, "low=1.0 is more than high=-1.0"),
         (lambda: piecewise((1.0,), (tanh,)), ValueError, "one function more"),

@@ -998,7 +998,7 @@ def test_errors_of_a_derivative(fresh):
     jaxact.derivative_of(fresh)(cos)
     with error("derivative_of(fresh): order 1 by x is declared already, by cos",
                ValueError):  # fmt: skip
-        jaxact.derivative_of(fresh)
+        jaxact.derivative_of(fresh)(cos)
     with error("derivative_of(fresh, order=2): <lambda> reads 'y'; a kernel may read "
                "alpha, odd, x"):  # fmt: skip
         jaxact.derivative_of(fresh, order=2)(lambda x, y: x)
@@ -1022,11 +1022,11 @@ def test_errors_of_a_pushforward(fresh):
         jaxact.pushforward_of(fresh)(lambda t, z: t)
     jaxact.pushforward_of(fresh)(lambda t, x: t * jnp.cos(x))
     with error("pushforward_of(fresh): it has a rule already", ValueError):
-        jaxact.pushforward_of(fresh)
+        jaxact.pushforward_of(fresh)(lambda t: t)
     with error("derivative_of(fresh): it has a pushforward already", ValueError):
         jaxact.derivative_of(fresh)
     with error("pushforward_of(bent): it has a rule already", ValueError):
-        jaxact.pushforward_of(bent)
+        jaxact.pushforward_of(bent)(lambda t: t)
 
 
 def test_errors_of_a_definition(fresh):
@@ -1034,6 +1034,6 @@ def test_errors_of_a_definition(fresh):
         jaxact.definition_of(fresh)(lambda x, beta: x)
     jaxact.definition_of(fresh)(lambda x, alpha, odd: alpha * jnp.sin(x))
     with error("definition_of(fresh): it is defined already", ValueError):
-        jaxact.definition_of(fresh)
+        jaxact.definition_of(fresh)(lambda x, alpha, odd: x)
     with error("definition_of(bent): it is defined already", ValueError):
-        jaxact.definition_of(bent)
+        jaxact.definition_of(bent)(lambda x: x)

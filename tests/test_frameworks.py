@@ -1,10 +1,11 @@
 """The names of other frameworks: value and gradient as they give them."""
 
+import inspect
 import itertools
 import math
 import re
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import jax
 import jax.numpy as jnp
@@ -37,6 +38,10 @@ NOT_A_NUMBER = [
     ("keras", "softsign", INFINITE, INFINITE),
     ("keras", "sparse_plus", (), INFINITE),
     ("keras", "squareplus", (-math.inf,), INFINITE),
+    ("keras", "PReLU", (-math.inf,), ()),
+    ("tensorflow", "gelu", (-math.inf,), INFINITE),
+    ("tensorflow", "silu swish", (-math.inf,), INFINITE),
+    ("tensorflow", "softsign", INFINITE, ()),
     ("onnx", "Gelu HardSwish Mish Swish", (-math.inf,), None),
     ("onnx", "Softsign", INFINITE, None),
     ("huggingface", "gelu gelu_accurate gelu_fast gelu_new gelu_python", (-math.inf,),
@@ -58,6 +63,7 @@ NOT_A_NUMBER = [
 ROUNDED = [
     ("torch", "hardsigmoid", 1e-8),
     ("keras", "tanh", 5e-7),
+    ("tensorflow", "gelu leaky_relu", 2e-8),
     ("onnx", "Gelu HardSigmoid HardSwish LeakyRelu Selu", 1e-7),
     ("huggingface", "gelu_fast", 2e-12),
     ("huggingface", "sqrtsoftplus", 1e-9),
@@ -69,6 +75,7 @@ KINKS = [
     ("keras relu(negative_slope=0.25)", 0.0),
     ("keras relu(negative_slope=0.25, max_value=2.0, threshold=1.0)", 1.0),
     ("keras relu(negative_slope=0.25, max_value=2.0, threshold=1.0)", 2.0),
+    ("tensorflow selu()", 0.0),
     ("ggml STEP()", 0.0),
 ]
 # projections on the simplex that are none, as their sums tell
@@ -177,7 +184,11 @@ def test_where_their_projection_is_one_it_is_ours(case):
 def test_every_name_is_recorded_or_random():
     recorded = {(c.framework, n) for c in CASES for n in c.names}
     table = {(f, n) for f in TABLE for n in TABLE[f]}
-    missing = {("torch", "gumbel_softmax"), ("jax.nn", "log1mexp")}
+    missing = {
+        ("torch", "gumbel_softmax"),
+        ("jax.nn", "log1mexp"),
+        ("tensorflow", "crelu"),
+    }
     assert table - recorded == missing
     assert {n for _, n in missing} == record.NOT_RECORDED
     assert recorded <= table
@@ -194,7 +205,8 @@ def test_with_what_it_was_recorded():
     assert set(recorded) == set(TABLE) == set(record.RECORDED)
     versions = {p: v for r in recorded.values() for p, v in r["versions"].items()}
     assert all(re.match(r"\d+\.\d+", v) for v in versions.values())
-    assert {"torch", "keras", "onnx", "transformers", "flax", "jax"} == set(versions)
+    packages = "torch keras tensorflow-cpu onnx transformers flax jax"
+    assert set(packages.split()) == set(versions)
 
 
 def unresolved():
@@ -246,7 +258,9 @@ def test_what_is_called_otherwise():
     ("huggingface", "gelu_new", {}, "gelu_tanh", None),
     ("huggingface", "gelu", {}, "gelu_exact", None),
     ("ggml", "GELU", {}, "gelu_tanh", None),
-    ("flax", "gelu", {}, "gelu", None),
+    ("flax", "gelu", {}, "gelu_tanh", None),
+    ("tensorflow", "gelu", {}, "gelu_exact", None),
+    ("keras", "LeakyReLU", {}, "leaky_relu", {"negative_slope": 0.3}),
     ("flax", "swish", {}, "silu", None),
 ])  # fmt: skip
 def test_what_a_name_stands_for(framework, name, parameters, function, given):
@@ -273,6 +287,53 @@ def test_the_table_is_data():
                 assert isinstance(one, frameworks.Same), (framework, name)
                 assert all(type(v) in (int, float) for v in one.fixed.values())
                 assert one.name not in catalogue.aliases(), "primary names alone"
+
+
+SIGNATURES = {
+    (framework, name): told
+    for framework, recorded in recording()["frameworks"].items()
+    for name, told in recorded["signatures"].items()
+}
+# what Keras 2 called it; arguments of the call; of a function in C
+BEYOND = {
+    ("keras", "LeakyReLU"): {"alpha"},
+    ("huggingface", "laplace"): {"mu", "sigma"},
+    ("ggml", "SOFT_MAX"): {"scale", "max_bias"},
+}
+
+
+def rows_of(framework, name):
+    row = TABLE[framework][name]
+    return list(row.among.values()) if isinstance(row, frameworks.Choice) else [row]
+
+
+def test_every_keyword_of_theirs_means_something():
+    assert set(SIGNATURES) == {(f, n) for f in TABLE for n in TABLE[f]}
+    for (framework, name), told in SIGNATURES.items():
+        row = TABLE[framework][name]
+        chosen = {row.parameter} if isinstance(row, frameworks.Choice) else set()
+        for same in rows_of(framework, name):
+            known = {*told, *BEYOND.get((framework, name), ())}
+            assert {*same.keywords, *chosen} == known, (framework, name)
+
+
+def test_what_a_keyword_sets_is_a_parameter_here():
+    for framework, name in SIGNATURES:
+        for same in rows_of(framework, name):
+            ours = {
+                k if isinstance(k, str) else k.ours
+                for k in same.keywords.values()
+                if not isinstance(k, frameworks.Unused)
+            }
+            signature = inspect.signature(getattr(jaxact, same.general or same.name))
+            assert {*ours, *same.fixed} <= set(signature.parameters), (framework, name)
+
+
+def test_frameworks_are_typed():
+    assert set(get_args(frameworks.Framework)) == {*TABLE, *frameworks.ALIASES}
+    assert set(frameworks.ALIASES.values()) <= set(TABLE)
+    known = {m.framework for several in frameworks.MODULES.values() for m in several}
+    assert known == set(TABLE)
 
 
 @pytest.mark.parametrize("case", RESOLVED, ids=called)
@@ -327,7 +388,9 @@ def live(framework, evaluate, function):
             if case.gradient is not None:
                 np.testing.assert_allclose(gradient, case.gradient, **told)
             compared += 1
-    assert compared >= 20
+    assert compared >= 14
+    recorded = {n: told for (f, n), told in SIGNATURES.items() if f == framework}
+    assert {n: record.signature(framework, n) for n in recorded} == recorded
 
 
 @pytest.mark.slow
@@ -351,6 +414,12 @@ def test_keras_itself(keras):
     assert keras.config.backend() == "jax"
     assert record.keras_names() == set(TABLE["keras"])
     live("keras", record.with_jax, record.keras_function)
+
+
+@pytest.mark.slow
+def test_tensorflow_itself():
+    pytest.importorskip("tensorflow")
+    live("tensorflow", record.with_tensorflow, record.tensorflow_function)
 
 
 @pytest.mark.slow

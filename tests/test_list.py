@@ -112,7 +112,7 @@ def test_aliases_are_shown_when_asked_for():
     (["--family", "sigmoid"], "no family 'sigmoid'; did you mean sigmoids"),
     (["--family", "?"], "no family '?'; "),
     (["--framework", "tourch"], "no framework 'tourch'; did you mean torch?"),
-    (["--framework", "mxnet"], "no framework 'mxnet'; jax.nn, torch, keras, onnx, hug"),
+    (["--framework", "mxnet"], "no framework 'mxnet'; jax.nn, torch, keras, tensor"),
     (["leakyrelu"], "nothing has 'leakyrelu'; did you mean leaky_relu"),
     (["?"], "nothing has '?'"),
     (["--framework", "ggml", "--family", "log_probabilities"], "nothing is of that"),

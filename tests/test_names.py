@@ -1,6 +1,7 @@
-"""Activations by name, with parameters set, and as plain data."""
+"""Activations by name, with parameters set."""
 
 import copy
+import functools
 import inspect
 import json
 import pickle
@@ -17,19 +18,8 @@ from flax import nnx
 from typer.testing import CliRunner
 
 import jaxact
-from jaxact import catalogue, from_config, get, to_config
+from jaxact import catalogue, get
 from jaxact._cli import app
-from jaxact.combinators import (
-    clip,
-    compose,
-    leaky,
-    mix,
-    multiply,
-    piecewise,
-    scale,
-    standardized,
-    surrogate,
-)
 from jaxact.testing import measure, points
 from jaxact.testing._assertions import disagreement
 
@@ -85,18 +75,15 @@ def test_no_public_function_of_the_families_is_without_name():
         (["leaky"], {}, ValueError, "no activation 'leaky'; did you mean leaky_relu"),
         (["gelu_"], {}, ValueError, "did you mean gelu"),
         (["?"], {}, ValueError, "'?'; jaxact.names() lists them"),
-        (["elu"], {"slope": 1.0}, TypeError, "no parameter 'slope'; it has alpha"),
-        (["elu"], {"x": 1.0}, TypeError, "no parameter 'x'; it has alpha"),
-        (["tanh"], {"alpha": 1.0}, TypeError, "no parameter 'alpha'; it has none"),
+        (["elu"], {"slope": 1.0}, TypeError, "elu(slope): there is no such parameter"),
+        (["elu"], {"x": 1.0}, TypeError, "elu(x): there is no such parameter; it has "),
+        (["tanh"], {"alpha": 1.0}, TypeError, "no such parameter; it has none"),
         (["gelu"], {"approx": True}, TypeError, "it has approximate"),
-        (["elu"], {"alpha": "big"}, TypeError, "alpha must be a number or an array"),
-        (["elu"], {"alpha": [1.0]}, TypeError, "alpha must be a number or an array"),
-        (["elu"], {"alpha": None}, TypeError, "alpha must be a number or an array"),
-        (["gelu"], {"approximate": [1]}, TypeError, "approximate is an option; got"),
-        (["elu", "jax"], {}, ValueError, "no framework 'jax'; there are jax.nn, torch"),
-        (["leakyReLU", "torch"], {}, ValueError, "did you mean LeakyReLU"),
-        (["gelu", "torch"], {"approximate": True}, ValueError, "'none' or 'tanh'"),
-        (["LeakyRelu", "onnx"], {"beta": 1}, TypeError, "'beta'; it has alpha"),
+        (["elu"], {"alpha": "big"}, TypeError, "elu(alpha) must be a number; got str"),
+        (["elu"], {"alpha": [1.0]}, TypeError, "elu(alpha) must be a number; got list"),
+        (["elu"], {"alpha": None}, TypeError, "elu(alpha) must be a number; got None"),
+        (["gelu"], {"approximate": [1]}, TypeError, "gelu(approximate) is an option;"),
+        ([jaxact.relu], {}, TypeError, "get: expected a name; got function"),
     ],
 )
 def test_errors_say_what_there_is(arguments, parameters, error, told):
@@ -105,7 +92,7 @@ def test_errors_say_what_there_is(arguments, parameters, error, told):
 
 
 def test_a_traced_parameter_is_for_the_call():
-    with pytest.raises(TypeError, match="alpha is traced; pass it when"):
+    with pytest.raises(TypeError, match=r"elu\(alpha\) is traced; pass it when"):
         jax.jit(lambda a: get("elu", alpha=a)(X))(1.0)
 
 
@@ -125,15 +112,13 @@ def test_parameters_set_are_another_default():
 def test_readable():
     assert repr(LEAKY) == "leaky_relu(negative_slope=0.2)"
     assert repr(get("gelu", approximate=True)) == "gelu(approximate=True)"
-    both = np.array([[0.5], [1.0]], np.float32)
-    told = "squareplus(b=array([[0.5], [1. ]], dtype=float32))"
-    assert repr(get("squareplus", b=both)) == told
+    half = np.float32(0.5)
+    assert repr(get("squareplus", b=half)) == f"squareplus(b={half!r})"
 
 
 EQUAL = [
     ("elu", {"alpha": 0.5}, {"alpha": 0.5}),
-    ("elu", {"alpha": np.float32(0.5)}, {"alpha": jnp.float32(0.5)}),
-    ("elu", {"alpha": np.ones(2)}, {"alpha": np.ones(2)}),
+    ("elu", {"alpha": np.float32(0.5)}, {"alpha": np.float32(0.5)}),
     ("elu", {"alpha": float("nan")}, {"alpha": float("nan")}),
 ]
 OTHERS = [
@@ -141,8 +126,7 @@ OTHERS = [
     ("elu", {"alpha": 1}, {"alpha": 1.0}),
     ("elu", {"alpha": 0.0}, {"alpha": -0.0}),
     ("elu", {"alpha": np.float32(0.5)}, {"alpha": 0.5}),
-    ("elu", {"alpha": np.ones(2)}, {"alpha": np.ones((2, 1))}),
-    ("elu", {"alpha": np.ones(2, "int32")}, {"alpha": np.ones(2, "float32")}),
+    ("elu", {"alpha": np.int32(1)}, {"alpha": np.float32(1)}),
     ("gelu", {"approximate": True}, {"approximate": False}),
 ]
 
@@ -163,29 +147,47 @@ def test_not_equal_to_other_functions():
     assert get("elu", alpha=1.0) != jaxact.elu
 
 
-def test_an_array_is_copied():
-    alpha = np.array([0.5, 1.0], np.float32)
-    f: Any = get("elu", alpha=alpha)
-    x = np.array([-1.0, -1.0], "float32")
-    before, key = f(x), hash(f)
-    alpha[:] = 7
-    same(f(x), before)
-    assert hash(f) == key
-    with pytest.raises(ValueError, match="read-only"):
-        f.keywords["alpha"][0] = 7
+@pytest.mark.parametrize(
+    ("arguments", "keyword", "ours"),
+    [
+        (["prelu"], "negative_slope", "negative_slope"),
+        (["rational"], "numerator", "numerator"),
+        (["softmax"], "where", "where"),
+        (["PReLU", "torch"], "init", "negative_slope"),
+        (["F.prelu"], "weight", "negative_slope"),
+    ],
+)
+@pytest.mark.parametrize("array", [np.ones(8), np.ones(()), jnp.ones(8), jnp.ones(())])
+def test_an_array_is_for_the_call(arguments, keyword, ours, array):
+    # in a function it would be a constant, which no library trains
+    name = arguments[0].rpartition(".")[2]
+    told = f"get: {name}({keyword}) is an array, which would be a constant here"
+    with pytest.raises(TypeError, match=re.escape(told)) as error:
+        get(*arguments, **{keyword: array})
+    assert f"f(x, {ours}=array)" in str(error.value)
+    assert f"functools.partial(f, {ours}=array)" in str(error.value)
+
+
+def test_what_the_error_of_an_array_says_to_do():
+    f, slopes = get("PReLU", "torch"), jnp.float32([0.5, 0.25])
+    x = jnp.float32([[-1, -1], [1, 1]])
+    same(f(x, negative_slope=slopes), [[-0.5, -0.25], [1, 1]])
+    same(functools.partial(f, negative_slope=slopes)(x), [[-0.5, -0.25], [1, 1]])
+    slope = jax.grad(lambda a: f(x, negative_slope=a).sum())(slopes)
+    same(slope, jnp.float32([-1, -1]))
 
 
 @pytest.mark.parametrize("copied", [
     copy.copy, copy.deepcopy, lambda f: pickle.loads(pickle.dumps(f))
 ])  # fmt: skip
 @pytest.mark.parametrize(
-    "value", [np.float32(0.5), np.ones(7, np.float32), jnp.bfloat16(0.5)]
+    "value", [np.float32(0.5), 0.5, jnp.dtype("bfloat16").type(0.5)]
 )
 def test_pickles_and_copies(copied, value):
     f = get("elu", alpha=value)
     again = copied(f)
     assert again == f and repr(again) == repr(f)
-    x = X.astype(jnp.asarray(value).dtype)
+    x = X.astype(getattr(value, "dtype", "float32"))
     same(again(x), f(x))
 
 
@@ -287,140 +289,3 @@ def test_the_tools_take_it(tmp_path, monkeypatch):
 def test_no_rule_can_be_declared_through_it():
     with pytest.raises(TypeError, match="is no activation"):
         jaxact.derivative_of(LEAKY, wrt="negative_slope")
-
-
-# --- as plain data ------------------------------------------------------------------
-
-
-def through_json(f: Any) -> Any:
-    return from_config(json.loads(json.dumps(to_config(f), allow_nan=False)))
-
-
-@pytest.mark.parametrize("name", jaxact.names())
-def test_plain_activations_round_trip(name):
-    assert to_config(get(name)) == {"name": name}
-    assert through_json(get(name)) is get(name)
-
-
-@pytest.mark.parametrize(("name", "parameters"), [
-    ("leaky_relu", {"negative_slope": 0.2}),
-    ("elu", {"alpha": 2}),
-    ("elu", {"alpha": 0.1}),
-    ("elu", {"alpha": np.inf}),
-    ("elu", {"alpha": -np.inf}),
-    ("elu", {"alpha": np.nan}),
-    ("elu", {"alpha": np.array([[0.1, -0.0], [np.inf, np.nan]], "float32")}),
-    ("elu", {"alpha": jnp.bfloat16(0.1)}),
-    ("elu", {"alpha": jnp.arange(3, dtype=jnp.bfloat16)}),
-    ("elu", {"alpha": np.float64(0.1)}),
-    ("elu", {"alpha": np.array([2**31 - 1], "int32")}),
-    ("elu", {"alpha": np.array([True, False])}),
-    ("gelu", {"approximate": False}),
-])  # fmt: skip
-def test_parameters_round_trip(name, parameters):
-    f = get(name, **parameters)
-    assert through_json(f) == f and repr(through_json(f)) == repr(f)
-
-
-def test_what_a_config_looks_like():
-    parameters = {"negative_slope": 0.2}
-    assert to_config(LEAKY) == {"name": "leaky_relu", "parameters": parameters}
-    array = get("elu", alpha=np.array([[0.5], [np.inf]], "float32"))
-    cells = {"array": [[0.5], ["inf"]], "dtype": "float32"}
-    assert to_config(array) == {"name": "elu", "parameters": {"alpha": cells}}
-    assert to_config(jaxact.swish) == {"name": "silu"}
-    assert from_config({"name": "swish"}) is jaxact.silu
-    assert from_config({"name": "elu", "parameters": {}}) is jaxact.elu
-    assert to_config(get("leaky_relu", "keras")) == to_config(LEAKY)
-
-
-@pytest.mark.parametrize(("config", "error", "told"), [
-    ("elu", TypeError, "expected a dict, got 'elu'"),
-    ({}, ValueError, "no key 'name'"),
-    ({"parameters": {}}, ValueError, "no key 'name'"),
-    ({"name": "elu", "alpha": 1.0}, ValueError, "unknown key 'alpha'; keys are name"),
-    ({"name": "eluu"}, ValueError, "no activation 'eluu'; did you mean elu"),
-    ({"name": "os.system"}, ValueError, "no activation 'os.system'"),
-    ({"name": 3}, TypeError, "expected the name as a string"),
-    ({"name": "elu", "parameters": [1.0]}, TypeError, "the parameters as a dict"),
-    ({"name": "elu", "parameters": {"a": 1.0}}, TypeError, "no parameter 'a'"),
-    ({"name": "elu", "parameters": {"alpha": "1"}}, TypeError, "alpha must be"),
-    ({"name": "elu", "parameters": {"alpha": [1.0]}}, TypeError, "alpha must be"),
-    ({"name": "elu", "parameters": {"framework": "torch"}}, ValueError, "'framework'"),
-    ({"name": "elu", "parameters": {"alpha": {"float": "1e9"}}}, ValueError, "inf, "),
-    ({"name": "elu", "parameters": {"alpha": {"array": [1]}}}, ValueError, "no key"),
-    ({"name": "elu", "parameters": {"alpha": {"array": ["a"], "dtype": "float32"}}},
-     ValueError, "could not convert string"),
-    ({"name": "elu", "parameters": {"alpha": {"array": [1], "dtype": "object"}}},
-     TypeError, "object"),
-    ({"combine": "exec", "of": []}, ValueError, "no combinator 'exec'"),
-    ({"combine": "compose", "of": []}, TypeError, "expected an activation or more"),
-    ({"combine": "scale", "of": [{"name": "tanh"}], "with": {"power": 2.0}}, TypeError,
-     "unexpected keyword argument 'power'"),
-    ({"combine": "mix", "of": [{"name": "tanh"}], "with": {"w": 2.0}}, ValueError,
-     "mix: no setting 'w'"),
-    ({"combine": ["a"], "of": []}, TypeError, "expected 'combine' as a string"),
-    ({"combine": "compose", "of": {}}, TypeError, "'of' as a list"),
-    ({"combine": "compose"}, ValueError, "no key 'of'"),
-    ({"combine": "compose", "of": [], "name": "elu"}, ValueError, "unknown key 'name'"),
-])  # fmt: skip
-def test_a_config_that_says_something_else_is_refused(config, error, told):
-    with pytest.raises(error, match=re.escape(told)):
-        from_config(config)
-
-
-@pytest.mark.parametrize("f", [jnp.tanh, lambda x: x, jax.nn.relu, 3, "relu"])
-def test_other_functions_have_no_config(f):
-    with pytest.raises(TypeError, match="is no activation of jaxact"):
-        to_config(f)
-
-
-def test_an_activation_of_a_user_has_no_config():
-    @jaxact.activation
-    def relu(x):  # of that name, but another
-        return x
-
-    with pytest.raises(TypeError, match="is no activation of jaxact"):
-        to_config(relu)
-
-
-def test_combinations_round_trip():
-    mish = multiply(jaxact.identity, compose(jaxact.tanh, jaxact.softplus))
-    outer = mix((LEAKY, mish, scale(jaxact.elu, input=2.0)), (0.5, 0.25, 0.25))
-    config = to_config(outer)
-    assert config["combine"] == "mix"
-    assert config["with"] == {"weight_1": 0.5, "weight_2": 0.25, "weight_3": 0.25}
-    assert config["of"][0] == {"name": "leaky_relu",
-                               "parameters": {"negative_slope": 0.2}}  # fmt: skip
-    assert config["of"][1] == {
-        "combine": "multiply",
-        "of": [
-            {"name": "identity"},
-            {"combine": "compose", "of": [{"name": "tanh"}, {"name": "softplus"}]},
-        ],
-    }
-    assert through_json(outer) == outer
-    for f in (
-        piecewise((-1.0, 2.0), (jaxact.elu, jaxact.identity, jaxact.tanh)),
-        leaky(jaxact.relu, 0.2),
-        clip(jaxact.gelu_exact, -1.0, 6.0),
-        standardized(jaxact.silu),
-        surrogate(jaxact.relu, jaxact.silu),
-    ):
-        assert through_json(f) == f
-
-
-def test_a_part_with_a_parameter_set_has_it_as_default():
-    f = compose(jaxact.tanh, LEAKY)
-    x = jnp.asarray([-2.0, 3.0])
-    same(f(x), compose(jaxact.tanh, jaxact.leaky_relu)(x, negative_slope=0.2))
-
-
-def test_parts_that_are_no_data_are_refused():
-    @jaxact.activation
-    def ours(x):
-        """One of a user's own."""
-        return x
-
-    with pytest.raises(TypeError, match="is no activation of jaxact"):
-        to_config(compose(jaxact.tanh, ours))

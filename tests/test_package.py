@@ -185,11 +185,13 @@ LAYERS = (
     {"_numerics.angles", "_numerics.rows"},
     {"_core"},
     {"frameworks"},
+    {"_translation"},
     {"_functions"},
     {"transforms"},
     {"_combination"},
     {"combinators"},
     {"catalogue"},
+    {"_config"},
     {"testing"},
     {"_cli"},
 )

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..catalogue import get
+from ..frameworks import Framework
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Case:
         gradient: likewise, or None where the framework has none.
     """
 
-    framework: str
+    framework: Framework
     names: tuple[str, ...]
     parameters: dict[str, Any]
     x: np.ndarray

@@ -153,6 +153,9 @@ def derivative_of(
     Read `y` only in a first derivative, and only where the slope can be told from the
     output without loss; JAX differentiates it further through `y`.
 
+    In a notebook a cell can be run again: a kernel of the same name takes the place of
+    the old one and of the derivatives declared of it.
+
     Args:
         function: the activation.
         wrt: the variable, `"x"` or a parameter; or the variables of a mixed derivative
@@ -180,11 +183,6 @@ def derivative_of(
         raise ValueError(
             f"derivative_of({name}): order {order} needs order {order - 1} first"
         )
-    if path in definition.kernels:
-        raise ValueError(
-            f"derivative_of({name}): order {order} by {wrt} is declared already, by "
-            f"{definition.kernels[path].__name__}"
-        )
     if path[0] == "x" and definition.pushforward is not None:
         raise ValueError(f"derivative_of({name}): it has a pushforward already")
     if "y" in read_by(definition.kernels[before]):
@@ -198,6 +196,15 @@ def derivative_of(
         if order == 1:
             readable.add("y")
         _check_reads(kernel, readable, f"derivative_of({name}, order={order})")
+        old = definition.kernels.get(path)
+        if old is not None:
+            if not _redefines(kernel, old):
+                raise ValueError(
+                    f"derivative_of({name}): order {order} by {wrt} is declared "
+                    f"already, by {old.__name__}"
+                )
+            for deeper in [p for p in definition.kernels if p[:order] == path]:
+                del definition.kernels[deeper]  # they are derivatives of the old one
         definition.kernels[path] = kernel
         definition.forget_compiled()
         return kernel
@@ -216,10 +223,13 @@ def pushforward_of(function: Callable[..., Any], /) -> Callable[[F], F]:
         ValueError: a derivative of it is declared already.
     """
     definition = _require(function, "pushforward_of")
-    if ("x",) in definition.kernels or definition.pushforward:
-        raise ValueError(f"pushforward_of({definition.name}): it has a rule already")
 
     def decorate(kernel: F) -> F:
+        old = definition.kernels.get(("x",), definition.pushforward)
+        if old is not None and not _redefines(kernel, old):
+            raise ValueError(
+                f"pushforward_of({definition.name}): it has a rule already"
+            )
         readable = {"t", "x", "y", *definition.parameters, *definition.options}
         reads = _check_reads(kernel, readable, f"pushforward_of({definition.name})")
         if "t" not in reads:
@@ -242,10 +252,11 @@ def definition_of(function: Callable[..., Any], /) -> Callable[[F], F]:
         ValueError: the activation has a formula or a definition already.
     """
     definition = _require(function, "definition_of")
-    if definition.reference is not None:
-        raise ValueError(f"definition_of({definition.name}): it is defined already")
 
     def decorate(reference: F) -> F:
+        old = definition.reference
+        if old is not None and not _redefines(reference, old):
+            raise ValueError(f"definition_of({definition.name}): it is defined already")
         wanted = list(definition.signature.parameters)
         if list(inspect.signature(reference).parameters) != wanted:
             raise TypeError(
@@ -285,6 +296,15 @@ def _require(function: Callable[..., Any], verb: str) -> Definition:
             "decorate it with @activation first"
         )
     return definition
+
+
+def _redefines(new: Callable[..., Any], old: Callable[..., Any]) -> bool:
+    """Whether a function is another one again: a cell of a notebook, run once more."""
+
+    def place(f: Callable[..., Any]) -> tuple[str, str]:
+        return getattr(f, "__module__", ""), getattr(f, "__qualname__", "")
+
+    return place(new) == place(old) and new.__module__ == "__main__"
 
 
 def _check_reads(kernel: Callable[..., Any], readable: set[str], verb: str) -> Path:

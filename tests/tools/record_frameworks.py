@@ -2,7 +2,7 @@
 
     python -m venv VENV
     VENV/bin/pip install torch==2.13.0 keras==3.15.1 jax==0.10.2 flax==0.12.8 \
-        onnx==1.23.2 transformers==5.23.0
+        onnx==1.23.2 transformers==5.23.0 tensorflow-cpu==2.21.0
     JAX_PLATFORMS=cpu VENV/bin/python tests/tools/record_frameworks.py
 
 Everything is computed in float64 on a CPU.  Keras runs on its JAX backend, whose slopes
@@ -12,16 +12,19 @@ values are its formulas, as in ggml/src/ggml-cpu, written down below.
 
 The file holds values and gradients at the points of `LINE`, of functions along an axis
 at `CUBE`, there as the product of the Jacobian with `WEIGHTS`, and of functions of a
-gate and a value at the halves of `CUBE`.
+gate and a value at the halves of `CUBE`.  It holds the signatures too: what can be
+told of each function after its operands.
 """
 
-# pyright: reportMissingImports=false
+# pyright: reportMissingImports=false, reportMissingModuleSource=false
 
 import functools
 import importlib.metadata
+import inspect
 import json
 import math
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -47,7 +50,8 @@ ALONG_AN_AXIS = set(
 OF_TWO = set(  # gate and value: the halves of the cube
     "SwiGLU SWIGLU SWIGLU_CLAMP SWIGLU_OAI GEGLU GEGLU_ERF GEGLU_QUICK REGLU".split()
 )
-NOT_RECORDED = {"gumbel_softmax", "log1mexp"}  # random; not defined below 0
+# random; not defined below 0; of another shape than x
+NOT_RECORDED = {"gumbel_softmax", "log1mexp", "crelu"}
 
 # with what to call a function, where not with its defaults alone
 _ALPHA = [{}, {"alpha": 0.5}]
@@ -79,13 +83,13 @@ SETTINGS: dict[str, dict[str, list[Parameters]]] = {
         "threshold Threshold": [{"threshold": 0.5, "value": -1.0}],
     },
     "keras": {
-        "celu elu": _ALPHA,
+        "celu elu ELU": _ALPHA,
         "gelu": [{}, {"approximate": True}],
         "glu": [{}, {"axis": 1}],
         "hard_shrink soft_shrink": [{}, {"threshold": 1.75}],
-        "leaky_relu": [{}, {"negative_slope": 0.5}],
-        "log_softmax softmax sparsemax": _AXIS,
-        "relu": [
+        "leaky_relu LeakyReLU": [{}, {"negative_slope": 0.5}],
+        "log_softmax softmax Softmax sparsemax": _AXIS,
+        "relu ReLU": [
             {},
             {"max_value": 6.0},
             {"negative_slope": 0.25},
@@ -93,6 +97,12 @@ SETTINGS: dict[str, dict[str, list[Parameters]]] = {
         ],
         "squareplus": [{}, {"b": 0.25}],
         "threshold": [{"threshold": 0.5, "default_value": -1.0}],
+    },
+    "tensorflow": {
+        "gelu": [{}, {"approximate": True}],
+        "leaky_relu": [{}, {"alpha": 0.5}],
+        "log_softmax softmax": _AXIS,
+        "silu swish": [{}, {"beta": 0.5}],
     },
     "onnx": {
         "Celu Elu LeakyRelu Swish ThresholdedRelu": _ALPHA,
@@ -191,18 +201,51 @@ def _fitting(weights: Any, y: Any) -> Any:
     return weights[tuple(slice(n) for n in y.shape)]
 
 
+KERAS_LAYERS = {"ELU", "LeakyReLU", "PReLU", "ReLU", "Softmax"}
+
+
 def keras_function(name: str, given: Parameters) -> Function:
-    """keras.activations.<name>."""
+    """keras.activations.<name>, or the layer keras.layers.<name>."""
     import keras
 
+    if name in KERAS_LAYERS:
+        return getattr(keras.layers, name)(dtype="float64", **given)
     return functools.partial(keras.activations.get(name), **given)
 
 
 def keras_names() -> set[str]:
-    """What keras.activations.get takes."""
+    """What keras.activations.get takes, and the layers that are one activation."""
     from keras.src.activations import ALL_OBJECTS_DICT
 
-    return set(ALL_OBJECTS_DICT)
+    return {*ALL_OBJECTS_DICT, *KERAS_LAYERS}
+
+
+def tensorflow_function(name: str, given: Parameters) -> Function:
+    """tf.nn.<name>."""
+    import tensorflow as tf
+
+    return functools.partial(getattr(tf.nn, name), **given)
+
+
+def tensorflow_names() -> set[str]:
+    """The activations of tf.nn: of no list, so this is one."""
+    return set(
+        "crelu elu gelu leaky_relu log_softmax relu relu6 selu sigmoid silu softmax "
+        "softplus softsign swish tanh".split()
+    )
+
+
+def with_tensorflow(f: Function, x: np.ndarray, weights: np.ndarray) -> tuple[Any, Any]:
+    """Value and gradient by automatic differentiation in TensorFlow."""
+    import tensorflow as tf
+
+    v = tf.constant(x, tf.float64)
+    with tf.GradientTape() as tape:
+        tape.watch(v)
+        y = f(v)
+    seed = tf.constant(_fitting(weights, y), tf.float64)
+    gradient: Any = tape.gradient(y, v, [seed])
+    return y.numpy(), gradient.numpy()
 
 
 def jax_function(name: str, given: Parameters) -> Function:
@@ -397,6 +440,78 @@ def without_derivative(f: Function, x: np.ndarray, _: Any) -> tuple[Any, None]:
         return np.asarray(f(x), np.float64), None
 
 
+# --- signatures ---------------------------------------------------------------------
+
+
+def signature(framework: str, name: str) -> list[str]:
+    """What can be told of a function or of a layer, after the operands."""
+    if framework == "onnx":
+        from onnx import defs
+
+        schema = defs.get_schema(name)
+        operands = 2 if name in OF_TWO else 1
+        return [*(i.name for i in schema.inputs[operands:]), *sorted(schema.attributes)]
+    found: dict[str, None] = {}
+    for f in _spelled(framework, name):
+        if not isinstance(f, type):
+            found |= dict.fromkeys(_parameters(f)[1:])
+        elif "__init__" in vars(f):  # the base of all layers takes nothing itself
+            found |= dict.fromkeys(_parameters(f.__init__))
+    if framework == "keras":
+        found.pop("**", None)  # the base of all layers refuses what it does not know
+    return list(found)
+
+
+def _spelled(framework: str, name: str) -> list[Any]:
+    """The functions and layers of that name."""
+    match framework:
+        case "jax.nn":
+            import jax
+
+            return [getattr(jax.nn, name)]
+        case "torch":
+            from torch import nn
+
+            homes = (nn.functional, nn)
+            return [f for f in (getattr(m, name, None) for m in homes) if callable(f)]
+        case "keras":
+            import keras
+
+            if name in KERAS_LAYERS:  # which hand on what any layer takes
+                return [getattr(keras.layers, name), keras.layers.Layer]
+            return [keras.activations.get(name)]
+        case "tensorflow":
+            import tensorflow as tf
+
+            return [getattr(tf.nn, name)]
+        case "huggingface":
+            from transformers.activations import ACT2CLS
+
+            found = ACT2CLS[name]
+            return [found[0] if isinstance(found, tuple) else found]
+        case "ggml":
+            return [f for f in (GGML[name],) if inspect.isfunction(f)]
+        case _:
+            import flax.linen as nn
+            from flax import nnx
+
+            return [f for f in (getattr(m, name, None) for m in (nn, nnx)) if f]
+
+
+def _parameters(f: Any) -> list[str]:
+    """The names of the parameters; `**` stands for any others."""
+    try:
+        parameters = inspect.signature(f).parameters.values()
+    except ValueError:  # built in: its first line of help says it
+        (told,) = re.findall(r"^\s*\w+\((.*?)\) ->", f.__doc__, re.M)
+        return [re.split(r"[ =:]", p)[0] for p in told.split(", ") if p != "*"]
+    return [
+        "**" if p.kind is p.VAR_KEYWORD else p.name
+        for p in parameters
+        if p.name not in ("self", "rngs") and p.kind is not p.VAR_POSITIONAL
+    ]
+
+
 # framework: its names, its functions, how to evaluate one, the packages, what it is
 RECORDED: dict[str, tuple[Any, Any, Any, tuple[str, ...], str]] = {
     "jax.nn": (jax_names, jax_function, with_jax, ("jax",), "jax.nn"),
@@ -404,6 +519,8 @@ RECORDED: dict[str, tuple[Any, Any, Any, tuple[str, ...], str]] = {
               "torch.nn.functional and torch.nn"),
     "keras": (keras_names, keras_function, with_jax, ("keras", "jax"),
               "keras.activations on the JAX backend"),
+    "tensorflow": (tensorflow_names, tensorflow_function, with_tensorflow,
+                   ("tensorflow-cpu",), "tensorflow.nn"),
     "onnx": (onnx_names, onnx_function, without_derivative, ("onnx",),
              "onnx.reference, opset 28; it has no derivatives"),
     "huggingface": (huggingface_names, huggingface_function, with_torch,
@@ -461,10 +578,11 @@ def main() -> None:
 
     jax.config.update("jax_enable_x64", True)
     recorded = {}
-    for framework, (*_, packages, origin) in RECORDED.items():
+    for framework, (names, *_, packages, origin) in RECORDED.items():
         recorded[framework] = {
             "origin": origin,
             "versions": {p: importlib.metadata.version(p) for p in packages},
+            "signatures": {n: signature(framework, n) for n in sorted(names())},
             "cases": list(cases(framework)),
         }
     head = {"line": _cells(LINE), "cube": _cells(CUBE), "weights": _cells(WEIGHTS)}
