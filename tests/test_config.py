@@ -431,3 +431,13 @@ def halved_plain(x):
         assert jax.grad(main.halved)(1.0) == factor
         reference = jaxact.catalogue.info("__main__:halved").reference
         assert reference is not None and reference(2.0) == 2 * factor
+
+
+def test_a_slope_does_not_become_a_pushforward_beside_itself(notebook):
+    notebook(CELL + SLOPES[0], factor=1.0)
+    with pytest.raises(ValueError, match="it has a rule already"):
+        notebook("""
+@jaxact.pushforward_of(bent)
+def bent_dx(t, x):
+    return 2 * x * t
+""")

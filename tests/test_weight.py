@@ -103,7 +103,6 @@ EXCEPTIONS: dict[str, tuple[float, str]] = {
     "logmeanexp": (2.6, LEADS),
     "finer": (2.5, REDUCED),
     "snake_beta": (1.9, REDUCED),
-    "rational": (1.9, "polynomials in 1 / x far out, where those in x overflow"),
     "softcap": (2.5, AGAIN),
     "lecun_tanh": (2.4, AGAIN),
     "adaptive_tanh": (2.3, AGAIN),

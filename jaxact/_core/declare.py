@@ -225,8 +225,9 @@ def pushforward_of(function: Callable[..., Any], /) -> Callable[[F], F]:
     definition = _require(function, "pushforward_of")
 
     def decorate(kernel: F) -> F:
-        old = definition.kernels.get(("x",), definition.pushforward)
-        if old is not None and not _redefines(kernel, old):
+        old = definition.pushforward
+        known = old is not None and not _redefines(kernel, old)
+        if known or ("x",) in definition.kernels:
             raise ValueError(
                 f"pushforward_of({definition.name}): it has a rule already"
             )

@@ -120,8 +120,7 @@ class _Call:
 
         JAX tells a rule then which are not, but a Pallas kernel takes no such rule.
         """
-        gates = self.definition.required if self.definition.elementwise else ()
-        return not set(names) <= {"x", *gates}
+        return not set(names) <= {"x", *self.definition.required}
 
     def slope(self, path: Path, arrays: Arrays) -> Array:
         """A derivative at `arrays`; the derivatives declared of it are its rule."""

@@ -13,6 +13,8 @@ from jax import Array
 from .._core import activation, definition_of, pushforward_of
 from .._numerics import elementary as el, pieces as num
 
+Value = tuple[Array, Array]  # of a polynomial, and its derivative
+
 
 @activation(
     examples={
@@ -44,9 +46,8 @@ def rational(x: Array, numerator: Array, denominator: Array) -> Array:
     """
     _check(numerator, denominator)
     near, end = _limited(x, numerator, denominator)
-    p, _ = _horner(near, list(numerator))
-    q, _ = _horner(near, list(jnp.pad(denominator, (1, 0))))
-    value = p / (1 + el.maximum(q, -q))  # of slope 0 at 0
+    p, q = _polynomials(near, numerator, denominator)
+    value = p[0] / (1 + el.maximum(q[0], -q[0]))  # of slope 0 at 0
     growth = len(numerator) - 1 - len(denominator)
     if growth == 0:
         return value
@@ -94,13 +95,18 @@ def _ratio_slope(x: Array, numerator: Array, denominator: Array) -> Array:
     return el.where(outer, far, slope)
 
 
+def _polynomials(x: Array, numerator: Array, denominator: Array) -> list[Value]:
+    """P and Q, each with its derivative."""
+    return [_horner(x, list(c)) for c in (numerator, jnp.pad(denominator, (1, 0)))]
+
+
 def _turned(outer: Array, coefficients: Array) -> list[Array]:
     """The coefficients, at the outer points in the opposite order."""
     pairs = zip(coefficients, coefficients[::-1], strict=True)
     return [el.where(outer, back, ahead) for ahead, back in pairs]
 
 
-def _horner(z: Array, coefficients: list[Array]) -> tuple[Array, Array]:
+def _horner(z: Array, coefficients: list[Array]) -> Value:
     """A polynomial, its coefficients constant first, and its derivative."""
     *rest, value = coefficients
     slope = jnp.zeros_like(z)
@@ -122,8 +128,7 @@ def _rational_push(t: Array, x: Array, numerator: Array, denominator: Array) -> 
     if growth == 0:  # far out it is constant, and the terms of the slope cancel
         return t * _ratio_slope(x, numerator, denominator)
     near, end = _limited(x, numerator, denominator)
-    p, dp = _horner(near, list(numerator))
-    q, dq = _horner(near, list(jnp.pad(denominator, (1, 0))))
+    (p, dp), (q, dq) = _polynomials(near, numerator, denominator)
     # not p / bottom, which XLA would store to share it with the forward pass
     inverse = 1 / (1 + el.maximum(q, -q))
     value = p * inverse

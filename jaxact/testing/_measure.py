@@ -232,11 +232,8 @@ def compare(
         raise TypeError(
             f"{name}: {jnp.dtype(dtype).name} in, {got.dtype.name} out (order {order})"
         )
-    error = np.min([unit_error(got, exact[row]) for row in range(len(exact.high))], 0)
+    error = _errors(got, exact, order)
     at = as_float64(points)
-    if order > 1:  # of what has underflowed the sign may be lost too
-        faint = (np.abs(exact.high[0]) < 1e-30) & (np.abs(as_float64(got)) < 1e-30)
-        error = np.where(faint & np.isinf(error), 0, error)
     if order:  # a constant slope need not be NaN where the value is already
         error = np.where(np.isnan(at), 0, error)
     number = np.isfinite(error)
@@ -257,6 +254,15 @@ def compare(
     )
 
 
+def _errors(got: np.ndarray, exact: Exact, order: int) -> np.ndarray:
+    """The errors against exact values at `with_flushed` points."""
+    error = np.min([unit_error(got, exact[row]) for row in range(len(exact.high))], 0)
+    if order > 1:  # of what has underflowed the sign may be lost too
+        faint = (np.abs(exact.high[0]) < 1e-30) & (np.abs(as_float64(got)) < 1e-30)
+        error = np.where(faint & np.isinf(error), 0, error)
+    return error
+
+
 def confirm(
     found: Measurement, asked: Question, dtype: Any, order: int, wrt: str
 ) -> Measurement:
@@ -267,7 +273,7 @@ def confirm(
         return found
     where = asked, with_flushed(at, dtype), (order,), dtype, wrt
     (exact,) = exact_orders(*where, quick=False)
-    error = min(float(unit_error(got, exact[n])[0]) for n in range(len(exact.high)))
+    error = float(_errors(got, exact, order)[0])
     return replace(found, max_ulp=error, wanted=float(exact.rounded[0, 0]))
 
 

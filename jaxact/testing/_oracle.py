@@ -140,8 +140,8 @@ def exact_orders(
     orders = tuple(orders)
     top = max(orders)
     quick = quick and wrt == "x" and jnp.dtype(dtype).itemsize <= 4
-    if "surrogate(" in asked.formula.text:  # its series is not that of its value
-        quick = False
+    # the series of a surrogate is not that of its value
+    quick = quick and "surrogate(" not in asked.formula.text
     unique, back = np.unique(as_float64(points), return_inverse=True)
     back = back.reshape(points.shape)
     rigour = _DOUBLE if jnp.dtype(dtype).itemsize > 4 else _NARROW
