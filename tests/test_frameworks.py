@@ -388,7 +388,7 @@ def live(framework, evaluate, function):
             if case.gradient is not None:
                 np.testing.assert_allclose(gradient, case.gradient, **told)
             compared += 1
-    assert compared >= 14
+    assert compared >= len(TABLE[framework]) - 1  # one may be random
     recorded = {n: told for (f, n), told in SIGNATURES.items() if f == framework}
     assert {n: record.signature(framework, n) for n in recorded} == recorded
 
