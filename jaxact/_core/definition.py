@@ -1,5 +1,6 @@
 """What is known of an activation, and where to look it up."""
 
+import functools
 import inspect
 import types
 import typing
@@ -215,5 +216,6 @@ def usage(name: str, signature: inspect.Signature) -> str:
     return f"{name}{bare}"
 
 
+@functools.cache
 def read_by(kernel: Callable[..., Any]) -> Path:
     return tuple(inspect.signature(kernel).parameters)

@@ -14,7 +14,11 @@ from jax.extend.core.primitives import convert_element_type_p
 from .._numerics.precision import rounded_to
 from .call import Constant, complaint_about, is_mask, is_weak, laid_shape, typed
 from .definition import Arrays, Definition, Path, describe, is_number, read_by
+from .replay import program_of
 from .tangents import is_zero, late, times
+
+# of the kernels of users no more is known than what they give for these arrays
+_OURS = f"{__package__.rpartition('.')[0]}._functions."
 
 Binary = Callable[[Array, Array], Array]
 
@@ -180,13 +184,34 @@ class _Call:
         return product(t, jax.jvp(along, (at,), (jnp.ones_like(at),))[1])
 
     def run(self, kernel: Callable[..., Any], arrays: Arrays) -> Array:
-        """A kernel at `arrays`, its dtype and shape checked."""
-        arguments = {n: self.argument(n, arrays) for n in read_by(kernel)}
+        """A kernel at `arrays`: what it comes to, if it is one of ours."""
+        read = read_by(kernel)
+        given = {n: arrays[n] for n in read if n in arrays}
+        ours = self.definition.elementwise and kernel.__module__.startswith(_OURS)
+        if not given or not ours:
+            return self.checked(kernel, given, arrays)
+        fixed = [(n, c := self.constants[n], str(c)) for n in read if n not in arrays]
+        dtypes = tuple((n, v.dtype) for n, v in given.items())
+        wide = jnp.result_type(float)  # with 64 bits other numbers are taken
+        key = (kernel, jnp.dtype(self.dtype), wide, dtypes, *fixed)
+        programs = self.definition.derived
+        if key not in programs:
+            programs[key] = program_of(lambda v: self.checked(kernel, v, v), given)
+        program = programs[key]
+        if program is None:
+            return self.checked(kernel, given, arrays)
+        return jnp.broadcast_to(program(given), _broadcast(arrays.values()))
+
+    def checked(
+        self, kernel: Callable[..., Any], given: Arrays, arrays: Arrays
+    ) -> Array:
+        """A kernel, of what it reads of `arrays`, its dtype and shape checked."""
+        arguments = {n: self.argument(n, given) for n in read_by(kernel)}
         with rounded_to(self.dtype):  # few bits may be had in a shorter way
-            given = kernel(**arguments)
-        if not is_number(given, holomorphic=True):
-            raise self.bad(kernel, describe(given), "an array")
-        out = jnp.asarray(given)
+            result = kernel(**arguments)
+        if not is_number(result, holomorphic=True):
+            raise self.bad(kernel, describe(result), "an array")
+        out = jnp.asarray(result)
         if out.dtype != self.wide and not is_weak(out):
             wanted = f"{jnp.dtype(self.wide).name}, that of its arguments"
             raise self.bad(kernel, f"dtype {out.dtype}", wanted)
@@ -195,7 +220,7 @@ class _Call:
             return out
         shape = _broadcast(arrays.values())
         read = _broadcast(v for v in arguments.values() if is_number(v))
-        constant = out.shape == () and not isinstance(given, Array)
+        constant = out.shape == () and not isinstance(result, Array)
         if out.shape not in (shape, read) and not constant:
             raise self.bad(
                 kernel,
