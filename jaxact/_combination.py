@@ -18,6 +18,7 @@ from jax import Array
 from ._core import Defined, Definition, activation, lookup
 from ._core.tangents import value_of
 from ._formula import parse_formula
+from ._stable import product
 from .transforms import derivative
 
 Activation = Callable[..., Any]
@@ -147,13 +148,7 @@ def _total(fs: Sequence[Unary], x: Array) -> Array:
 
 def _product(fs: Sequence[Unary], x: Array, *factors: Array) -> Array:
     """The product, in which a factor that vanishes wins over an infinite one."""
-    terms = [*(f(x) for f in fs), *factors]
-    plain = functools.reduce(operator.mul, terms)
-    # NaN of no NaN; its slopes would be so at other infinities too
-    value = jnp.where((plain != plain) & (x == x), 0, plain)
-    largest = float(jnp.finfo(x.dtype).max)
-    finite = (value_of(jnp.clip(y, -largest, largest), y) for y in terms)
-    return value_of(value, functools.reduce(operator.mul, finite))
+    return product(*(f(x) for f in fs), *factors, known=x == x)
 
 
 def _mixed(fs: Sequence[Unary], x: Array, **weights: Array) -> Array:

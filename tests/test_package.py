@@ -187,6 +187,7 @@ LAYERS = (
     {"frameworks"},
     {"_translation"},
     {"_functions"},
+    {"_stable"},
     {"transforms"},
     {"_combination"},
     {"combinators"},

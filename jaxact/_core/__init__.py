@@ -22,6 +22,7 @@ from .definition import (
     chooses as chooses,
     definitions as definitions,
     describe as describe,
+    formula_world as formula_world,
     is_number as is_number,
     is_option as is_option,
     kernel_of as kernel_of,

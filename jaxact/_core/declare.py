@@ -16,13 +16,14 @@ from typing import Any, TypeVar, overload
 import jax
 from jax import Array
 
-from .._formula import find_formula
+from .._formula import Formula, find_formula
 from .call import complaint_about, plain_arguments, under_jit, with_constants
 from .definition import (
     Definition,
     Integers,
     Path,
     is_option,
+    kernel_of_formula,
     lookup,
     read_by,
     registry,
@@ -64,7 +65,16 @@ def activation(
     lie along that axis of `x`.
 
     If the docstring has a line ``name(x, alpha) = ...`` it is the formula: the
-    reference of the gradient tests and of the exact oracle.
+    reference of the gradient tests and of the exact oracle.  It may call `abs`, `atan`,
+    `cos`, `erf`, `erfc`, `exp`, `expm1`, `log`, `log1p`, `max`, `min`, `sigmoid`,
+    `sign`, `sin`, `softplus`, `sqrt` and `tanh`; a power is ``x**2``, a condition
+    ``x if x > 0 else 0``.
+
+    With ``...`` as its body the activation is its formula, which is computed as it is
+    written, by functions that keep their digits.  So are `1 / (1 + exp(-u))`,
+    `log(1 + exp(u))`, `exp(u) - 1`, `1 + erf(u / sqrt(2))` and `exp(-u**2)`; any other
+    difference may cancel.  Its derivatives are those that JAX derives from these
+    functions, until `derivative_of` declares another.
 
     Args:
         function: the kernel; left out when facts are given.
@@ -79,7 +89,16 @@ def activation(
     Raises:
         TypeError: the signature does not start with `x`, has arguments without a name,
             or calls one `y` or `t`; a fact names an unknown parameter.
-        ValueError: the formula line does not parse or names something unknown.
+        ValueError: the formula line does not parse, names something unknown, or is that
+            of another function; or there is neither a body nor a formula line.
+
+    Example:
+        >>> @jaxact.activation
+        ... def swish(x, beta=1.0):
+        ...     "swish(x, beta) = x * sigmoid(beta * x)"
+        ...     ...
+        >>> print(swish(jnp.float32(-20)), jax.grad(swish)(jnp.float32(-20)))
+        -4.1223075e-08 -3.9161922e-08
     """
     if function is None:
         return functools.partial(
@@ -124,6 +143,7 @@ def activation(
             return public(**plain)
         raise TypeError(complaint)
 
+    formula = find_formula(name, inspect.getdoc(function) or "", ("x", *after_x))
     definition = Definition(
         name=name,
         function=public,
@@ -135,9 +155,9 @@ def activation(
         integers=integers,
         holomorphic=holomorphic,
         examples=dict(examples or {}),
-        formula=find_formula(name, inspect.getdoc(function) or "", ("x", *after_x)),
+        formula=formula,
         compiled=compiled,
-        kernels={(): function},
+        kernels={(): _kernel(function, formula)},
     )
     registry[public] = definition
     return public
@@ -287,6 +307,28 @@ def spelled(function: Callable[..., Any], /) -> Callable[[F], F]:
         return public
 
     return decorate
+
+
+def _formula_alone() -> None:
+    """It has a docstring and no body."""
+    ...
+
+
+def _kernel(function: F, formula: Formula | None) -> F:
+    """The function, or its formula if that is all it has."""
+    code = getattr(function, "__code__", None)
+    if code is None or code.co_code != _formula_alone.__code__.co_code:
+        return function
+    if formula is None:
+        name, names = (
+            function.__name__,
+            ", ".join(inspect.signature(function).parameters),
+        )
+        raise ValueError(
+            f"activation: {name} has no body, and no formula line "
+            f"'{name}({names}) = ...' in its docstring"
+        )
+    return kernel_of_formula(formula, function)
 
 
 def _require(function: Callable[..., Any], verb: str) -> Definition:

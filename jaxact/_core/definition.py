@@ -1,5 +1,6 @@
 """What is known of an activation, and where to look it up."""
 
+import functools
 import inspect
 import types
 import typing
@@ -11,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from .._formula import Formula
+from .._formula import Formula, World
 
 F = TypeVar("F", bound=Callable[..., Any])
 Integers = Literal["float", "weak", "keep"]
@@ -101,6 +102,32 @@ class Definition:
 
 registry: dict[Callable[..., Any], Definition] = {}
 choosers: dict[Callable[..., Any], tuple[Callable[..., Any], ...]] = {}
+
+
+_worlds: list[type[World]] = []
+
+
+def formula_world(world: type[World]) -> type[World]:
+    """Declare the world in which a formula is computed that stands for its kernel.
+
+    It is made of activations, which the core does not know.
+    """
+    _worlds.append(world)
+    return world
+
+
+def kernel_of_formula(formula: Formula, function: F) -> F:
+    """A formula as the kernel of a function that has nothing else."""
+
+    @functools.wraps(function)
+    def kernel(**arguments: Any) -> Any:
+        given = formula.in_world(_worlds[-1]())(**arguments)
+        if not isinstance(given, Array):
+            return given
+        shape = np.broadcast_shapes(*map(np.shape, arguments.values()))
+        return jnp.broadcast_to(given, shape)
+
+    return typing.cast(F, kernel)
 
 
 class Defined:
