@@ -94,7 +94,8 @@ def part(how: str, f: Activation) -> Definition:
         )
     if definition is None:
         raise TypeError(
-            f"{how}: {_name(f)} is no activation; decorate it with @activation first"
+            f"{how}: {_name(f)} is not an activation; decorate it with @activation "
+            "first"
         )
     if not definition.elementwise or definition.options:
         raise TypeError(f"{how}: {definition.name} is not elementwise")
@@ -135,7 +136,7 @@ class _Rule(NamedTuple):
     # pairs of a text and the level that it crosses
     inside: Callable[..., list[str]] = lambda fs, x, **_: [x] * len(fs)
     levels: Callable[..., list[tuple[str, str]]] = lambda fs, x, **_: []
-    fixed: bool = False  # whether the numbers are no parameters
+    fixed: bool = False  # whether the numbers are not parameters
 
 
 def _chain(fs: Sequence[Unary], x: Any) -> Any:

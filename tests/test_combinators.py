@@ -275,7 +275,7 @@ def test_kinks_are_found_through_the_parts():
     ("make", "error", "told"),
     [
         (lambda: compose(), TypeError, "compose: expected an activation or more"),
-        (lambda: compose(tanh, jnp.sin), TypeError, "sin is no activation"),
+        (lambda: compose(tanh, jnp.sin), TypeError, "sin is not an activation"),
         (lambda: scale(tanh, output=some("2")), TypeError, "output must be a number"),
         (
             lambda: scale(tanh, input=some(jnp.ones(2))),
@@ -322,7 +322,7 @@ def test_what_wraps_a_combination_is_not_one():
 
     for f in (jax.grad(c), jaxact.derivative(c), other, jax.jit(c)):
         assert jaxact.catalogue.lookup(f) is None
-        with pytest.raises(TypeError, match=r"compose: .* is no activation"):
+        with pytest.raises(TypeError, match=r"compose: .* is not an activation"):
             compose(identity, f)
         with pytest.raises(ValueError, match="no formula"):
             measure(f, "bfloat16")

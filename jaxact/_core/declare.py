@@ -183,8 +183,8 @@ def derivative_of(
         order: the order; order n needs order n - 1 declared before.
 
     Raises:
-        TypeError: `function` is no activation, or the kernel reads something else.
-        ValueError: `wrt` is no parameter, or `order` does not follow on; there is a
+        TypeError: `function` is not an activation, or the kernel reads something else.
+        ValueError: `wrt` is not a parameter, or `order` does not follow on; there is a
             rule already.
     """
     definition = _require(function, "derivative_of")
@@ -195,7 +195,7 @@ def derivative_of(
     path = ((wrt,) if isinstance(wrt, str) else wrt) * order
     if not path or not set(path) <= set(known):
         raise ValueError(
-            f"derivative_of({name}): wrt={wrt!r} is no variable of {name}; "
+            f"derivative_of({name}): wrt={wrt!r} is not a variable of {name}; "
             f"it has {', '.join(known)}"
         )
     order, before = len(path), path[:-1]
@@ -239,7 +239,7 @@ def pushforward_of(function: Callable[..., Any], /) -> Callable[[F], F]:
     the options, and returns the tangent of the output; it must be linear in `t`.
 
     Raises:
-        TypeError: `function` is no activation, or the kernel reads something else.
+        TypeError: `function` is not an activation, or the kernel reads something else.
         ValueError: a derivative of it is declared already.
     """
     definition = _require(function, "pushforward_of")
@@ -269,7 +269,7 @@ def definition_of(function: Callable[..., Any], /) -> Callable[[F], F]:
     """Declare a plain jnp function that defines an activation without a formula line.
 
     Raises:
-        TypeError: `function` is no activation, or the signatures differ.
+        TypeError: `function` is not an activation, or the signatures differ.
         ValueError: the activation has a formula or a definition already.
     """
     definition = _require(function, "definition_of")
@@ -297,7 +297,7 @@ def spelled(function: Callable[..., Any], /) -> Callable[[F], F]:
     calls the first argument otherwise.  Declare it last, after the rules.
 
     Raises:
-        TypeError: `function` is no activation.
+        TypeError: `function` is not an activation.
     """
     definition = _require(function, "spelled")
 
@@ -334,9 +334,10 @@ def _kernel(function: F, formula: Formula | None) -> F:
 def _require(function: Callable[..., Any], verb: str) -> Definition:
     definition = lookup(function)
     if definition is None or definition.function is not function:
+        name = getattr(function, "__name__", function)
         raise TypeError(
-            f"{verb}: {getattr(function, '__name__', function)!r} is no activation; "
-            "decorate it with @activation first"
+            f"{verb}: {name!r} is not an activation; write @{verb}(f), where f is "
+            "decorated with @activation"
         )
     return definition
 
@@ -373,7 +374,7 @@ def _checked_signature(function: Callable[..., Any]) -> inspect.Signature:
     if names[:1] != ["x"]:
         problem = "the first argument must be x"
     elif any(p.kind in nameless for p in signature.parameters.values()):
-        problem = "*args, **kwargs and positional-only arguments are no names"
+        problem = "*args, **kwargs and positional-only arguments have no names"
     elif "y" in names:
         problem = "'y' is what a derivative calls the output"
     elif "t" in names:
