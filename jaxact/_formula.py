@@ -70,6 +70,18 @@ class Formula:
             text = text[: node.col_offset] + names.get(node.id, node.id) + text[end:]
         return text
 
+    def with_slopes(self, slopes: Mapping[float, float]) -> "Formula":
+        """The same, but that at a point of `slopes` it goes on straight, with a slope.
+
+        The value is the same, and so are the derivatives by parameters.
+        """
+        text = self.text
+        for point, slope in slopes.items():
+            at = self.with_names({"x": f"({point!r})"})
+            line = f"({at}) + ({slope!r}) * (x - ({point!r}))"
+            text = f"({line}) if {point!r} <= x <= {point!r} else ({text})"
+        return parse_formula(text, self.variables, self.name) if slopes else self
+
     @functools.cache  # noqa: B019 (formulas live as long as their activation)
     def as_jnp(self, *, plain: bool = False) -> Callable[..., Any]:
         """The formula on jnp arrays, as a function of its variables.
@@ -325,6 +337,9 @@ def _build(node: ast.expr, text: str, world: World) -> Thunk:
                 if "x" not in {n.id for n in ast.walk(a) if isinstance(n, ast.Name)}
             ]
             pivot = build(fixed[0]) if fixed else (lambda env: None)
+            if len(fixed) == 2 and ast.dump(fixed[0]) == ast.dump(fixed[1]):
+                point = pivot  # one point alone, where the other branch may have a pole
+                pivot = lambda env: point(env) + 1  # noqa: E731
             return lambda env: world.select(condition(env), yes, no, pivot(env), env)
     raise AssertionError(ast.dump(node))  # parse_formula let something through
 

@@ -30,9 +30,16 @@ from .definition import (
     signature_of,
     usage,
 )
+from .kinks import (
+    checked_slopes,
+    derivative_with_slopes,
+    require_kinks,
+    value_with_slopes,
+)
 from .rule import apply
 
 F = TypeVar("F", bound=Callable[..., Any])
+Kinks = Sequence[float] | Mapping[float, float] | Callable[..., Sequence[float]]
 
 
 @overload
@@ -40,7 +47,7 @@ def activation(function: F, /) -> F: ...
 @overload
 def activation(
     *,
-    kinks: Sequence[float] | Callable[..., Sequence[float]] = ...,
+    kinks: Kinks = ...,
     domain: Mapping[str, tuple[float, float]] | None = ...,
     integers: Integers = ...,
     holomorphic: bool = ...,
@@ -50,7 +57,7 @@ def activation(
     function: Any = None,
     /,
     *,
-    kinks: Sequence[float] | Callable[..., Sequence[float]] = (),
+    kinks: Kinks = (),
     domain: Mapping[str, tuple[float, float]] | None = None,
     integers: Integers = "float",
     holomorphic: bool = False,
@@ -79,7 +86,9 @@ def activation(
     Args:
         function: the kernel; left out when facts are given.
         kinks: the points where a derivative of order 0 to 2 jumps, or a function of
-            the parameters that returns them.
+            the parameters that returns them.  A dict sets the slope at each:
+            `{0.0: 0.5}` makes it 0.5 at 0, whatever the kernels and the formula say,
+            and the higher derivatives 0 there.
         domain: the open interval of a parameter, and of `x` if not the whole line.
         integers: what an integer array gives: `"float"` (float32), `"weak"` (weakly
             typed float32), or `"keep"` (the kernel is exact on integers).
@@ -88,9 +97,11 @@ def activation(
 
     Raises:
         TypeError: the signature does not start with `x`, has arguments without a name,
-            or calls one `y` or `t`; a fact names an unknown parameter.
+            or calls one `y` or `t`; a fact names an unknown parameter; a slope at a
+            kink is not a number.
         ValueError: the formula line does not parse, names something unknown, or is that
-            of another function; or there is neither a body nor a formula line.
+            of another function; there is neither a body nor a formula line; or a slope
+            is set where that of the formula does not jump.
 
     Example:
         >>> @jaxact.activation
@@ -111,6 +122,7 @@ def activation(
         )
     signature = _checked_signature(function)
     name = function.__name__
+    slopes = checked_slopes(name, kinks) if isinstance(kinks, Mapping) else {}
     after_x = tuple(signature.parameters)[1:]
     options = tuple(n for n in after_x if is_option(signature.parameters[n]))
     parameters = tuple(n for n in after_x if n not in options)
@@ -144,20 +156,25 @@ def activation(
         raise TypeError(complaint)
 
     formula = find_formula(name, inspect.getdoc(function) or "", ("x", *after_x))
+    kernel = _kernel(function, formula)
+    if slopes and formula is not None:
+        require_kinks(formula, slopes, signature, examples or {})
+        formula = formula.with_slopes(slopes)
     definition = Definition(
         name=name,
         function=public,
         signature=signature,
         parameters=parameters,
         options=options,
-        kinks=kinks,
+        kinks=tuple(slopes) if slopes else kinks,
+        slopes=slopes,
         domain=dict(domain or {}),
         integers=integers,
         holomorphic=holomorphic,
         examples=dict(examples or {}),
         formula=formula,
         compiled=compiled,
-        kernels={(): _kernel(function, formula)},
+        kernels={(): value_with_slopes(kernel, slopes)},
     )
     registry[public] = definition
     return public
@@ -225,7 +242,9 @@ def derivative_of(
                 )
             for deeper in [p for p in definition.kernels if p[:order] == path]:
                 del definition.kernels[deeper]  # they are derivatives of the old one
-        definition.kernels[path] = kernel
+        by_x = set(path) == {"x"}
+        chosen = derivative_with_slopes(kernel, definition.slopes, order)
+        definition.kernels[path] = chosen if by_x else kernel
         definition.forget_compiled()
         return kernel
 
@@ -243,6 +262,11 @@ def pushforward_of(function: Callable[..., Any], /) -> Callable[[F], F]:
         ValueError: a derivative of it is declared already.
     """
     definition = _require(function, "pushforward_of")
+    if definition.slopes:
+        raise ValueError(
+            f"pushforward_of({definition.name}): slopes at kinks are for elementwise "
+            "activations; give kinks without slopes"
+        )
 
     def decorate(kernel: F) -> F:
         old = definition.pushforward

@@ -46,6 +46,7 @@ class Definition:
     formula: Formula | None
     compiled: Any  # by jax.jit, behind `function`
     kernels: dict[Path, Callable[..., Array]]
+    slopes: Mapping[float, float]  # chosen, at kinks
     extras: dict[str, Callable[..., Any]] = field(default_factory=dict)
     derived: dict[Any, Callable[..., Any]] = field(default_factory=dict)  # compiled
 
@@ -95,9 +96,14 @@ class Definition:
         if not callable(self.kinks):
             return tuple(self.kinks)
         wanted = inspect.signature(self.kinks).parameters
-        return tuple(
-            self.kinks(**{n: parameters.get(n, self.default(n)) for n in wanted})
-        )
+        found = self.kinks(**{n: parameters.get(n, self.default(n)) for n in wanted})
+        if isinstance(found, Mapping):
+            raise TypeError(
+                f"{self.name}: a slope can be chosen at a fixed kink alone, as in "
+                "kinks={0.0: 0.5}; a function of parameters gives the kinks without "
+                "slopes"
+            )
+        return tuple(found)
 
 
 registry: dict[Callable[..., Any], Definition] = {}
