@@ -103,7 +103,8 @@ def part(how: str, f: Activation) -> Definition:
 
 
 def _name(f: Any) -> str:
-    return getattr(f, "__name__", repr(f))
+    """How it is written: the parameters that are set tell it from others."""
+    return repr(f) if isinstance(f, Defined) else getattr(f, "__name__", repr(f))
 
 
 def _label(
