@@ -242,9 +242,9 @@ def derivative_of(
                 )
             for deeper in [p for p in definition.kernels if p[:order] == path]:
                 del definition.kernels[deeper]  # they are derivatives of the old one
-        by_x = set(path) == {"x"}
-        chosen = derivative_with_slopes(kernel, definition.slopes, order)
-        definition.kernels[path] = chosen if by_x else kernel
+        slopes = definition.slopes if set(path) == {"x"} else {}
+        chosen = derivative_with_slopes(kernel, slopes, order)
+        definition.kernels[path] = chosen
         definition.forget_compiled()
         return kernel
 
