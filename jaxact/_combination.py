@@ -16,7 +16,7 @@ import numpy as np
 from jax import Array
 
 from ._core import Defined, Definition, activation, lookup
-from ._core.tangents import value_of
+from ._core.values import value_of
 from ._formula import parse_formula
 from ._stable import product
 from .transforms import derivative
@@ -394,14 +394,11 @@ def _domain(how: str, layout: _Parts) -> dict[str, tuple[float, float]]:
 
 # --- facts that are found by numbers ------------------------------------------------
 
-_GRID = np.unique(
-    np.concatenate(
-        [
-            np.linspace(-20, 20, 4001),
-            *(s * np.geomspace(1e-6, 1e6, 400) for s in (1, -1)),
-        ]
-    )
-)
+
+@functools.cache
+def _grid() -> np.ndarray:
+    far = np.geomspace(1e-6, 1e6, 400)
+    return np.unique(np.concatenate([np.linspace(-20, 20, 4001), far, -far]))
 
 
 def _exactly(text: str, parameters: Mapping[str, float]) -> Callable[[Any], np.ndarray]:
@@ -449,14 +446,15 @@ def _kinks(
 
 def _crossings(f: Callable[[Any], np.ndarray]) -> list[float]:
     """Where the sign of f changes, to or from 0 too."""
-    signs = np.sign(f(_GRID))
-    found = [float(x) for x, s in zip(_GRID, signs, strict=True) if s == 0]
+    grid = _grid()
+    signs = np.sign(f(grid))
+    found = [float(x) for x, s in zip(grid, signs, strict=True) if s == 0]
     if len(found) > 10:  # flat, not a point
         found = []
     (left,) = np.nonzero(
         (signs[:-1] != signs[1:]) & np.isfinite(signs[:-1]) & np.isfinite(signs[1:])
     )
-    low, high, sign = _GRID[left], _GRID[left + 1], signs[left]
+    low, high, sign = grid[left], grid[left + 1], signs[left]
     for _ in range(70):
         middle = (low + high) / 2
         same = np.sign(f(middle)) == sign

@@ -13,6 +13,7 @@ fourth, where a formula that stands for a kernel keeps its digits.
 
 import ast
 import functools
+import itertools
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -116,37 +117,35 @@ def find_formula(name: str, doc: str, variables: Iterable[str]) -> Formula | Non
         ValueError: it does not parse, takes or names something unknown; or a line like
             it, with arguments of the function, is of another name.
     """
-    lines, known = doc.splitlines(), tuple(variables)
+    lines = [line.strip() for line in doc.splitlines()]
+    known = tuple(variables)
     for i, line in enumerate(lines):
-        match = re.match(_LINE.format(re.escape(name)), line)
+        match = _LINE.match(line, len(name)) if line.startswith(name) else None
         if match is None:
             continue
         named = _split(match[1])
         if unknown := [v for v in named if v not in known]:
             raise ValueError(
-                f"{name}: the formula line {line.strip()!r} takes "
-                f"{', '.join(unknown)}; the function takes {', '.join(known)}"
+                f"{name}: the formula line {line!r} takes {', '.join(unknown)}; "
+                f"the function takes {', '.join(known)}"
             )
-        text = match[2].strip()
-        for more in lines[i + 1 :]:  # a long formula goes on until a blank line
-            if not more.strip():
-                break
-            text += " " + more.strip()
-        return parse_formula(text, named, name)
+        # a long formula goes on until a blank line
+        more = itertools.takewhile(bool, lines[i + 1 :])
+        return parse_formula(" ".join([match[2], *more]), named, name)
     for line in lines:
-        match = re.match(_LINE.format(r"\w+"), line)
-        named = _split(match[1]) if match else ()
-        if named[:1] == ("x",) and set(named) <= set(known):
-            other, _, right = line.strip().partition("(")
+        match = _ANY_LINE.match(line)
+        named = _split(match[2]) if match else ()
+        if match and named[0] == "x" and set(named) <= set(known):
             raise ValueError(
-                f"{name}: the formula line {line.strip()!r} names {other!r}; write "
-                f"'{name}({right}', or begin the line with a word if it is not the "
-                f"formula of {name}"
+                f"{name}: the formula line {line!r} names {match[1]!r}; write "
+                f"'{name}({match[2]}) = {match[3]}', or begin the line with a word if "
+                f"it is not the formula of {name}"
             )
     return None
 
 
-_LINE = r"\s*{}\(([^()=]*)\)\s*=(?!=)\s*(.+)"  # of a name
+_LINE = re.compile(r"\(([^()=]*)\)\s*=(?!=)\s*(.+)")  # after the name
+_ANY_LINE = re.compile(r"(\w+)" + _LINE.pattern)
 
 
 def _split(arguments: str) -> tuple[str, ...]:

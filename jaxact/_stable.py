@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from ._core import formula_world
-from ._core.tangents import value_of
+from ._core.values import value_of
 from ._formula import Idiom, JnpWorld, fits
 from ._functions import _parts as parts
 from ._functions.distributions import arctan, erf, normal_cdf

@@ -15,7 +15,35 @@ in `alpha_1`, `alpha_2`.
 import itertools
 from collections.abc import Mapping, Sequence
 
-from ._combination import Activation, Combination, combined, dead_intervals, part
+from ._combination import (
+    Activation,
+    Combination as Combination,
+    combined,
+    dead_intervals,
+    part,
+)
+
+__all__ = [  # noqa: RUF022 (in the order of the file)
+    "Combination",
+    "compose",
+    "add",
+    "multiply",
+    "scale",
+    "shift",
+    "mix",
+    "gated",
+    "clip",
+    "piecewise",
+    "reflect",
+    "surrogate",
+    "leaky",
+    "standardized",
+    "rebuilt",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 def compose(*fs: Activation) -> Combination:

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar, overload
 
-import jax
 from jax import Array
 
 from .._formula import Formula, find_formula
@@ -36,8 +35,8 @@ from .kinks import (
     require_kinks,
     value_with_slopes,
 )
-from .rule import apply
 
+_HOME = f"{__name__.partition('.')[0]}."
 F = TypeVar("F", bound=Callable[..., Any])
 Kinks = Sequence[float] | Mapping[float, float] | Callable[..., Sequence[float]]
 
@@ -134,18 +133,20 @@ def activation(
             raise TypeError(f"activation: {name}: {fact} of unknown {sorted(unknown)}")
 
     def traced(*args: Any, **kwargs: Any) -> Array:
+        from .rule import apply  # imports jax.extend, which takes long
+
         return apply(definition, args, kwargs)
 
     traced.__name__ = traced.__qualname__ = name  # the name in jaxprs and profiles
     traced.__signature__ = signature  # type: ignore[attr-defined]
-    compiled = jax.jit(traced, static_argnames=options)
+    derived: dict[Any, Any] = {}
 
     @functools.wraps(function)
     def public(*args: Any, **kwargs: Any) -> Array:
         try:
             if (kwargs or len(args) > 1) and under_jit():
                 return with_constants(definition, traced, args, kwargs)
-            return compiled(*args, **kwargs)
+            return (derived.get("call") or definition.compiled)(*args, **kwargs)
         except (TypeError, ValueError):
             plain = plain_arguments(definition, args, kwargs)
             complaint = None if plain else complaint_about(definition, args, kwargs)
@@ -155,11 +156,17 @@ def activation(
             return public(**plain)
         raise TypeError(complaint)
 
-    formula = find_formula(name, inspect.getdoc(function) or "", ("x", *after_x))
-    kernel = _kernel(function, formula)
-    if slopes and formula is not None:
-        require_kinks(formula, slopes, signature, examples or {})
-        formula = formula.with_slopes(slopes)
+    kernel = _kernel(function, ("x", *after_x))
+
+    @functools.cache
+    def line() -> Formula | None:
+        formula = _formula(function, ("x", *after_x))
+        return formula and formula.with_slopes(slopes)
+
+    if not function.__module__.startswith(_HOME):
+        line()  # to refuse a bad one; those of the package itself are tested
+    if slopes and (plain := _formula(function, ("x", *after_x))) is not None:
+        require_kinks(plain, slopes, signature, examples or {})
     definition = Definition(
         name=name,
         function=public,
@@ -172,9 +179,10 @@ def activation(
         integers=integers,
         holomorphic=holomorphic,
         examples=dict(examples or {}),
-        formula=formula,
-        compiled=compiled,
+        line=line,
+        traced=traced,
         kernels={(): value_with_slopes(kernel, slopes)},
+        derived=derived,
     )
     registry[public] = definition
     return public
@@ -338,19 +346,22 @@ def _formula_alone() -> None:
     ...
 
 
-def _kernel(function: F, formula: Formula | None) -> F:
+def _formula(function: Callable[..., Any], variables: Path) -> Formula | None:
+    doc = inspect.getdoc(function) or ""
+    return find_formula(function.__name__, doc, variables)
+
+
+def _kernel(function: F, variables: Path) -> F:
     """The function, or its formula if that is all it has."""
     code = getattr(function, "__code__", None)
     if code is None or code.co_code != _formula_alone.__code__.co_code:
         return function
+    formula = _formula(function, variables)
     if formula is None:
-        name, names = (
-            function.__name__,
-            ", ".join(inspect.signature(function).parameters),
-        )
+        name, taken = function.__name__, ", ".join(variables)
         raise ValueError(
             f"activation: {name} has no body, and no formula line "
-            f"'{name}({names}) = ...' in its docstring"
+            f"'{name}({taken}) = ...' in its docstring"
         )
     return kernel_of_formula(formula, function)
 

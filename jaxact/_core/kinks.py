@@ -16,7 +16,7 @@ from jax import Array, lax
 
 from .._formula import Formula
 from .definition import describe, read_by
-from .tangents import value_of
+from .values import value_of
 
 Slopes = Mapping[float, float]
 Kernel = Callable[..., Any]
