@@ -121,7 +121,10 @@ def activation(
         )
     signature = _checked_signature(function)
     name = function.__name__
-    slopes = checked_slopes(name, kinks) if isinstance(kinks, Mapping) else {}
+    slopes: dict[float, float] = {}
+    if isinstance(kinks, Mapping):
+        slopes = checked_slopes(name, kinks)
+        kinks = tuple(slopes)
     after_x = tuple(signature.parameters)[1:]
     options = tuple(n for n in after_x if is_option(signature.parameters[n]))
     parameters = tuple(n for n in after_x if n not in options)
@@ -163,7 +166,7 @@ def activation(
         formula = _formula(function, ("x", *after_x))
         return formula and formula.with_slopes(slopes)
 
-    if not function.__module__.startswith(_HOME):
+    if not str(function.__module__).startswith(_HOME):
         line()  # to refuse a bad one; those of the package itself are tested
     if slopes and (plain := _formula(function, ("x", *after_x))) is not None:
         require_kinks(plain, slopes, signature, examples or {})
@@ -173,7 +176,7 @@ def activation(
         signature=signature,
         parameters=parameters,
         options=options,
-        kinks=tuple(slopes) if slopes else kinks,
+        kinks=kinks,
         slopes=slopes,
         domain=dict(domain or {}),
         integers=integers,
