@@ -1,5 +1,6 @@
 """Activations of which only the formula line is given."""
 
+import doctest
 import inspect
 import pickle
 from typing import Any
@@ -170,6 +171,14 @@ def test_a_derivative_may_be_declared_later():
         return 30 * x * x
 
     chex.assert_trees_all_close(jaxact.derivative(cubed)(X), 30 * X * X)
+
+
+def test_the_example_of_the_docstring():
+    finder = doctest.DocTestFinder(recurse=False)
+    (example,) = finder.find(jaxact.activation, globs={"jaxact": jaxact})
+    runner = doctest.DocTestRunner()
+    runner.run(example)
+    assert runner.summarize() == (0, 2)
 
 
 def test_neither_body_nor_formula():
