@@ -15,7 +15,35 @@ in `alpha_1`, `alpha_2`.
 import itertools
 from collections.abc import Mapping, Sequence
 
-from ._combination import Activation, Combination, combined, dead_intervals, part
+from ._combination import (
+    Activation,
+    Combination as Combination,
+    combined,
+    dead_intervals,
+    part,
+)
+
+__all__ = [  # noqa: RUF022 (in the order of the file)
+    "Combination",
+    "compose",
+    "add",
+    "multiply",
+    "scale",
+    "shift",
+    "mix",
+    "gated",
+    "clip",
+    "piecewise",
+    "reflect",
+    "surrogate",
+    "leaky",
+    "standardized",
+    "rebuilt",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 def compose(*fs: Activation) -> Combination:
@@ -27,7 +55,7 @@ def compose(*fs: Activation) -> Combination:
         fs: activations, one or more.
 
     Raises:
-        TypeError: one is no elementwise activation.
+        TypeError: one is not an elementwise activation.
     """
     return combined("compose", fs)
 
@@ -41,7 +69,7 @@ def add(*fs: Activation) -> Combination:
         fs: activations, one or more.
 
     Raises:
-        TypeError: one is no elementwise activation.
+        TypeError: one is not an elementwise activation.
     """
     return combined("add", fs)
 
@@ -55,7 +83,7 @@ def multiply(*fs: Activation) -> Combination:
         fs: activations, one or more.
 
     Raises:
-        TypeError: one is no elementwise activation.
+        TypeError: one is not an elementwise activation.
     """
     return combined("multiply", fs)
 
@@ -71,7 +99,7 @@ def scale(f: Activation, *, output: float = 1.0, input: float = 1.0) -> Combinat
         input: the default of the parameter `input`; -1 mirrors f.
 
     Raises:
-        TypeError: `f` is no elementwise activation, a setting no number.
+        TypeError: `f` is not an elementwise activation, or a setting is not a number.
     """
     return combined("scale", (f,), output=output, input=input)
 
@@ -87,7 +115,7 @@ def shift(f: Activation, *, output: float = 0.0, input: float = 0.0) -> Combinat
         input: the default of the parameter `input`.
 
     Raises:
-        TypeError: `f` is no elementwise activation, a setting no number.
+        TypeError: `f` is not an elementwise activation, or a setting is not a number.
     """
     return combined("shift", (f,), output=output, input=input)
 
@@ -103,7 +131,8 @@ def mix(fs: Sequence[Activation], weights: Sequence[float]) -> Combination:
             be trained.
 
     Raises:
-        TypeError: one of `fs` is no elementwise activation, a weight no number.
+        TypeError: one of `fs` is not an elementwise activation, or a weight is not a
+            number.
         ValueError: there are not as many weights as functions.
     """
     if len(fs) != len(weights):
@@ -123,13 +152,13 @@ def gated(f: Activation) -> Combination:
         f: an activation, which becomes the gate.
 
     Raises:
-        TypeError: `f` is no elementwise activation.
+        TypeError: `f` is not an elementwise activation.
     """
     return combined("gated", (f,))
 
 
 def clip(f: Activation, low: float, high: float) -> Combination:
-    """f no less than `low` and no more than `high`, with the slope 0 beyond.
+    """f between `low` and `high`, with the slope 0 beyond.
 
     Args:
         f: an activation.
@@ -137,7 +166,7 @@ def clip(f: Activation, low: float, high: float) -> Combination:
         high: the default of the parameter `high`.
 
     Raises:
-        TypeError: `f` is no elementwise activation, a bound no number.
+        TypeError: `f` is not an elementwise activation, or a bound is not a number.
         ValueError: `low` is more than `high`.
     """
     clipped = combined("clip", (f,), low=low, high=high)  # refuses arrays
@@ -156,7 +185,8 @@ def piecewise(breakpoints: Sequence[float], fs: Sequence[Activation]) -> Combina
         fs: activations, one more than there are breakpoints.
 
     Raises:
-        TypeError: one of `fs` is no elementwise activation, a breakpoint no number.
+        TypeError: one of `fs` is not an elementwise activation, or a breakpoint is not
+            a number.
         ValueError: the breakpoints do not increase, or are not one fewer than `fs`.
     """
     if len(fs) != len(breakpoints) + 1:
@@ -180,7 +210,7 @@ def reflect(f: Activation) -> Combination:
         f: an activation.
 
     Raises:
-        TypeError: `f` is no elementwise activation.
+        TypeError: `f` is not an elementwise activation.
     """
     return combined("reflect", (f,))
 
@@ -197,7 +227,7 @@ def surrogate(forward: Activation, slope: Activation) -> Combination:
         slope: the activation whose derivatives count.
 
     Raises:
-        TypeError: one is no elementwise activation.
+        TypeError: one is not an elementwise activation.
     """
     return combined("surrogate", (forward, slope))
 
@@ -213,11 +243,11 @@ def leaky(f: Activation, slope: float = 0.01) -> Combination:
         slope: the default of the parameter `slope`.
 
     Raises:
-        TypeError: `f` is no elementwise activation, `slope` no number.
-        ValueError: f is nowhere dead.
+        TypeError: `f` is not an elementwise activation, or `slope` is not a number.
+        ValueError: f is not constant between any of its kinks.
     """
     if not dead_intervals(part("leaky", f)):
-        raise ValueError(f"leaky: {f.__name__} is nowhere dead: no interval is flat")
+        raise ValueError(f"leaky: {f.__name__} is nowhere dead: it is never constant")
     return combined("leaky", (f,), slope=slope)
 
 
@@ -230,7 +260,7 @@ def standardized(f: Activation) -> Combination:
         f: an activation.
 
     Raises:
-        TypeError: `f` is no elementwise activation.
+        TypeError: `f` is not an elementwise activation.
         ValueError: f has no variance: it is constant, or grows too fast.
     """
     return combined("standardized", (f,))
@@ -250,12 +280,13 @@ def rebuilt(
     """The combination of a `construction`.
 
     Raises:
-        TypeError: a part is no elementwise activation, a setting unknown or no number.
+        TypeError: a part is not an elementwise activation, or a setting is not a
+            number.
         ValueError: there is no such combinator, or it has other settings.
     """
     if how not in _MAKERS:
-        raise ValueError(f"no combinator {how!r}; there are {', '.join(_MAKERS)}")
+        raise ValueError(f"{how!r} is not a combinator; there are {', '.join(_MAKERS)}")
     made = _MAKERS[how](*parts, **settings)
     if unknown := set(settings) - set(made.construction[2]):
-        raise ValueError(f"{how}: no setting {min(unknown)!r} in {made!r}")
+        raise ValueError(f"{how}: {min(unknown)!r} is not a setting of {made!r}")
     return made

@@ -98,7 +98,7 @@ class _Call:
         """
         names, kernel = tuple(arrays), self.definition.kernels[()]
 
-        @jax.custom_jvp
+        @self.ruled(())
         def value(*primals: Array) -> Array:
             arrays = self.widen(zip(names, primals, strict=True))
             return self.run(kernel, arrays).astype(self.dtype)
@@ -119,6 +119,15 @@ class _Call:
         value.defjvp(rule, symbolic_zeros=self.may_be_constant(names))
         return value(*arrays.values())
 
+    def ruled(self, path: Path) -> Callable[[Any], Any]:
+        """Let a function have a rule, in jaxprs under the name of the derivative."""
+
+        def decorate(f: Any) -> Any:
+            f.__name__ = "_".join((self.definition.name, *(f"d{n}" for n in path)))
+            return jax.custom_jvp(f)
+
+        return decorate
+
     def may_be_constant(self, names: Path) -> bool:
         """Whether a parameter is given that is often not trained.
 
@@ -133,7 +142,7 @@ class _Call:
         read = {n for kernel in beyond for n in read_by(kernel)}
         names = tuple(n for n in arrays if n in read)
 
-        @jax.custom_jvp
+        @self.ruled(path)
         def slope(*primals: Array) -> Array:
             return self.run(kernels[path], dict(zip(names, primals, strict=True)))
 
