@@ -14,13 +14,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.typing import ArrayLike
 
 from ._core import Defined, Definition, activation, lookup
 from ._core.tangents import value_of
 from ._formula import parse_formula
 from .transforms import derivative
 
-Activation = Callable[..., Any]
+Activation = Callable[..., Array]
 Unary = Callable[[Any], Any]
 _REQUIRED = inspect.Parameter.empty
 
@@ -43,7 +44,6 @@ class Combination(Defined):
         """Make it an activation."""
         definition = _define(self.how, self.parts, self.settings)
         attributes = {
-            "__name__": definition.name,
             "__doc__": inspect.getdoc(definition.function),
             "__signature__": definition.signature,
             "definition": definition,  # by which `lookup` knows it
@@ -51,9 +51,15 @@ class Combination(Defined):
         for name, value in attributes.items():
             object.__setattr__(self, name, value)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Array:
+    def __call__(
+        self, x: ArrayLike, *args: ArrayLike, **kwargs: ArrayLike | None
+    ) -> Array:
         """The activation at x, and at values of its parameters."""
-        return self.definition.function(*args, **kwargs)  # type: ignore[attr-defined]
+        return self.definition.function(x, *args, **kwargs)  # type: ignore[attr-defined]
+
+    @property
+    def __name__(self) -> str:
+        return repr(self)
 
     def __repr__(self) -> str:
         return _label(self.how, self.parts, self.settings)
@@ -318,8 +324,7 @@ def _define(
     given = {} if not rule.fixed else numbers
     name = _label(how, parts, settings)
 
-    def value(**arrays: Any) -> Array:
-        x = arrays.pop("x")
+    def value(x: Array, **arrays: Any) -> Array:
         fs = [
             functools.partial(
                 f, **_given(f, {p: arrays[n] for p, n in renamed.items()})

@@ -5,6 +5,7 @@
 - `tangents`: tangents that are computed late, so that little is kept for them.
 - `rule`: the `jax.custom_jvp` of a call: dtypes, rounding, derivatives of every order.
 - `declare`: the decorators.
+- `types`: how an activation is called, for type checkers.
 """
 
 from .call import plain_axis as plain_axis
@@ -30,3 +31,4 @@ from .definition import (
     signature_of as signature_of,
     usage as usage,
 )
+from .types import Activation as Activation, Parameter as Parameter

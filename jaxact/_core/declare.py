@@ -30,12 +30,13 @@ from .definition import (
     usage,
 )
 from .rule import apply
+from .types import Activation, Kernel, P, R
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 @overload
-def activation(function: F, /) -> F: ...
+def activation(function: Kernel[P, R], /) -> Activation[P, R]: ...
 @overload
 def activation(
     *,
@@ -44,7 +45,7 @@ def activation(
     integers: Integers = ...,
     holomorphic: bool = ...,
     examples: Mapping[str, Any] | None = ...,
-) -> Callable[[F], F]: ...
+) -> Callable[[Kernel[P, R]], Activation[P, R]]: ...
 def activation(
     function: Any = None,
     /,

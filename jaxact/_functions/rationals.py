@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from .._core import activation, definition_of, pushforward_of
+from .._core import Parameter, activation, definition_of, pushforward_of
 from .._numerics import elementary as el, pieces as num
 
 Value = tuple[Array, Array]  # of a polynomial, and its derivative
@@ -22,7 +22,7 @@ Value = tuple[Array, Array]  # of a polynomial, and its derivative
         "denominator": [0.125, 1.0, 0.25, 0.0625],
     }
 )
-def rational(x: Array, numerator: Array, denominator: Array) -> Array:
+def rational(x: Array, numerator: Parameter, denominator: Parameter) -> Array:
     """Safe Padé activation unit: a ratio of polynomials without poles.
 
     rational(x) is P(x) / (1 + |Q(x)|), where P(x) = numerator[0] + numerator[1] x + ...

@@ -8,14 +8,14 @@ import math
 import jax.numpy as jnp
 from jax import Array
 
-from .._core import activation, derivative_of
+from .._core import Parameter, activation, derivative_of
 from .._numerics import elementary as el, pieces as num
 from . import _parts as parts
 from .sigmoids import tanh
 
 
 @activation(domain={"cap": (0.0, float("inf"))})
-def softcap(x: Array, cap: float | Array = 50.0) -> Array:
+def softcap(x: Array, cap: Parameter = 50.0) -> Array:
     """Soft cap: keeps scores within -cap to cap.
 
     softcap(x, cap) = cap * tanh(x / cap)
@@ -70,9 +70,7 @@ def lecun_tanh(x: Array) -> Array:
 
 
 @activation
-def adaptive_tanh(
-    x: Array, alpha: float | Array = 1.0, n: float | Array = 1.0
-) -> Array:
+def adaptive_tanh(x: Array, alpha: Parameter = 1.0, n: Parameter = 1.0) -> Array:
     """Tanh of a slope that is trained, for networks that solve differential equations.
 
     adaptive_tanh(x, alpha, n) = tanh(n * alpha * x)
@@ -97,9 +95,9 @@ def adaptive_tanh(
 @activation
 def dyt(
     x: Array,
-    alpha: float | Array = 0.5,
-    gamma: float | Array = 1.0,
-    beta: float | Array = 0.0,
+    alpha: Parameter = 0.5,
+    gamma: Parameter = 1.0,
+    beta: Parameter = 0.0,
 ) -> Array:
     """Dynamic tanh: in place of a normalisation layer.
 
@@ -126,10 +124,10 @@ def dyt(
 @activation
 def derf(
     x: Array,
-    alpha: float | Array = 0.5,
-    shift: float | Array = 0.0,
-    gamma: float | Array = 1.0,
-    beta: float | Array = 0.0,
+    alpha: Parameter = 0.5,
+    shift: Parameter = 0.0,
+    gamma: Parameter = 1.0,
+    beta: Parameter = 0.0,
 ) -> Array:
     """Dynamic erf: in place of a normalisation layer, as `dyt`.
 
@@ -159,7 +157,7 @@ def derf(
 
 
 @activation
-def stan(x: Array, beta: float | Array = 1.0) -> Array:
+def stan(x: Array, beta: Parameter = 1.0) -> Array:
     """Self-scalable tanh: tanh that grows, for networks that solve equations.
 
     stan(x, beta) = tanh(x) * (1 + beta * x)
@@ -221,7 +219,7 @@ derivative_of(lisht, order=2)(parts.SecondDerivative(_lisht))
 
 
 @activation(domain={"a": (0.0, float("inf"))})
-def soft_modulus_t(x: Array, a: float | Array = 0.01) -> Array:
+def soft_modulus_t(x: Array, a: Parameter = 0.01) -> Array:
     """Soft modulus by tanh: `lisht` drawn near to |x|.
 
     soft_modulus_t(x, a) = x * tanh(x / a)
@@ -242,7 +240,7 @@ def soft_modulus_t(x: Array, a: float | Array = 0.01) -> Array:
     return _soft_modulus_t(x, a)
 
 
-def _soft_modulus_t(x: Array, a: float | Array) -> Array:
+def _soft_modulus_t(x: Array, a: Parameter) -> Array:
     return num.opened(x, parts.tanh_of(*parts.over(x, a)))
 
 

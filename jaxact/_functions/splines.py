@@ -13,13 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from .._core import activation, definition_of, pushforward_of
+from .._core import Parameter, activation, definition_of, pushforward_of
 from .._numerics import elementary as el
 from .._numerics.rows import gathering
 
 
 @activation(examples={"slopes": [0.25, -0.5, 0.125], "hinges": [-1.5, 0.25, 2.0]})
-def apl(x: Array, slopes: Array, hinges: Array) -> Array:
+def apl(x: Array, slopes: Parameter, hinges: Parameter) -> Array:
     """Adaptive piecewise linear unit: a rectifier with hinges that are learnt.
 
     apl(x) is relu(x) and the sum over i of slopes[i] * relu(hinges[i] - x).
@@ -88,7 +88,7 @@ def _apl_push(t: Array, x: Array, slopes: Array, hinges: Array) -> Array:
 @activation(examples={"coefficients": [0.5, -0.25, 1.0, 0.75, -1.5, 0.125, 0.5, 1.25]})
 def b_spline(
     x: Array,
-    coefficients: Array,
+    coefficients: Parameter,
     grid: tuple[float, float] = (-1.0, 1.0),
     degree: int = 3,
     extrapolation: str = "clamped",

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
-from .._core import activation, derivative_of
+from .._core import Parameter, activation, derivative_of
 from .._numerics import angles as angles, elementary as el, pieces as num
 from .._numerics.pairs import Pair, constant, number, pair, where
 from .._numerics.precision import cancelling
@@ -46,7 +46,7 @@ def _gcu_dx2(x: Array) -> Array:
 
 
 @activation
-def sinlu(x: Array, a: float | Array = 1.0, b: float | Array = 1.0) -> Array:
+def sinlu(x: Array, a: Parameter = 1.0, b: Parameter = 1.0) -> Array:
     """Sinusoidal-sigmoidal linear unit: a silu with a wave on its input.
 
     sinlu(x, a, b) = (x + a * sin(b * x)) / (1 + exp(-x))
@@ -76,7 +76,7 @@ def _seen(x: Array) -> Array:
     return el.maximum(x, num.lowest_argument(x))
 
 
-def _wavy(x: Array, a: float | Array, s: Pair) -> Array:
+def _wavy(x: Array, a: Parameter, s: Pair) -> Array:
     """x + a s."""
     wave = pair(number(a, x)) * s
     far = (x + wave.head) + wave.tail()
