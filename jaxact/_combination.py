@@ -101,8 +101,12 @@ def part(how: str, f: Activation) -> Definition:
         raise TypeError(
             f"{how}: {_name(f)} is no activation; decorate it with @activation first"
         )
-    if not definition.elementwise or definition.options:
+    if not definition.elementwise or set(definition.options) - {"axis"}:
         raise TypeError(f"{how}: {definition.name} is not elementwise")
+    if "axis" in definition.options and definition.default("axis") is not None:
+        raise TypeError(
+            f"{how}: {f!r} has an axis set; give axis= when the combination is called"
+        )
     return definition
 
 
@@ -324,7 +328,8 @@ def _define(
     given = {} if not rule.fixed else numbers
     name = _label(how, parts, settings)
 
-    def value(x: Array, **arrays: Any) -> Array:
+    def value(x: Array, axis: int | None = None, **arrays: Any) -> Array:
+        # the core has laid the parameters along the axis
         fs = [
             functools.partial(
                 f, **_given(f, {p: arrays[n] for p, n in renamed.items()})
@@ -365,16 +370,14 @@ def _signature(parameters: Mapping[str, Any]) -> inspect.Signature:
     # what must be given comes first, as Python wants it
     ordered = sorted(parameters.items(), key=lambda item: item[1] is not _REQUIRED)
     note: Any = float | Array
-    return inspect.Signature(
-        [
-            inspect.Parameter("x", kind, annotation=Array),
-            *(
-                inspect.Parameter(n, kind, default=v, annotation=note)
-                for n, v in ordered
-            ),
-        ],
-        return_annotation=Array,
-    )
+    listed = [
+        inspect.Parameter("x", kind, annotation=Array),
+        *(inspect.Parameter(n, kind, default=v, annotation=note) for n, v in ordered),
+    ]
+    if parameters:  # which the core lays along it
+        along: Any = int | None
+        listed += [inspect.Parameter("axis", kind, default=None, annotation=along)]
+    return inspect.Signature(listed, return_annotation=Array)
 
 
 def _text(f: Activation, renamed: Mapping[str, str]) -> Callable[[str], str] | None:

@@ -54,7 +54,7 @@ def _bent_identity_dx2(x: Array) -> Array:
 
 
 @activation(domain=_POSITIVE)
-def isru(x: Array, alpha: Parameter = 1.0) -> Array:
+def isru(x: Array, alpha: Parameter = 1.0, axis: int | None = None) -> Array:
     """Inverse square root unit: a sigmoid from -1/sqrt(alpha) to 1/sqrt(alpha).
 
     isru(x, alpha) = x / sqrt(1 + alpha * x**2)
@@ -65,9 +65,11 @@ def isru(x: Array, alpha: Parameter = 1.0) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
         alpha: sets the limits, positive, a number or an array that broadcasts with x.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is no array or number of real dtype, or x has no such
+            axis.
 
     Reference:
         Carlile, Delamarter, Kinney, Marti, Whitney (2017), arXiv:1710.09967
@@ -109,7 +111,7 @@ def _isru_dalpha(x: Array, alpha: Array) -> Array:
 
 
 @activation(domain=_POSITIVE)
-def isrlu(x: Array, alpha: Parameter = 1.0) -> Array:
+def isrlu(x: Array, alpha: Parameter = 1.0, axis: int | None = None) -> Array:
     """Inverse square root linear unit: `isru` below 0, the identity above.
 
     isrlu(x, alpha) = x if x >= 0 else x / sqrt(1 + alpha * x**2)
@@ -121,9 +123,11 @@ def isrlu(x: Array, alpha: Parameter = 1.0) -> Array:
         x: an array or number of real dtype; integers count as float32.
         alpha: sets the limit -1/sqrt(alpha), positive, a number or an array that
             broadcasts with x.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is no array or number of real dtype, or x has no such
+            axis.
 
     Reference:
         Carlile, Delamarter, Kinney, Marti, Whitney (2017), arXiv:1710.09967

@@ -142,7 +142,9 @@ def _selu_dx2(x: Array) -> Array:
 
 
 @activation(kinks=(0.0,), domain={"a": (0.0, float("inf")), "b": (0.0, float("inf"))})
-def pelu(x: Array, a: Parameter = 1.0, b: Parameter = 1.0) -> Array:
+def pelu(
+    x: Array, a: Parameter = 1.0, b: Parameter = 1.0, axis: int | None = None
+) -> Array:
     """Parametric exponential linear unit, of slope a / b at 0 from both sides.
 
     pelu(x, a, b) = a * x / b if x >= 0 else a * (exp(x / b) - 1)
@@ -154,9 +156,11 @@ def pelu(x: Array, a: Parameter = 1.0, b: Parameter = 1.0) -> Array:
         x: an array or number of real dtype; integers count as float32.
         a: the depth below 0, positive, a number or an array that broadcasts with x.
         b: the width of the decay, positive, a number or an array that broadcasts.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is no array or number of real dtype, or x has no such
+            axis.
 
     Reference:
         Trottier, Giguère, Chaib-draa (2016), arXiv:1605.09332
@@ -212,6 +216,7 @@ def xielu(
     alpha_n: Parameter = 0.8,
     beta: Parameter = 0.5,
     epsilon: Parameter = -1e-6,
+    axis: int | None = None,
 ) -> Array:
     """Expanded integral of the exponential linear unit, the activation of Apertus.
 
@@ -236,9 +241,11 @@ def xielu(
         alpha_n: the scale below 0, a number or an array that broadcasts with x.
         beta: the slope at 0, a number or an array that broadcasts with x.
         epsilon: where the exponential stops to grow, a number or an array.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is no array or number of real dtype, or x has no such
+            axis.
 
     Reference:
         Huang, Schlag (2024), arXiv:2411.13010

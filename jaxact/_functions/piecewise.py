@@ -46,7 +46,12 @@ def _relu_squared_dx2(x: Array) -> Array:
 
 
 @activation(kinks=(0.0,))
-def star_relu(x: Array, scale: Parameter = 0.8944, bias: Parameter = -0.4472) -> Array:
+def star_relu(
+    x: Array,
+    scale: Parameter = 0.8944,
+    bias: Parameter = -0.4472,
+    axis: int | None = None,
+) -> Array:
     """Squared rectifier, scaled and shifted to mean 0 and variance 1.
 
     star_relu(x, scale, bias) = scale * x**2 + bias if x > 0 else bias
@@ -59,9 +64,11 @@ def star_relu(x: Array, scale: Parameter = 0.8944, bias: Parameter = -0.4472) ->
         x: an array or number of real dtype; integers count as float32.
         scale: the factor of the square, a number or an array that broadcasts with x.
         bias: the value up to 0, a number or an array that broadcasts with x.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is no array or number of real dtype, or x has no such
+            axis.
 
     Reference:
         Yu et al. (2022), MetaFormer baselines for vision, arXiv:2210.13452
@@ -208,6 +215,7 @@ def srelu(
     a_left: Parameter = 0.2,
     t_right: Parameter = 1.0,
     a_right: Parameter = 1.0,
+    axis: int | None = None,
 ) -> Array:
     """S-shaped rectifier: three straight lines, the outer two of them learnt.
 
@@ -225,9 +233,11 @@ def srelu(
         a_left: its slope.
         t_right: from where on the right line goes.
         a_right: its slope.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is no array or number of real dtype, or x has no such
+            axis.
 
     Reference:
         Jin et al. (2015), arXiv:1512.07030

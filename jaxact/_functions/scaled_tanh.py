@@ -70,7 +70,9 @@ def lecun_tanh(x: Array) -> Array:
 
 
 @activation
-def adaptive_tanh(x: Array, alpha: Parameter = 1.0, n: Parameter = 1.0) -> Array:
+def adaptive_tanh(
+    x: Array, alpha: Parameter = 1.0, n: Parameter = 1.0, axis: int | None = None
+) -> Array:
     """Tanh of a slope that is trained, for networks that solve differential equations.
 
     adaptive_tanh(x, alpha, n) = tanh(n * alpha * x)
@@ -82,9 +84,11 @@ def adaptive_tanh(x: Array, alpha: Parameter = 1.0, n: Parameter = 1.0) -> Array
         x: an array or number of real dtype; integers count as float32.
         alpha: the slope to train, a number or an array that broadcasts with x.
         n: a fixed factor of the slope, which makes alpha learn faster.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is no array or number of real dtype, or x has no such
+            axis.
 
     Reference:
         Jagtap, Kawaguchi, Karniadakis (2019), arXiv:1906.01170
@@ -98,6 +102,7 @@ def dyt(
     alpha: Parameter = 0.5,
     gamma: Parameter = 1.0,
     beta: Parameter = 0.0,
+    axis: int | None = None,
 ) -> Array:
     """Dynamic tanh: in place of a normalisation layer.
 
@@ -111,9 +116,11 @@ def dyt(
         alpha: the scale of the input, one for all, to train.
         gamma: the scale of the output, usually one for each channel.
         beta: what is added to the output, usually one for each channel.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is no array or number of real dtype, or x has no such
+            axis.
 
     Reference:
         Zhu et al. (2025), arXiv:2503.10622
@@ -128,6 +135,7 @@ def derf(
     shift: Parameter = 0.0,
     gamma: Parameter = 1.0,
     beta: Parameter = 0.0,
+    axis: int | None = None,
 ) -> Array:
     """Dynamic erf: in place of a normalisation layer, as `dyt`.
 
@@ -143,9 +151,11 @@ def derf(
         shift: what is added to the input, one for all, to train.
         gamma: the scale of the output, usually one for each channel.
         beta: what is added to the output, usually one for each channel.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is no array or number of real dtype, or x has no such
+            axis.
 
     Reference:
         Chen et al. (2025), arXiv:2512.10938
@@ -157,7 +167,7 @@ def derf(
 
 
 @activation
-def stan(x: Array, beta: Parameter = 1.0) -> Array:
+def stan(x: Array, beta: Parameter = 1.0, axis: int | None = None) -> Array:
     """Self-scalable tanh: tanh that grows, for networks that solve equations.
 
     stan(x, beta) = tanh(x) * (1 + beta * x)
@@ -168,9 +178,11 @@ def stan(x: Array, beta: Parameter = 1.0) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
         beta: the weight of x * tanh(x), a number or an array that broadcasts with x.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is no array or number of real dtype, or x has no such
+            axis.
 
     Reference:
         Gnanasambandam et al. (2022), arXiv:2204.12589

@@ -52,7 +52,7 @@ def _lifted(s: _Steep) -> Array:
 
 
 @activation(holomorphic=True)
-def silu(x: Array, beta: Parameter = 1.0) -> Array:
+def silu(x: Array, beta: Parameter = 1.0, axis: int | None = None) -> Array:
     """Sigmoid linear unit, also called swish.
 
     silu(x, beta) = x / (1 + exp(-beta * x))
@@ -64,9 +64,10 @@ def silu(x: Array, beta: Parameter = 1.0) -> Array:
     Args:
         x: an array or number of real or complex dtype; integers count as float32.
         beta: how steep the gate is, a number or an array that broadcasts with x.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number.
+        TypeError: an argument is no array or number, or x has no such axis.
 
     Reference:
         Elfwing, Uchibe, Doya (2017), arXiv:1702.03118;

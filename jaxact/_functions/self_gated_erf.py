@@ -59,7 +59,9 @@ derivative_of(serf, order=2)(parts.SecondDerivative(_serf))
 
 
 @activation
-def erfact(x: Array, alpha: Parameter = 0.75, beta: Parameter = 0.75) -> Array:
+def erfact(
+    x: Array, alpha: Parameter = 0.75, beta: Parameter = 0.75, axis: int | None = None
+) -> Array:
     """ErfAct: the input times the error function of an exponential.
 
     erfact(x, alpha, beta) = x * erf(alpha * exp(beta * x))
@@ -72,9 +74,11 @@ def erfact(x: Array, alpha: Parameter = 0.75, beta: Parameter = 0.75) -> Array:
         x: an array or number of real dtype; integers count as float32.
         alpha: the factor of the exponential, a number or an array that broadcasts.
         beta: the factor in the exponent, a number or an array that broadcasts.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is no array or number of real dtype, or x has no such
+            axis.
 
     Reference:
         Biswas et al. (2021), arXiv:2109.04386
@@ -105,7 +109,9 @@ derivative_of(erfact, order=2)(parts.SecondDerivative(_erfact))
 
 
 @activation
-def pserf(x: Array, gamma: Parameter = 1.25, delta: Parameter = 0.85) -> Array:
+def pserf(
+    x: Array, gamma: Parameter = 1.25, delta: Parameter = 0.85, axis: int | None = None
+) -> Array:
     """Parametric serf: the input times the error function of a scaled softplus.
 
     pserf(x, gamma, delta) = x * erf(gamma * log(1 + exp(delta * x)))
@@ -118,9 +124,11 @@ def pserf(x: Array, gamma: Parameter = 1.25, delta: Parameter = 0.85) -> Array:
         x: an array or number of real dtype; integers count as float32.
         gamma: the scale of the softplus, a number or an array that broadcasts.
         delta: the scale of its argument, a number or an array that broadcasts.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is no array or number of real dtype, or x has no such
+            axis.
 
     Reference:
         Biswas et al. (2021), arXiv:2109.04386

@@ -58,6 +58,7 @@ def aptx(
     alpha: Parameter = 1.0,
     beta: Parameter = 1.0,
     gamma: Parameter = 0.5,
+    axis: int | None = None,
 ) -> Array:
     """Alpha plus tanh times x: at the defaults silu(2x) / 2, a steeper silu.
 
@@ -71,9 +72,11 @@ def aptx(
         alpha: what is added to tanh, a number or an array that broadcasts with x.
         beta: the scale of the argument of tanh, a number or an array that broadcasts.
         gamma: the scale of it all, a number or an array that broadcasts with x.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is no array or number of real dtype, or x has no such
+            axis.
 
     Reference:
         Kumar (2022), arXiv:2209.06119
@@ -121,6 +124,7 @@ def acon_c(
     p1: Parameter = 1.0,
     p2: Parameter = 0.0,
     beta: Parameter = 1.0,
+    axis: int | None = None,
 ) -> Array:
     """ACON-C: a smooth maximum of p1 * x and p2 * x.
 
@@ -138,9 +142,11 @@ def acon_c(
         p1: one slope, a number or an array that broadcasts with x.
         p2: the other slope, a number or an array that broadcasts with x.
         beta: how sharply to choose, a number or an array that broadcasts with x.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is no array or number of real dtype, or x has no such
+            axis.
 
     Reference:
         Ma et al. (2020), arXiv:2009.04759
@@ -160,7 +166,9 @@ def _acon_c_dp2(x: Array, p1: Array, p2: Array, beta: Array) -> Array:
 
 
 @activation
-def smu(x: Array, alpha: Parameter = 0.25, mu: Parameter = 1e6) -> Array:
+def smu(
+    x: Array, alpha: Parameter = 0.25, mu: Parameter = 1e6, axis: int | None = None
+) -> Array:
     """Smooth maximum unit: a smooth leaky_relu.
 
     smu(x, alpha, mu) = x * (erfc(-mu * (1 - alpha) * x)
@@ -177,9 +185,11 @@ def smu(x: Array, alpha: Parameter = 0.25, mu: Parameter = 1e6) -> Array:
         x: an array or number of real dtype; integers count as float32.
         alpha: the slope far below 0, a number or an array that broadcasts with x.
         mu: the sharpness of the bend, a number or an array that broadcasts with x.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is no array or number of real dtype, or x has no such
+            axis.
 
     Reference:
         Biswas et al. (2021), arXiv:2111.04682
@@ -214,7 +224,7 @@ def _smu_dalpha(x: Array, alpha: Array, mu: Array) -> Array:
 
 
 @activation
-def b_silu(x: Array, alpha: Parameter = 1.67) -> Array:
+def b_silu(x: Array, alpha: Parameter = 1.67, axis: int | None = None) -> Array:
     """Bounded silu: a silu that tends to -alpha / 2.
 
     b_silu(x, alpha) = x / (1 + exp(-x)) + alpha / 2 * tanh(x / 2)
@@ -226,9 +236,11 @@ def b_silu(x: Array, alpha: Parameter = 1.67) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
         alpha: twice the bound below, a number or an array that broadcasts with x.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is no array or number of real dtype, or x has no such
+            axis.
 
     Reference:
         Horuz et al. (2025), arXiv:2505.22074
@@ -267,7 +279,7 @@ def _b_silu_dalpha(x: Array) -> Array:
 
 
 @activation
-def x_silu(x: Array, alpha: Parameter = 0.0) -> Array:
+def x_silu(x: Array, alpha: Parameter = 0.0, axis: int | None = None) -> Array:
     """Silu with an expanded gate, from -alpha to 1 + alpha.
 
     x_silu(x, alpha) = x * (1 / (1 + exp(-x)) + alpha * tanh(x / 2))
@@ -279,9 +291,11 @@ def x_silu(x: Array, alpha: Parameter = 0.0) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
         alpha: how far the gate exceeds 0 and 1, a number or an array that broadcasts.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is no array or number of real dtype, or x has no such
+            axis.
 
     Reference:
         Huang (2024), arXiv:2405.20768
@@ -295,7 +309,7 @@ def _x_silu_dalpha(x: Array) -> Array:
 
 
 @activation
-def x_gelu(x: Array, alpha: Parameter = 0.0) -> Array:
+def x_gelu(x: Array, alpha: Parameter = 0.0, axis: int | None = None) -> Array:
     """Gelu with an expanded gate, from -alpha to 1 + alpha.
 
     x_gelu(x, alpha) = x * (erfc(-x / sqrt(2)) / 2 + alpha * erf(x / sqrt(2)))
@@ -307,9 +321,11 @@ def x_gelu(x: Array, alpha: Parameter = 0.0) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
         alpha: how far the gate exceeds 0 and 1, a number or an array that broadcasts.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is no array or number of real dtype, or x has no such
+            axis.
 
     Reference:
         Huang (2024), arXiv:2405.20768

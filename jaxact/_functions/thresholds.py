@@ -81,7 +81,7 @@ def _threshold_dvalue(x: Array, threshold: Array) -> Array:
 
 
 @activation(kinks=lambda tau: [tau])
-def tlu(x: Array, tau: Parameter = 0.0) -> Array:
+def tlu(x: Array, tau: Parameter = 0.0, axis: int | None = None) -> Array:
     """Thresholded linear unit: the larger of x and a threshold that is learnt.
 
     tlu(x, tau) = x if x > tau else tau
@@ -93,9 +93,11 @@ def tlu(x: Array, tau: Parameter = 0.0) -> Array:
         x: an array or number of real dtype; integers count as float32.
         tau: the least value, a number or an array that broadcasts with x, such as one
             for each channel.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is no array or number of real dtype, or x has no such
+            axis.
 
     Reference:
         Singh, Krishnan (2019), arXiv:1911.09737

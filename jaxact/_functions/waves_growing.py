@@ -46,7 +46,9 @@ def _gcu_dx2(x: Array) -> Array:
 
 
 @activation
-def sinlu(x: Array, a: Parameter = 1.0, b: Parameter = 1.0) -> Array:
+def sinlu(
+    x: Array, a: Parameter = 1.0, b: Parameter = 1.0, axis: int | None = None
+) -> Array:
     """Sinusoidal-sigmoidal linear unit: a silu with a wave on its input.
 
     sinlu(x, a, b) = (x + a * sin(b * x)) / (1 + exp(-x))
@@ -58,9 +60,11 @@ def sinlu(x: Array, a: Parameter = 1.0, b: Parameter = 1.0) -> Array:
         x: an array or number of real dtype; integers count as float32.
         a: the amplitude of the wave, a number or an array that broadcasts with x.
         b: the frequency of the wave, a number or an array that broadcasts with x.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is no array or number of real dtype, or x has no such
+            axis.
 
     Reference:
         Paul, Bandyopadhyay, Yoon, Geem, Sarkar (2022), SinLU: sinu-sigmoidal linear

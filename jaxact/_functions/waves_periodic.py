@@ -168,7 +168,7 @@ def _over(p: Pair, alpha: Parameter, limit: Array) -> Pair:
 
 
 @activation
-def snake(x: Array, alpha: Parameter = 1.0) -> Array:
+def snake(x: Array, alpha: Parameter = 1.0, axis: int | None = None) -> Array:
     """Snake: the identity with a periodic part, for audio and other periodic signals.
 
     snake(x, alpha) = x + sin(alpha * x)**2 / alpha
@@ -180,9 +180,11 @@ def snake(x: Array, alpha: Parameter = 1.0) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
         alpha: the frequency, a number or an array that broadcasts with x.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is no array or number of real dtype, or x has no such
+            axis.
 
     Reference:
         Ziyin, Hartwig, Ueda (2020), arXiv:2006.08195
@@ -214,7 +216,9 @@ def _snake_dalpha(x: Array, alpha: Array) -> Array:
 
 
 @activation(domain={"beta": (0.0, float("inf"))})
-def snake_beta(x: Array, alpha: Parameter = 1.0, beta: Parameter = 1.0) -> Array:
+def snake_beta(
+    x: Array, alpha: Parameter = 1.0, beta: Parameter = 1.0, axis: int | None = None
+) -> Array:
     """Snake with a magnitude of its own, as in BigVGAN.
 
     snake_beta(x, alpha, beta) = x + sin(alpha * x)**2 / beta
@@ -227,9 +231,11 @@ def snake_beta(x: Array, alpha: Parameter = 1.0, beta: Parameter = 1.0) -> Array
         x: an array or number of real dtype; integers count as float32.
         alpha: the frequency, a number or an array that broadcasts with x.
         beta: the inverse magnitude, positive, a number or an array likewise.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is no array or number of real dtype, or x has no such
+            axis.
 
     Reference:
         Ziyin, Hartwig, Ueda (2020), arXiv:2006.08195; Lee et al. (2023), BigVGAN: a
