@@ -68,8 +68,7 @@ def isru(x: Array, alpha: Parameter = 1.0, axis: int | None = None) -> Array:
         axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype, or x has no such
-            axis.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Reference:
         Carlile, Delamarter, Kinney, Marti, Whitney (2017), arXiv:1710.09967
@@ -126,8 +125,7 @@ def isrlu(x: Array, alpha: Parameter = 1.0, axis: int | None = None) -> Array:
         axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype, or x has no such
-            axis.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Reference:
         Carlile, Delamarter, Kinney, Marti, Whitney (2017), arXiv:1710.09967

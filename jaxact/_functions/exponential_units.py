@@ -159,8 +159,7 @@ def pelu(
         axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype, or x has no such
-            axis.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Reference:
         Trottier, Giguère, Chaib-draa (2016), arXiv:1605.09332
@@ -244,8 +243,7 @@ def xielu(
         axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype, or x has no such
-            axis.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Reference:
         Huang, Schlag (2024), arXiv:2411.13010

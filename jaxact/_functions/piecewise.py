@@ -67,8 +67,7 @@ def star_relu(
         axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype, or x has no such
-            axis.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Reference:
         Yu et al. (2022), MetaFormer baselines for vision, arXiv:2210.13452
@@ -236,8 +235,7 @@ def srelu(
         axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype, or x has no such
-            axis.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Reference:
         Jin et al. (2015), arXiv:1512.07030

@@ -141,8 +141,7 @@ def prelu(x: Array, negative_slope: Parameter = 0.25, axis: int | None = None) -
             as 1 where the channels come second; None for the last.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype, or x has no such
-            axis.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Reference:
         He, Zhang, Ren, Sun (2015), arXiv:1502.01852

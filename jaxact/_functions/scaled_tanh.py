@@ -87,8 +87,7 @@ def adaptive_tanh(
         axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype, or x has no such
-            axis.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Reference:
         Jagtap, Kawaguchi, Karniadakis (2019), arXiv:1906.01170
@@ -119,8 +118,7 @@ def dyt(
         axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype, or x has no such
-            axis.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Reference:
         Zhu et al. (2025), arXiv:2503.10622
@@ -154,8 +152,7 @@ def derf(
         axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype, or x has no such
-            axis.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Reference:
         Chen et al. (2025), arXiv:2512.10938
@@ -181,8 +178,7 @@ def stan(x: Array, beta: Parameter = 1.0, axis: int | None = None) -> Array:
         axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype, or x has no such
-            axis.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Reference:
         Gnanasambandam et al. (2022), arXiv:2204.12589

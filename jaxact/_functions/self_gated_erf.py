@@ -77,8 +77,7 @@ def erfact(
         axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype, or x has no such
-            axis.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Reference:
         Biswas et al. (2021), arXiv:2109.04386
@@ -127,8 +126,7 @@ def pserf(
         axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype, or x has no such
-            axis.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Reference:
         Biswas et al. (2021), arXiv:2109.04386

@@ -75,8 +75,7 @@ def aptx(
         axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype, or x has no such
-            axis.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Reference:
         Kumar (2022), arXiv:2209.06119
@@ -134,8 +133,7 @@ def acon_c(
     That is (p1 - p2) * x * s + p2 * x with s = sigmoid(v), v = beta * (p1 - p2) * x.
     Derivative: p1 * s + p2 * (1 - s) + (p1 - p2) * v * s', s' = s * (1 - s); by p1:
     x * (s + v * s'); by p2: x * (1 - s - v * s'); by beta: ((p1 - p2) * x)**2 * s'.
-    Silu at the defaults; the larger of p1 * x and p2 * x for a large beta, their mean
-    for beta = 0.
+    Silu at the defaults; max(p1 * x, p2 * x) for a large beta, their mean for beta = 0.
 
     Args:
         x: an array or number of real dtype; integers count as float32.
@@ -145,8 +143,7 @@ def acon_c(
         axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype, or x has no such
-            axis.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Reference:
         Ma et al. (2020), arXiv:2009.04759
@@ -177,9 +174,8 @@ def smu(
     That is ((1 + alpha) * x + (1 - alpha) * x * erf(v)) / 2 with
     v = mu * (1 - alpha) * x.  Derivative, with b = exp(-v**2) / sqrt(pi):
     erfc(-v) / 2 + alpha * erfc(v) / 2 + (1 - alpha) * v * b; by alpha:
-    x * (erfc(v) / 2 - v * b); by mu: ((1 - alpha) * x)**2 * b.  At the default mu, that
-    of the paper, it is `leaky_relu` of slope alpha but for a bend at |x| < 3e-6;
-    alpha = 0 with mu = sqrt(1 / 2) is `gelu_exact`.
+    x * (erfc(v) / 2 - v * b); by mu: ((1 - alpha) * x)**2 * b.  At the default mu it is
+    `leaky_relu` but for a bend at |x| < 3e-6; alpha = 0, mu = sqrt(1/2): `gelu_exact`.
 
     Args:
         x: an array or number of real dtype; integers count as float32.
@@ -188,8 +184,7 @@ def smu(
         axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype, or x has no such
-            axis.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Reference:
         Biswas et al. (2021), arXiv:2111.04682
@@ -239,8 +234,7 @@ def b_silu(x: Array, alpha: Parameter = 1.67, axis: int | None = None) -> Array:
         axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype, or x has no such
-            axis.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Reference:
         Horuz et al. (2025), arXiv:2505.22074
@@ -294,8 +288,7 @@ def x_silu(x: Array, alpha: Parameter = 0.0, axis: int | None = None) -> Array:
         axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype, or x has no such
-            axis.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Reference:
         Huang (2024), arXiv:2405.20768
@@ -324,8 +317,7 @@ def x_gelu(x: Array, alpha: Parameter = 0.0, axis: int | None = None) -> Array:
         axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype, or x has no such
-            axis.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Reference:
         Huang (2024), arXiv:2405.20768

@@ -96,8 +96,7 @@ def tlu(x: Array, tau: Parameter = 0.0, axis: int | None = None) -> Array:
         axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype, or x has no such
-            axis.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Reference:
         Singh, Krishnan (2019), arXiv:1911.09737

@@ -63,8 +63,7 @@ def sinlu(
         axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype, or x has no such
-            axis.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Reference:
         Paul, Bandyopadhyay, Yoon, Geem, Sarkar (2022), SinLU: sinu-sigmoidal linear

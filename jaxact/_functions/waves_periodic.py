@@ -183,8 +183,7 @@ def snake(x: Array, alpha: Parameter = 1.0, axis: int | None = None) -> Array:
         axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype, or x has no such
-            axis.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Reference:
         Ziyin, Hartwig, Ueda (2020), arXiv:2006.08195
@@ -234,8 +233,7 @@ def snake_beta(
         axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype, or x has no such
-            axis.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Reference:
         Ziyin, Hartwig, Ueda (2020), arXiv:2006.08195; Lee et al. (2023), BigVGAN: a
