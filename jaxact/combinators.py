@@ -9,7 +9,7 @@ are equal, and hash, pickle and print as such.
     mish = multiply(identity, compose(tanh, softplus))
 
 A parameter keeps its name unless two have the same; then they are numbered in order, as
-in `alpha_1`, `alpha_2`.
+in `alpha_1`, `alpha_2`.  As in the parts, parameters of one dimension lie along `axis`.
 """
 
 import itertools

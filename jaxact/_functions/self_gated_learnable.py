@@ -10,7 +10,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
-from .._core import activation, derivative_of, kernel_of, kernels_of
+from .._core import Parameter, activation, derivative_of, kernel_of, kernels_of
 from .._numerics import elementary as el, pieces as num, polynomials as poly
 from .._numerics.pairs import shared
 from . import _parts as parts
@@ -32,7 +32,7 @@ class _Tanh(NamedTuple):
     slope: Array
 
 
-def _tanh_beside(alpha: float | Array, x: Array, beta: float | Array) -> _Tanh:
+def _tanh_beside(alpha: Parameter, x: Array, beta: Parameter) -> _Tanh:
     """Where alpha and tanh(u) cancel, also where the latter is 1, digits are left."""
     times, end = jnp.asarray(2 * jnp.abs(beta), x.dtype), num.growth_end(x)
     largest = float(jnp.finfo(x.dtype).max)
@@ -55,9 +55,10 @@ def _tanh_beside(alpha: float | Array, x: Array, beta: float | Array) -> _Tanh:
 @activation
 def aptx(
     x: Array,
-    alpha: float | Array = 1.0,
-    beta: float | Array = 1.0,
-    gamma: float | Array = 0.5,
+    alpha: Parameter = 1.0,
+    beta: Parameter = 1.0,
+    gamma: Parameter = 0.5,
+    axis: int | None = None,
 ) -> Array:
     """Alpha plus tanh times x: at the defaults silu(2x) / 2, a steeper silu.
 
@@ -71,9 +72,10 @@ def aptx(
         alpha: what is added to tanh, a number or an array that broadcasts with x.
         beta: the scale of the argument of tanh, a number or an array that broadcasts.
         gamma: the scale of it all, a number or an array that broadcasts with x.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Reference:
         Kumar (2022), arXiv:2209.06119
@@ -81,9 +83,7 @@ def aptx(
     return _aptx(num.unless(gamma == 0, x), alpha, beta, gamma)
 
 
-def _aptx(
-    x: Array, alpha: float | Array, beta: float | Array, gamma: float | Array
-) -> Array:
+def _aptx(x: Array, alpha: Parameter, beta: Parameter, gamma: Parameter) -> Array:
     if not isinstance(alpha, Array):  # 1 + tanh(u) is 2 * sigmoid(2 * u)
         return 2 * gamma * _silu(x, 2 * beta)
     return num.opened(x, gamma * _tanh_beside(alpha, x, beta).total)
@@ -120,9 +120,10 @@ def _aptx_dgamma(x: Array, alpha: Array, beta: Array) -> Array:
 @activation
 def acon_c(
     x: Array,
-    p1: float | Array = 1.0,
-    p2: float | Array = 0.0,
-    beta: float | Array = 1.0,
+    p1: Parameter = 1.0,
+    p2: Parameter = 0.0,
+    beta: Parameter = 1.0,
+    axis: int | None = None,
 ) -> Array:
     """ACON-C: a smooth maximum of p1 * x and p2 * x.
 
@@ -132,17 +133,17 @@ def acon_c(
     That is (p1 - p2) * x * s + p2 * x with s = sigmoid(v), v = beta * (p1 - p2) * x.
     Derivative: p1 * s + p2 * (1 - s) + (p1 - p2) * v * s', s' = s * (1 - s); by p1:
     x * (s + v * s'); by p2: x * (1 - s - v * s'); by beta: ((p1 - p2) * x)**2 * s'.
-    Silu at the defaults; the larger of p1 * x and p2 * x for a large beta, their mean
-    for beta = 0.
+    Silu at the defaults; max(p1 * x, p2 * x) for a large beta, their mean for beta = 0.
 
     Args:
         x: an array or number of real dtype; integers count as float32.
         p1: one slope, a number or an array that broadcasts with x.
         p2: the other slope, a number or an array that broadcasts with x.
         beta: how sharply to choose, a number or an array that broadcasts with x.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Reference:
         Ma et al. (2020), arXiv:2009.04759
@@ -162,7 +163,9 @@ def _acon_c_dp2(x: Array, p1: Array, p2: Array, beta: Array) -> Array:
 
 
 @activation
-def smu(x: Array, alpha: float | Array = 0.25, mu: float | Array = 1e6) -> Array:
+def smu(
+    x: Array, alpha: Parameter = 0.25, mu: Parameter = 1e6, axis: int | None = None
+) -> Array:
     """Smooth maximum unit: a smooth leaky_relu.
 
     smu(x, alpha, mu) = x * (erfc(-mu * (1 - alpha) * x)
@@ -171,17 +174,17 @@ def smu(x: Array, alpha: float | Array = 0.25, mu: float | Array = 1e6) -> Array
     That is ((1 + alpha) * x + (1 - alpha) * x * erf(v)) / 2 with
     v = mu * (1 - alpha) * x.  Derivative, with b = exp(-v**2) / sqrt(pi):
     erfc(-v) / 2 + alpha * erfc(v) / 2 + (1 - alpha) * v * b; by alpha:
-    x * (erfc(v) / 2 - v * b); by mu: ((1 - alpha) * x)**2 * b.  At the default mu, that
-    of the paper, it is `leaky_relu` of slope alpha but for a bend at |x| < 3e-6;
-    alpha = 0 with mu = sqrt(1 / 2) is `gelu_exact`.
+    x * (erfc(v) / 2 - v * b); by mu: ((1 - alpha) * x)**2 * b.  At the default mu it is
+    `leaky_relu` but for a bend at |x| < 3e-6; alpha = 0, mu = sqrt(1/2): `gelu_exact`.
 
     Args:
         x: an array or number of real dtype; integers count as float32.
         alpha: the slope far below 0, a number or an array that broadcasts with x.
         mu: the sharpness of the bend, a number or an array that broadcasts with x.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Reference:
         Biswas et al. (2021), arXiv:2111.04682
@@ -189,7 +192,7 @@ def smu(x: Array, alpha: float | Array = 0.25, mu: float | Array = 1e6) -> Array
     return _smu(x, alpha, mu)
 
 
-def _smu(x: Array, alpha: float | Array, mu: float | Array) -> Array:
+def _smu(x: Array, alpha: Parameter, mu: Parameter) -> Array:
     v = parts.product(mu * (1 - alpha), x)
     if isinstance(alpha, Array):
         return num.opened(x, alpha + (1 - alpha) * parts.half_erfc_of(*v))
@@ -216,7 +219,7 @@ def _smu_dalpha(x: Array, alpha: Array, mu: Array) -> Array:
 
 
 @activation
-def b_silu(x: Array, alpha: float | Array = 1.67) -> Array:
+def b_silu(x: Array, alpha: Parameter = 1.67, axis: int | None = None) -> Array:
     """Bounded silu: a silu that tends to -alpha / 2.
 
     b_silu(x, alpha) = x / (1 + exp(-x)) + alpha / 2 * tanh(x / 2)
@@ -228,9 +231,10 @@ def b_silu(x: Array, alpha: float | Array = 1.67) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
         alpha: twice the bound below, a number or an array that broadcasts with x.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Reference:
         Horuz et al. (2025), arXiv:2505.22074
@@ -256,7 +260,7 @@ def _b_silu_dx(x: Array, alpha: Array) -> Array:
     return gate + (el.clip(x, -end, end) + alpha) * ((e * inverse) * inverse)
 
 
-def _b_silu(x: Array, alpha: float | Array) -> Array:
+def _b_silu(x: Array, alpha: Parameter) -> Array:
     return silu(x) + alpha / 2 * tanh(x / 2)
 
 
@@ -269,7 +273,7 @@ def _b_silu_dalpha(x: Array) -> Array:
 
 
 @activation
-def x_silu(x: Array, alpha: float | Array = 0.0) -> Array:
+def x_silu(x: Array, alpha: Parameter = 0.0, axis: int | None = None) -> Array:
     """Silu with an expanded gate, from -alpha to 1 + alpha.
 
     x_silu(x, alpha) = x * (1 / (1 + exp(-x)) + alpha * tanh(x / 2))
@@ -281,9 +285,10 @@ def x_silu(x: Array, alpha: float | Array = 0.0) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
         alpha: how far the gate exceeds 0 and 1, a number or an array that broadcasts.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Reference:
         Huang (2024), arXiv:2405.20768
@@ -297,7 +302,7 @@ def _x_silu_dalpha(x: Array) -> Array:
 
 
 @activation
-def x_gelu(x: Array, alpha: float | Array = 0.0) -> Array:
+def x_gelu(x: Array, alpha: Parameter = 0.0, axis: int | None = None) -> Array:
     """Gelu with an expanded gate, from -alpha to 1 + alpha.
 
     x_gelu(x, alpha) = x * (erfc(-x / sqrt(2)) / 2 + alpha * erf(x / sqrt(2)))
@@ -309,9 +314,10 @@ def x_gelu(x: Array, alpha: float | Array = 0.0) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
         alpha: how far the gate exceeds 0 and 1, a number or an array that broadcasts.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Reference:
         Huang (2024), arXiv:2405.20768
