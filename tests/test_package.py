@@ -159,7 +159,12 @@ def test_only_the_core_makes_rules():
 @pytest.mark.parametrize("path", sorted((PACKAGE / "_functions").glob("*.py")),
                          ids=lambda p: p.name)  # fmt: skip
 def test_families_are_short(path):
-    assert len(path.read_text().splitlines()) <= 330
+    text, told = path.read_text(), 0
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)):
+            if ast.get_docstring(node):  # as long as the reader needs
+                told += node.body[0].end_lineno - node.body[0].lineno + 1
+    assert len(text.splitlines()) - told <= 240
 
 
 def imports(path):

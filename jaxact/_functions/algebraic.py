@@ -30,8 +30,15 @@ def bent_identity(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.bent_identity(jnp.array([-1.0, 2.0]))
+        Array([-0.79289323,  2.618034  ], dtype=float32)
     """
     z = el.clip(x, -(2.0**60), 2.0**60)
     s = z * z
@@ -66,8 +73,15 @@ def isru(x: Array, alpha: float | Array = 1.0) -> Array:
         x: an array or number of real dtype; integers count as float32.
         alpha: sets the limits, positive, a number or an array that broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x + alpha`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.isru(jnp.array([-1.0, 2.0]))
+        Array([-0.70710677,  0.8944272 ], dtype=float32)
 
     Reference:
         Carlile, Delamarter, Kinney, Marti, Whitney (2017), arXiv:1710.09967
@@ -122,8 +136,15 @@ def isrlu(x: Array, alpha: float | Array = 1.0) -> Array:
         alpha: sets the limit -1/sqrt(alpha), positive, a number or an array that
             broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x + alpha`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.isrlu(jnp.array([-1.0, 2.0]))
+        Array([-0.70710677,  2.        ], dtype=float32)
 
     Reference:
         Carlile, Delamarter, Kinney, Marti, Whitney (2017), arXiv:1710.09967

@@ -38,9 +38,16 @@ def softmax_with_sink(
         temperature: positive; a number, or an array with one entry along `axis`; of
             inf all weights are equal, the sink's too.
 
+    Returns:
+        An array of the shape of x and the dtype of `(x - sink) / temperature`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
         ValueError: x has no such axis, or the sink or temperature differs along it.
+
+    Example:
+        >>> jaxact.softmax_with_sink(jnp.array([1.0, 2.0, 3.0]))
+        Array([0.08714432, 0.23688282, 0.6439143 ], dtype=float32)
     """
     return beside_sink(x, sink, axis, where, temperature)[0]
 

@@ -29,8 +29,15 @@ def elu(x: Array, alpha: float | Array = 1.0) -> Array:
         x: an array or number of real dtype; integers count as float32.
         alpha: the scale below 0, a number or an array that broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x + alpha`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.elu(jnp.array([-1.0, 2.0]))
+        Array([-0.63212055,  2.        ], dtype=float32)
 
     Reference:
         Clevert, Unterthiner, Hochreiter (2015), arXiv:1511.07289
@@ -66,8 +73,15 @@ def celu(x: Array, alpha: float | Array = 1.0) -> Array:
         x: an array or number of real dtype; integers count as float32.
         alpha: the scale below 0, positive, a number or an array that broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x + alpha`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.celu(jnp.array([-1.0, 2.0]))
+        Array([-0.63212055,  2.        ], dtype=float32)
 
     Reference:
         Barron (2017), arXiv:1704.07483
@@ -119,8 +133,15 @@ def selu(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.selu(jnp.array([-1.0, 2.0]))
+        Array([-1.1113307,  2.101402 ], dtype=float32)
 
     Reference:
         Klambauer, Unterthiner, Mayr, Hochreiter (2017), arXiv:1706.02515
@@ -155,8 +176,15 @@ def pelu(x: Array, a: float | Array = 1.0, b: float | Array = 1.0) -> Array:
         a: the depth below 0, positive, a number or an array that broadcasts with x.
         b: the width of the decay, positive, a number or an array that broadcasts.
 
+    Returns:
+        An array of the shape and dtype of `x + a + b`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.pelu(jnp.array([-1.0, 2.0]))
+        Array([-0.63212055,  2.        ], dtype=float32)
 
     Reference:
         Trottier, Giguère, Chaib-draa (2016), arXiv:1605.09332
@@ -237,8 +265,15 @@ def xielu(
         beta: the slope at 0, a number or an array that broadcasts with x.
         epsilon: where the exponential stops to grow, a number or an array.
 
+    Returns:
+        An array of the shape and dtype of `x + alpha_p + alpha_n + beta + epsilon`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.xielu(jnp.array([-1.0, 2.0]))
+        Array([-0.20569643,  4.2       ], dtype=float32)
 
     Reference:
         Huang, Schlag (2024), arXiv:2411.13010

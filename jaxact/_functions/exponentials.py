@@ -21,8 +21,15 @@ def exponential(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.exponential(jnp.array([-1.0, 2.0]))
+        Array([0.36787945, 7.389056  ], dtype=float32)
     """
     return num.exp_of_any(x)
 
@@ -50,8 +57,15 @@ def gaussian(x: Array, sigma: float | Array = 1.0) -> Array:
         x: an array or number of real dtype; integers count as float32.
         sigma: the width, positive, a number or an array that broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x + sigma`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.gaussian(jnp.array([-1.0, 2.0]))
+        Array([0.60653067, 0.13533528], dtype=float32)
 
     Reference:
         Ramasinghe, Lucey (2021), arXiv:2111.15135

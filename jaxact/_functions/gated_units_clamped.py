@@ -63,8 +63,16 @@ def swiglu_oai(
         alpha: how steep the gate is, a number or an array that broadcasts with x.
         limit: of both operands, positive, a number or an array that broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x * value * alpha * limit`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> gate, value = jnp.array([-1.0, 2.0]), jnp.array([0.5, 3.0])
+        >>> jaxact.swiglu_oai(gate, value, limit=1.5)
+        Array([-0.23130634,  3.4791555 ], dtype=float32)
 
     Reference:
         OpenAI (2025), gpt-oss-120b & gpt-oss-20b model card, arXiv:2508.10925
@@ -129,8 +137,16 @@ def swiglu_clamped(x: Array, value: Array, limit: float | Array = 7.0) -> Array:
         value: what it lets through, an array that broadcasts with x.
         limit: of both operands, positive, a number or an array that broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x * value * limit`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> gate, value = jnp.array([-1.0, 2.0]), jnp.array([0.5, 3.0])
+        >>> jaxact.swiglu_clamped(gate, value, limit=1.5)
+        Array([-0.13447072,  1.8395426 ], dtype=float32)
 
     Reference:
         The clamps: OpenAI (2025), gpt-oss model card, arXiv:2508.10925
@@ -199,8 +215,16 @@ def swiglu_clamped_after(x: Array, value: Array, limit: float | Array = 7.0) -> 
         value: what it lets through, an array that broadcasts with x.
         limit: of both factors, positive, a number or an array that broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x * value * limit`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> gate, value = jnp.array([-1.0, 2.0]), jnp.array([0.5, 3.0])
+        >>> jaxact.swiglu_clamped_after(gate, value, limit=1.5)
+        Array([-0.13447072,  2.25      ], dtype=float32)
 
     Reference:
         The clamps: OpenAI (2025), gpt-oss model card, arXiv:2508.10925

@@ -85,8 +85,15 @@ def gelu_tanh(x: Array) -> Array:
     Args:
         x: an array or number of real or complex dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number.
+        TypeError: `x` is not an array or number.
+
+    Example:
+        >>> jaxact.gelu_tanh(jnp.array([-1.0, 2.0]))
+        Array([-0.15880801,  1.9545977 ], dtype=float32)
 
     Reference:
         Hendrycks, Gimpel (2016), arXiv:1606.08415
@@ -156,8 +163,15 @@ def gelu_exact(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.gelu_exact(jnp.array([-1.0, 2.0]))
+        Array([-0.15865526,  1.9544997 ], dtype=float32)
 
     Reference:
         Hendrycks, Gimpel (2016), arXiv:1606.08415
@@ -215,8 +229,15 @@ def gelu(x: Array, approximate: bool = True) -> Array:
         x: an array or number of real dtype; integers count as float32.
         approximate: whether to take the approximation by tanh.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.gelu(jnp.array([-1.0, 2.0]))
+        Array([-0.15880801,  1.9545977 ], dtype=float32)
     """
     if getattr(x, "weak_type", type(x) in (bool, int, float)):
         x = jnp.asarray(x, jnp.result_type(x, float))  # not weakly typed, as in jax.nn
@@ -241,8 +262,15 @@ def gelu_clipped(x: Array, low: int = -10, high: int = 10) -> Array:
         low: the least value, fixed when compiled.
         high: the largest.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.gelu_clipped(jnp.array([-1.0, 20.0]))
+        Array([-0.15865526, 10.        ], dtype=float32)
 
     Reference:
         Wu et al. (2020), Integer quantization for deep learning inference,

@@ -26,8 +26,15 @@ def hard_sigmoid(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.hard_sigmoid(jnp.array([-1.0, 2.0]))
+        Array([0.33333334, 0.8333334 ], dtype=float32)
 
     Reference:
         Howard et al. (2019), Searching for MobileNetV3, arXiv:1905.02244
@@ -66,8 +73,15 @@ def hard_sigmoid_sloped(
         slope: the slope of the middle, positive.
         offset: the value at 0.
 
+    Returns:
+        An array of the shape and dtype of `x + slope + offset`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.hard_sigmoid_sloped(jnp.array([-1.0, 2.0]))
+        Array([0.3, 0.9], dtype=float32)
 
     Reference:
         Courbariaux, Bengio, David (2015), BinaryConnect, arXiv:1511.00363
@@ -128,8 +142,16 @@ def hard_tanh(
         min_value: the least value, not more than `max_value`.
         max_value: the largest value.
 
+    Returns:
+        An array of the shape and dtype of `x + min_value + max_value`; integers keep
+        theirs.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.hard_tanh(jnp.array([-0.5, 2.0]))
+        Array([-0.5,  1. ], dtype=float32)
 
     Reference:
         Collobert (2004), Large scale machine learning, PhD thesis
@@ -190,8 +212,16 @@ def hard_tanh_open(
         min_value: the least value, not more than `max_value`.
         max_value: the largest value.
 
+    Returns:
+        An array of the shape and dtype of `x + min_value + max_value`; integers keep
+        theirs.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.hard_tanh_open(jnp.array([-0.5, 2.0]))
+        Array([-0.5,  1. ], dtype=float32)
     """
     return _clipped(x, min_value, max_value, jnp.less_equal)
 
@@ -225,8 +255,15 @@ def sparse_sigmoid(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.sparse_sigmoid(jnp.array([-0.5, 2.0]))
+        Array([0.25, 1.  ], dtype=float32)
 
     Reference:
         Blondel, Martins, Niculae (2019), arXiv:1901.02324

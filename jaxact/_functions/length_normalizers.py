@@ -38,9 +38,16 @@ def squash(x: Array, axis: Axis = -1) -> Array:
         x: an array of real dtype; integers count as float32.
         axis: the axis or axes of a vector; None for all.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
         TypeError: x is no array or number of real dtype.
         ValueError: x has no such axis.
+
+    Example:
+        >>> jaxact.squash(jnp.array([3.0, 4.0]))
+        Array([0.57692313, 0.7692308 ], dtype=float32)
 
     Reference:
         Sabour, Frosst, Hinton (2017), Dynamic routing between capsules, NIPS
@@ -114,9 +121,16 @@ def poly_norm(
         axis: the axis or axes of the means; None for all.
         epsilon: added to the mean squares.
 
+    Returns:
+        An array of the shape and dtype of `x + bias`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
         ValueError: x has no such axis.
+
+    Example:
+        >>> jaxact.poly_norm(jnp.array([-1.0, 2.0]))
+        Array([-0.15495661,  1.3467308 ], dtype=float32)
 
     Reference:
         Zhuo et al. (2024), Polynomial composition activations, arXiv:2411.03884

@@ -23,8 +23,15 @@ def log_sigmoid(x: Array) -> Array:
     Args:
         x: an array or number of real or complex dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number.
+        TypeError: `x` is not an array or number.
+
+    Example:
+        >>> jaxact.log_sigmoid(jnp.array([-1.0, 2.0]))
+        Array([-1.3132617 , -0.12692802], dtype=float32)
     """
     if jnp.iscomplexobj(x):
         return -jnp.logaddexp(-x, jnp.zeros_like(x))
@@ -58,8 +65,15 @@ def log1mexp(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.log1mexp(jnp.array([0.5, 2.0]))
+        Array([-0.93275213, -0.14541346], dtype=float32)
 
     Reference:
         Maechler (2012), Accurately computing log(1 - exp(-|a|)), R package Rmpfr

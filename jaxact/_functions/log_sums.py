@@ -137,9 +137,17 @@ def logsumexp(
             sign of the sum.
         where: a mask that broadcasts with a; what is False is left out.
 
+    Returns:
+        An array of the shape of `a * b` without the axis and of the dtype of `a * b`;
+        if `return_sign`, two such arrays.
+
     Raises:
-        TypeError: an argument is no array or number.
+        TypeError: an argument is not an array or number.
         ValueError: a has no such axis.
+
+    Example:
+        >>> jaxact.logsumexp(jnp.array([1.0, 2.0, 3.0]))
+        Array(3.407606, dtype=float32)
     """
     y = _logsumexp(a, axis, b, keepdims, where)
     if y.weak_type:  # a Python number gives a float32 as any other does
@@ -184,9 +192,16 @@ def logmeanexp(
         where: a mask that broadcasts with x; what is False is left out.
         keepdims: whether the axes stay, of length 1.
 
+    Returns:
+        An array of the dtype of x and of its shape without the axis.
+
     Raises:
-        TypeError: an argument is no array or number.
+        TypeError: an argument is not an array or number.
         ValueError: x has no such axis.
+
+    Example:
+        >>> jaxact.logmeanexp(jnp.array([1.0, 2.0, 3.0]))
+        Array(2.3089938, dtype=float32)
     """
     if jnp.iscomplexobj(x):
         return _complex(jax.nn.logmeanexp, x, axis, where, keepdims=keepdims)

@@ -59,9 +59,16 @@ def softmax(
         temperature: positive; a number, or an array with one entry along `axis`; of
             inf all weights are equal.
 
+    Returns:
+        An array of the shape and dtype of `x / temperature`.
+
     Raises:
-        TypeError: an argument is no array or number.
+        TypeError: an argument is not an array or number.
         ValueError: x has no such axis, or the temperature differs along it.
+
+    Example:
+        >>> jaxact.softmax(jnp.array([1.0, 2.0, 3.0]))
+        Array([0.09003057, 0.24472848, 0.66524094], dtype=float32)
 
     Reference:
         Bridle (1990), Probabilistic interpretation of feedforward classification
@@ -134,9 +141,16 @@ def softmin(
         temperature: positive; a number, or an array with one entry along `axis`; of
             inf all weights are equal.
 
+    Returns:
+        An array of the shape and dtype of `x / temperature`.
+
     Raises:
-        TypeError: an argument is no array or number.
+        TypeError: an argument is not an array or number.
         ValueError: x has no such axis, or the temperature differs along it.
+
+    Example:
+        >>> jaxact.softmin(jnp.array([1.0, 2.0, 3.0]))
+        Array([0.665241  , 0.24472849, 0.09003058], dtype=float32)
     """
     if jnp.iscomplexobj(x):
         return _complex_softmax(-x / temperature, axis, where)
@@ -186,9 +200,16 @@ def log_softmax(
         temperature: positive; a number, or an array with one entry along `axis`; of
             inf all weights are equal.
 
+    Returns:
+        An array of the shape and dtype of `x / temperature`.
+
     Raises:
-        TypeError: an argument is no array or number.
+        TypeError: an argument is not an array or number.
         ValueError: x has no such axis, or the temperature differs along it.
+
+    Example:
+        >>> jaxact.log_softmax(jnp.array([1.0, 2.0, 3.0]))
+        Array([-2.407606  , -1.4076059 , -0.40760595], dtype=float32)
     """
     if jnp.iscomplexobj(x):
         where = where if where is None else where != 0

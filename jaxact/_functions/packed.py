@@ -38,10 +38,18 @@ class packed:
             parameters by name.
         layout: where the gate lies.
 
+    Returns:
+        A function of one array, which returns what `function` gives for its two halves.
+
     Raises:
-        TypeError: `function` is no function; in a call, `x` is no array.
+        TypeError: `function` is no function; in a call, `x` is not an array.
         ValueError: `layout` is none of the three; in a call, `x` has no such axis, or
             one of odd size.
+
+    Example:
+        >>> unit = jaxact.packed(jaxact.swiglu, "gate first")
+        >>> unit(jnp.array([-1.0, 2.0, 0.5, 3.0]))
+        Array([-0.13447072,  5.2847824 ], dtype=float32)
     """
 
     function: Callable[..., Array]

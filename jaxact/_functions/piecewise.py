@@ -22,8 +22,15 @@ def relu_squared(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.relu_squared(jnp.array([-1.0, 2.0]))
+        Array([0., 4.], dtype=float32)
 
     Reference:
         So et al. (2021), Primer, arXiv:2109.08668
@@ -62,8 +69,15 @@ def star_relu(
         scale: the factor of the square, a number or an array that broadcasts with x.
         bias: the value up to 0, a number or an array that broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x + scale + bias`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.star_relu(jnp.array([-1.0, 2.0]))
+        Array([-0.4472,  3.1304], dtype=float32)
 
     Reference:
         Yu et al. (2022), MetaFormer baselines for vision, arXiv:2210.13452
@@ -104,8 +118,15 @@ def soft_modulus_q(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.soft_modulus_q(jnp.array([-0.5, 2.0]))
+        Array([0.375, 2.   ], dtype=float32)
 
     Reference:
         Vallés-Pérez et al. (2023), arXiv:2301.05993
@@ -139,8 +160,15 @@ def hard_mish(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.hard_mish(jnp.array([-1.0, 2.0]))
+        Array([-0.5,  2. ], dtype=float32)
     """
     return el.maximum(x, -2) * ((el.clip(x, -2, 0) + 2) / 2)
 
@@ -170,8 +198,15 @@ def smelu(x: Array, beta: float | Array = 1.0) -> Array:
         beta: half the width of the bend, positive, a number or an array that broadcasts
             with x.
 
+    Returns:
+        An array of the shape and dtype of `x + beta`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.smelu(jnp.array([-0.5, 2.0]))
+        Array([0.0625, 2.    ], dtype=float32)
 
     Reference:
         Shamir, Lin (2022), Real world large scale recommendation systems
@@ -228,8 +263,15 @@ def srelu(
         t_right: from where on the right line goes.
         a_right: its slope.
 
+    Returns:
+        An array of the shape and dtype of `x + t_left + a_left + t_right + a_right`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.srelu(jnp.array([-1.0, 2.0]))
+        Array([-0.2,  2. ], dtype=float32)
 
     Reference:
         Jin et al. (2015), arXiv:1512.07030

@@ -27,8 +27,15 @@ def identity(x: Array) -> Array:
     Args:
         x: an array or number of any dtype, which the result keeps.
 
+    Returns:
+        An array of the shape and dtype of x, which may be any.
+
     Raises:
-        TypeError: `x` is no array or number.
+        TypeError: `x` is not an array or number.
+
+    Example:
+        >>> jaxact.identity(jnp.array([-1, 2]))
+        Array([-1,  2], dtype=int32)
     """
     return x
 
@@ -59,8 +66,15 @@ def relu(x: Array) -> Array:
     Args:
         x: an array or number of real dtype.
 
+    Returns:
+        An array of the shape and dtype of x; integers keep theirs.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.relu(jnp.array([-1.0, 2.0]))
+        Array([0., 2.], dtype=float32)
 
     Reference:
         Nair, Hinton (2010), Rectified linear units improve restricted Boltzmann
@@ -92,8 +106,15 @@ def leaky_relu(x: Array, negative_slope: float | Array = 0.01) -> Array:
         x: an array or number of real dtype; integers count as float32.
         negative_slope: the slope below 0, a number or an array that broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x + negative_slope`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.leaky_relu(jnp.array([-1.0, 2.0]))
+        Array([-0.01,  2.  ], dtype=float32)
 
     Reference:
         Maas, Hannun, Ng (2013), Rectifier nonlinearities improve neural network
@@ -141,9 +162,18 @@ def prelu(
         axis: the axis of x along which a `negative_slope` of one dimension lies, such
             as 1 where the channels come second; None for the last.
 
+    Returns:
+        An array of the shape of x and the dtype of `x + negative_slope`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype, or x has no such
+        TypeError: an argument is not an array or number of real dtype, or x has no such
             axis.
+
+    Example:
+        >>> x = jnp.array([[-1.0, -2.0], [3.0, 4.0]])
+        >>> jaxact.prelu(x, jnp.array([0.25, 0.5]))
+        Array([[-0.25, -1.  ],
+               [ 3.  ,  4.  ]], dtype=float32)
 
     Reference:
         He, Zhang, Ren, Sun (2015), arXiv:1502.01852
@@ -168,8 +198,15 @@ def leaky_relu_left(x: Array, negative_slope: float | Array = 0.01) -> Array:
         x: an array or number of real dtype; integers count as float32.
         negative_slope: the slope below 0, a number or an array that broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x + negative_slope`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.leaky_relu_left(jnp.array([-1.0, 2.0]))
+        Array([-0.01,  2.  ], dtype=float32)
     """
     return _leaky(x, negative_slope)
 
@@ -202,9 +239,16 @@ def rrelu(
         lower: the least slope below 0.
         upper: the largest.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
         ValueError: `lower` is larger than `upper`.
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.rrelu(jnp.array([-1.0, 2.0]))
+        Array([-0.22916667,  2.        ], dtype=float32)
 
     Reference:
         Xu, Wang, Chen, Li (2015), arXiv:1505.00853
@@ -232,8 +276,15 @@ def relu6(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.relu6(jnp.array([-1.0, 8.0]))
+        Array([0., 6.], dtype=float32)
 
     Reference:
         Howard et al. (2017), MobileNets, arXiv:1704.04861
@@ -284,8 +335,15 @@ def general_relu(
         max_value: the largest value, inf for none.
         threshold: where the identity begins.
 
+    Returns:
+        An array of the shape and dtype of `x + negative_slope + max_value + threshold`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.general_relu(jnp.array([-1.0, 2.0]), 0.25, 1.5)
+        Array([-0.25,  1.5 ], dtype=float32)
     """
     low = x - threshold
     low = el.where(negative_slope == 0, num.finite(low), low)  # 0 * inf is NaN

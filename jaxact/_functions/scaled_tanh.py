@@ -27,8 +27,15 @@ def softcap(x: Array, cap: float | Array = 50.0) -> Array:
         x: an array or number of real dtype; integers count as float32.
         cap: the bound, positive, a number or an array that broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x + cap`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.softcap(jnp.array([-20.0, 100.0]))
+        Array([-18.997448,  48.20138 ], dtype=float32)
 
     Reference:
         Gemma Team (2024), arXiv:2408.00118
@@ -60,8 +67,15 @@ def lecun_tanh(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.lecun_tanh(jnp.array([-1.0, 2.0]))
+        Array([-0.9999972,  1.4929388], dtype=float32)
 
     Reference:
         LeCun, Bottou, Orr, Müller (1998), Efficient backprop
@@ -85,8 +99,15 @@ def adaptive_tanh(
         alpha: the slope to train, a number or an array that broadcasts with x.
         n: a fixed factor of the slope, which makes alpha learn faster.
 
+    Returns:
+        An array of the shape and dtype of `x + alpha + n`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.adaptive_tanh(jnp.array([-1.0, 2.0]))
+        Array([-0.7615942 ,  0.96402764], dtype=float32)
 
     Reference:
         Jagtap, Kawaguchi, Karniadakis (2019), arXiv:1906.01170
@@ -114,8 +135,15 @@ def dyt(
         gamma: the scale of the output, usually one for each channel.
         beta: what is added to the output, usually one for each channel.
 
+    Returns:
+        An array of the shape and dtype of `x + alpha + gamma + beta`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.dyt(jnp.array([-1.0, 2.0]))
+        Array([-0.46211714,  0.7615942 ], dtype=float32)
 
     Reference:
         Zhu et al. (2025), arXiv:2503.10622
@@ -146,8 +174,15 @@ def derf(
         gamma: the scale of the output, usually one for each channel.
         beta: what is added to the output, usually one for each channel.
 
+    Returns:
+        An array of the shape and dtype of `x + alpha + shift + gamma + beta`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.derf(jnp.array([-1.0, 2.0]))
+        Array([-0.5204998 ,  0.84270084], dtype=float32)
 
     Reference:
         Chen et al. (2025), arXiv:2512.10938
@@ -171,8 +206,15 @@ def stan(x: Array, beta: float | Array = 1.0) -> Array:
         x: an array or number of real dtype; integers count as float32.
         beta: the weight of x * tanh(x), a number or an array that broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x + beta`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.stan(jnp.array([-1.0, 2.0]))
+        Array([0.      , 2.892083], dtype=float32)
 
     Reference:
         Gnanasambandam et al. (2022), arXiv:2204.12589
@@ -197,8 +239,15 @@ def lisht(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.lisht(jnp.array([-1.0, 2.0]))
+        Array([0.7615942, 1.9280553], dtype=float32)
 
     Reference:
         Roy et al. (2019), arXiv:1901.05894
@@ -233,8 +282,15 @@ def soft_modulus_t(x: Array, a: float | Array = 0.01) -> Array:
         x: an array or number of real dtype; integers count as float32.
         a: the width of the bend, positive, a number or an array that broadcasts.
 
+    Returns:
+        An array of the shape and dtype of `x + a`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.soft_modulus_t(jnp.array([0.005, 2.0]))
+        Array([0.00231059, 2.        ], dtype=float32)
 
     Reference:
         Vallés-Pérez et al. (2023), arXiv:2301.05993

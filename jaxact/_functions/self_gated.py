@@ -65,8 +65,15 @@ def silu(x: Array, beta: float | Array = 1.0) -> Array:
         x: an array or number of real or complex dtype; integers count as float32.
         beta: how steep the gate is, a number or an array that broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x + beta`.
+
     Raises:
-        TypeError: an argument is no array or number.
+        TypeError: an argument is not an array or number.
+
+    Example:
+        >>> jaxact.silu(jnp.array([-1.0, 2.0]))
+        Array([-0.26894143,  1.7615942 ], dtype=float32)
 
     Reference:
         Elfwing, Uchibe, Doya (2017), arXiv:1702.03118;
@@ -145,8 +152,15 @@ def quick_gelu(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.quick_gelu(jnp.array([-1.0, 2.0]))
+        Array([-0.15420423,  1.9356586 ], dtype=float32)
 
     Reference:
         Hendrycks, Gimpel (2016), arXiv:1606.08415
@@ -176,8 +190,15 @@ def e_swish(x: Array, beta: float | Array = 1.5) -> Array:
         x: an array or number of real dtype; integers count as float32.
         beta: the scale, usually from 1 to 2, a number or an array that broadcasts.
 
+    Returns:
+        An array of the shape and dtype of `x + beta`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.e_swish(jnp.array([-1.0, 2.0]))
+        Array([-0.40341216,  2.6423912 ], dtype=float32)
 
     Reference:
         Alcaide (2018), E-swish: adjusting activations to different network depths
@@ -201,8 +222,15 @@ def hard_silu(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.hard_silu(jnp.array([-1.0, 2.0]))
+        Array([-0.33333334,  1.6666667 ], dtype=float32)
 
     Reference:
         Howard et al. (2019), Searching for MobileNetV3, arXiv:1905.02244

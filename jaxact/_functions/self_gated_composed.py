@@ -31,8 +31,15 @@ def mish(x: Array) -> Array:
     Args:
         x: an array or number of real or complex dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number.
+        TypeError: `x` is not an array or number.
+
+    Example:
+        >>> jaxact.mish(jnp.array([-1.0, 2.0]))
+        Array([-0.30340147,  1.943959  ], dtype=float32)
 
     Reference:
         Misra (2019), arXiv:1908.08681
@@ -103,8 +110,15 @@ def golu(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.golu(jnp.array([-1.0, 2.0]))
+        Array([-0.06598804,  1.7468461 ], dtype=float32)
 
     Reference:
         Das et al. (2025), arXiv:2502.03654
@@ -138,8 +152,15 @@ def tanhexp(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.tanhexp(jnp.array([-1.0, 2.0]))
+        Array([-0.3521355,  1.9999985], dtype=float32)
 
     Reference:
         Liu, Di (2020), arXiv:2003.09855; Fernandez, Mali (2024), arXiv:2412.20269
@@ -178,8 +199,15 @@ def logish(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.logish(jnp.array([-1.0, 2.0]))
+        Array([-0.23818304,  1.2633913 ], dtype=float32)
 
     Reference:
         Zhu et al. (2021), Logish: a new nonlinear nonmonotonic activation function for
@@ -217,8 +245,15 @@ def smish(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.smish(jnp.array([-1.0, 2.0]))
+        Array([-0.2337788,  1.1184373], dtype=float32)
 
     Reference:
         Wang, Ren, Wang (2022), Smish: a novel activation function for deep learning
@@ -244,8 +279,15 @@ def phish(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.phish(jnp.array([-1.0, 2.0]))
+        Array([0.15733732, 1.9213358 ], dtype=float32)
 
     Reference:
         Naveen (2022), Phish: a novel activation function that could bring a
@@ -281,8 +323,15 @@ def mila(x: Array, beta: float | Array = -0.25) -> Array:
         x: an array or number of real dtype; integers count as float32.
         beta: the shift of the gate, a number or an array that broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x + beta`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.mila(jnp.array([-1.0, 2.0]))
+        Array([-0.24673115,  1.9142085 ], dtype=float32)
 
     Reference:
         Misra (2019), Mila, a package of its author

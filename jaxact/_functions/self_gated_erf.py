@@ -26,8 +26,15 @@ def serf(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.serf(jnp.array([-1.0, 2.0]))
+        Array([-0.34224793,  1.9947393 ], dtype=float32)
 
     Reference:
         Nag, Bhattacharyya (2021), arXiv:2108.09598
@@ -73,8 +80,15 @@ def erfact(x: Array, alpha: float | Array = 0.75, beta: float | Array = 0.75) ->
         alpha: the factor of the exponential, a number or an array that broadcasts.
         beta: the factor in the exponent, a number or an array that broadcasts.
 
+    Returns:
+        An array of the shape and dtype of `x + alpha + beta`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.erfact(jnp.array([-1.0, 2.0]))
+        Array([-0.3836432,  1.999996 ], dtype=float32)
 
     Reference:
         Biswas et al. (2021), arXiv:2109.04386
@@ -119,8 +133,15 @@ def pserf(x: Array, gamma: float | Array = 1.25, delta: float | Array = 0.85) ->
         gamma: the scale of the softplus, a number or an array that broadcasts.
         delta: the scale of its argument, a number or an array that broadcasts.
 
+    Returns:
+        An array of the shape and dtype of `x + gamma + delta`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.pserf(jnp.array([-1.0, 2.0]))
+        Array([-0.47070757,  1.9980787 ], dtype=float32)
 
     Reference:
         Biswas et al. (2021), arXiv:2109.04386

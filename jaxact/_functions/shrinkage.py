@@ -29,8 +29,15 @@ def hard_shrink(x: Array, lambd: float | Array = 0.5) -> Array:
         x: an array or number of real dtype; integers count as float32.
         lambd: the size up to which the value is 0, positive.
 
+    Returns:
+        An array of the shape and dtype of `x + lambd`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.hard_shrink(jnp.array([-0.25, 2.0]))
+        Array([0., 2.], dtype=float32)
 
     Reference:
         Donoho, Johnstone (1994), Ideal spatial adaptation by wavelet shrinkage,
@@ -62,8 +69,15 @@ def soft_shrink(x: Array, lambd: float | Array = 0.5) -> Array:
         x: an array or number of real dtype; integers count as float32.
         lambd: how far to move, positive, a number or an array that broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x + lambd`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.soft_shrink(jnp.array([-0.25, 2.0]))
+        Array([0. , 1.5], dtype=float32)
 
     Reference:
         Donoho (1995), De-noising by soft-thresholding, IEEE Transactions on
@@ -108,8 +122,15 @@ def shrink(x: Array, lambd: float | Array = 0.5, bias: float | Array = 0.0) -> A
         lambd: the size up to which the value is 0, positive.
         bias: how far to move, a number or an array that broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x + lambd + bias`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.shrink(jnp.array([-0.25, 2.0]), bias=0.25)
+        Array([0.  , 1.75], dtype=float32)
     """
     return _shrunk(x, lambd, bias)
 
@@ -142,8 +163,15 @@ def tanh_shrink(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.tanh_shrink(jnp.array([-1.0, 2.0]))
+        Array([-0.23840587,  1.0359725 ], dtype=float32)
     """
     if num.single(x):
         c = el.clip(x, -9, 9)

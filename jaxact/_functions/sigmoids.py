@@ -32,8 +32,15 @@ def sigmoid(x: Array) -> Array:
     Args:
         x: an array or number of real or complex dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number.
+        TypeError: `x` is not an array or number.
+
+    Example:
+        >>> jaxact.sigmoid(jnp.array([-1.0, 2.0]))
+        Array([0.26894143, 0.880797  ], dtype=float32)
 
     Reference:
         Rumelhart, Hinton, Williams (1986), Learning representations by back-propagating
@@ -74,8 +81,15 @@ def tanh(x: Array) -> Array:
     Args:
         x: an array or number of real or complex dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number.
+        TypeError: `x` is not an array or number.
+
+    Example:
+        >>> jaxact.tanh(jnp.array([-1.0, 2.0]))
+        Array([-0.7615942 ,  0.96402764], dtype=float32)
 
     Reference:
         LeCun, Bottou, Orr, Müller (1998), Efficient backprop
@@ -109,8 +123,15 @@ def soft_sign(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.soft_sign(jnp.array([-1.0, 2.0]))
+        Array([-0.5      ,  0.6666667], dtype=float32)
 
     Reference:
         Glorot, Bengio (2010), Understanding the difficulty of training deep feedforward

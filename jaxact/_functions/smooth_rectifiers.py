@@ -25,8 +25,15 @@ def softplus(x: Array, beta: float | Array = 1.0) -> Array:
         x: an array or number of real or complex dtype; integers count as float32.
         beta: the sharpness of the bend, a number or an array that broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x + beta`.
+
     Raises:
-        TypeError: an argument is no array or number.
+        TypeError: an argument is not an array or number.
+
+    Example:
+        >>> jaxact.softplus(jnp.array([-1.0, 2.0]))
+        Array([0.3132617, 2.126928 ], dtype=float32)
 
     Reference:
         Dugas, Bengio, Belisle, Nadeau, Garcia (2000), Incorporating second-order
@@ -99,8 +106,15 @@ def softplus_thresholded(
         beta: the sharpness of the bend, positive, a number or an array.
         threshold: where softplus ends, in units of x * beta, a number or an array.
 
+    Returns:
+        An array of the shape and dtype of `x + beta + threshold`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.softplus_thresholded(jnp.array([-1.0, 25.0]))
+        Array([ 0.3132617, 25.       ], dtype=float32)
 
     Reference:
         The documentation of torch.nn.Softplus
@@ -140,8 +154,15 @@ def shifted_softplus(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.shifted_softplus(jnp.array([-1.0, 2.0]))
+        Array([-0.3798855,  1.4337808], dtype=float32)
 
     Reference:
         Schütt et al. (2017), SchNet, arXiv:1706.08566
@@ -179,8 +200,15 @@ def sqrt_softplus(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.sqrt_softplus(jnp.array([-1.0, 2.0]))
+        Array([0.55969787, 1.4583992 ], dtype=float32)
 
     Reference:
         The code of DeepSeek V4 in Hugging Face transformers
@@ -233,8 +261,15 @@ def squareplus(x: Array, b: float | Array = 4.0) -> Array:
         x: an array or number of real dtype; integers count as float32.
         b: the width of the bend, positive, a number or an array that broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x + b`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.squareplus(jnp.array([-1.0, 2.0]))
+        Array([0.618034 , 2.4142137], dtype=float32)
 
     Reference:
         Barron (2021), arXiv:2112.11687
@@ -291,8 +326,15 @@ def sparse_plus(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.sparse_plus(jnp.array([-0.5, 2.0]))
+        Array([0.0625, 2.    ], dtype=float32)
 
     Reference:
         Blondel, Martins, Niculae (2019), arXiv:1901.02324

@@ -49,9 +49,16 @@ def sparsemax(
         axis: the axis or axes that sum to one; None for all.
         where: a mask that broadcasts with x; what is False is left out.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
         ValueError: x has no such axis.
+
+    Example:
+        >>> jaxact.sparsemax(jnp.array([1.0, 2.0, 2.5]))
+        Array([0.  , 0.25, 0.75], dtype=float32)
 
     Reference:
         Martins, Astudillo (2016), From softmax to sparsemax, arXiv:1602.02068
@@ -120,9 +127,16 @@ def entmax15(
         axis: the axis or axes that sum to one; None for all.
         where: a mask that broadcasts with x; what is False is left out.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
         ValueError: x has no such axis.
+
+    Example:
+        >>> jaxact.entmax15(jnp.array([1.0, 2.0, 2.5]))
+        Array([0.00479501, 0.324041  , 0.671164  ], dtype=float32)
 
     Reference:
         Peters, Niculae, Martins (2019), Sparse sequence-to-sequence models,
@@ -195,9 +209,16 @@ def hardmax(
         where: a mask that broadcasts with x; what is False is left out.
         straight_through: whether the derivative is that of the softmax.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
         ValueError: x has no such axis.
+
+    Example:
+        >>> jaxact.hardmax(jnp.array([1.0, 2.0, 2.5]))
+        Array([0., 0., 1.], dtype=float32)
     """
 
     def rows(z: Array) -> Array:
@@ -256,9 +277,17 @@ def gumbel_softmax(
         hard: whether the result is one-hot, with the derivative of the soft one.
         axis: the axis or axes to choose along; None for all.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
         ValueError: x has no such axis.
+
+    Example:
+        >>> scores, key = jnp.array([1.0, 2.0, 3.0]), jax.random.key(0)
+        >>> jaxact.gumbel_softmax(scores, key, hard=True).sum()
+        Array(1., dtype=float32)
 
     Reference:
         Jang, Gu, Poole (2016), Categorical reparameterization with Gumbel-softmax,

@@ -27,8 +27,15 @@ def thresholded_relu(x: Array, threshold: float | Array = 1.0) -> Array:
         x: an array or number of real dtype; integers count as float32.
         threshold: up to where the value is 0.
 
+    Returns:
+        An array of the shape and dtype of `x + threshold`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.thresholded_relu(jnp.array([0.5, 2.0]))
+        Array([0., 2.], dtype=float32)
 
     Reference:
         Konda, Memisevic, Krueger (2015), arXiv:1402.3337
@@ -57,8 +64,15 @@ def threshold(x: Array, threshold: float | Array, value: float | Array) -> Array
         threshold: up to where the value is `value`.
         value: the value there.
 
+    Returns:
+        An array of the shape and dtype of `x + threshold + value`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.threshold(jnp.array([-1.0, 2.0]), 0.5, -1.0)
+        Array([-1.,  2.], dtype=float32)
     """
     return el.where(x <= threshold, value, x)
 
@@ -94,8 +108,15 @@ def tlu(x: Array, tau: float | Array = 0.0) -> Array:
         tau: the least value, a number or an array that broadcasts with x, such as one
             for each channel.
 
+    Returns:
+        An array of the shape and dtype of `x + tau`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.tlu(jnp.array([-1.0, 2.0]))
+        Array([0., 2.], dtype=float32)
 
     Reference:
         Singh, Krishnan (2019), arXiv:1911.09737
@@ -128,8 +149,15 @@ def step(x: Array, threshold: float | Array = 0.0) -> Array:
         x: an array or number of real dtype; integers count as float32.
         threshold: from where on the value is 1.
 
+    Returns:
+        An array of the shape and dtype of `x + threshold`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.step(jnp.array([-1.0, 2.0]))
+        Array([0., 1.], dtype=float32)
 
     Reference:
         McCulloch, Pitts (1943), A logical calculus of the ideas immanent in nervous

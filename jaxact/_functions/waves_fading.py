@@ -34,8 +34,15 @@ def sinc(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.sinc(jnp.array([-1.0, 2.0]))
+        Array([0.84147096, 0.4546487 ], dtype=float32)
     """
     square, near, far = _within(x, 0.6)
     s = angles.sin(angles.product(num.finite(x))).value()
@@ -90,8 +97,15 @@ def gabor(x: Array, w0: float | Array = 10.0, s0: float | Array = 10.0) -> Array
         w0: the angular frequency, a number or an array that broadcasts with x.
         s0: the inverse width, likewise.
 
+    Returns:
+        An array of the shape and dtype of `x + w0 + s0`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.gabor(jnp.array([-0.1, 0.2]))
+        Array([ 0.1987661, -0.007622 ], dtype=float32)
 
     Reference:
         Saragadam et al. (2023), WIRE, arXiv:2301.05187
@@ -202,8 +216,15 @@ def gabor_sine(x: Array, w0: float | Array = 10.0, s0: float | Array = 10.0) -> 
         w0: the angular frequency, a number or an array that broadcasts with x.
         s0: the inverse width, likewise.
 
+    Returns:
+        An array of the shape and dtype of `x + w0 + s0`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.gabor_sine(jnp.array([-0.1, 0.2]))
+        Array([-0.30955988,  0.01665436], dtype=float32)
 
     Reference:
         Saragadam et al. (2023), WIRE, arXiv:2301.05187
@@ -250,10 +271,15 @@ def gabor_complex(
         s0: the inverse width, likewise.
 
     Returns:
-        complex64, or complex128 for what has 64 bits in a part.
+        A complex array of the shape of `x + w0 + s0`: complex64, or complex128 if x is
+        float64 or complex128.
 
     Raises:
-        TypeError: an argument is no array or number of real, `x` or complex, dtype.
+        TypeError: an argument is not an array or number of real, `x` or complex, dtype.
+
+    Example:
+        >>> jaxact.gabor_complex(jnp.array([-0.1, 0.2]))
+        Array([ 0.1987661-0.30955988j, -0.007622 +0.01665436j], dtype=complex64)
 
     Reference:
         Saragadam et al. (2023), WIRE, arXiv:2301.05187

@@ -22,8 +22,15 @@ def gcu(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.gcu(jnp.array([-1.0, 2.0]))
+        Array([-0.54030234, -0.8322937 ], dtype=float32)
 
     Reference:
         Noel, Muthiah-Nakarajan, Kundu, Mishra (2021), arXiv:2108.12943
@@ -59,8 +66,15 @@ def sinlu(x: Array, a: float | Array = 1.0, b: float | Array = 1.0) -> Array:
         a: the amplitude of the wave, a number or an array that broadcasts with x.
         b: the frequency of the wave, a number or an array that broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x + a + b`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.sinlu(jnp.array([-1.0, 2.0]))
+        Array([-0.49524784,  2.5625005 ], dtype=float32)
 
     Reference:
         Paul, Bandyopadhyay, Yoon, Geem, Sarkar (2022), SinLU: sinu-sigmoidal linear
