@@ -40,8 +40,15 @@ def names(family: str | None = None) -> tuple[str, ...]:
     They are those of the activations and of the functions that choose among them, such
     as `gelu`; `aliases` gives other names.
 
+    Returns:
+        A tuple of names.
+
     Raises:
         ValueError: there is no such family.
+
+    Example:
+        >>> jaxact.names("sigmoids")
+        ('sigmoid', 'tanh', 'soft_sign')
     """
     _require_family(family)
     return tuple(n for n, f in _public().items() if family in (None, _family(f)))
@@ -50,28 +57,58 @@ def names(family: str | None = None) -> tuple[str, ...]:
 def defined(family: str | None = None) -> tuple[str, ...]:
     """The names of the activations themselves, without those that choose among them.
 
+    Returns:
+        A tuple of names.
+
     Raises:
         ValueError: there is no such family.
+
+    Example:
+        >>> jaxact.catalogue.defined("gelus")
+        ('gelu_tanh', 'gelu_exact', 'gelu_clipped')
     """
     _require_family(family)
     return tuple(n for n, d in _ours().items() if family in (None, d.family))
 
 
 def families() -> tuple[str, ...]:
-    """The families, one per file of `jaxact/_functions`."""
+    """The families, one per file of `jaxact/_functions`.
+
+    Returns:
+        A tuple of names of families.
+
+    Example:
+        >>> "gelus" in jaxact.catalogue.families()
+        True
+    """
     return tuple(dict.fromkeys(d.family for d in _ours().values()))
 
 
 def aliases() -> dict[str, str]:
-    """The other names of activations, each with the name it stands for."""
+    """The other names of activations, each with the name it stands for.
+
+    Returns:
+        A dict from the other name to the name.
+
+    Example:
+        >>> jaxact.catalogue.aliases()["swish"]
+        'silu'
+    """
     return {n: d.name for n, d in _in_files() if n != d.name}
 
 
 def choices(name: str) -> tuple[str, ...]:
     """The activations that a name stands for: several of a chooser, the default first.
 
+    Returns:
+        A tuple of names.
+
     Raises:
         ValueError: there is no such name.
+
+    Example:
+        >>> jaxact.catalogue.choices("gelu")
+        ('gelu_tanh', 'gelu_exact')
     """
     function = _function("catalogue", name)
     return tuple(info(f.__name__).name for f in choosers.get(function, (function,)))
@@ -82,8 +119,15 @@ def info(name: str) -> Definition:
 
     Of a chooser, such as `gelu`, what it chooses if nothing else is said.
 
+    Returns:
+        A `Definition`, with what its decorators saw.
+
     Raises:
         ValueError: there is no activation of that name or alias.
+
+    Example:
+        >>> jaxact.catalogue.info("elu").formula.text
+        'x if x > 0 else alpha * (exp(x) - 1)'
     """
     function = _function("catalogue", name)
     if function in choosers:
@@ -276,7 +320,15 @@ def _in_module(caller: str, module: str, name: str) -> Callable[..., Any]:
 
 
 def is_activation(value: Any) -> bool:
-    """Whether a value is an activation, or a function that chooses among some."""
+    """Whether a value is an activation, or a function that chooses among some.
+
+    Returns:
+        True or False.
+
+    Example:
+        >>> jaxact.catalogue.is_activation(jax.nn.relu)
+        False
+    """
     return callable(value) and (lookup(value) is not None or _chooses(value))
 
 
@@ -285,7 +337,15 @@ def _chooses(value: Any) -> bool:
 
 
 def name_of(function: Callable[..., Any]) -> str | None:
-    """The name by which `get` finds a function again, or None."""
+    """The name by which `get` finds a function again, or None.
+
+    Returns:
+        A name, or None if there is none.
+
+    Example:
+        >>> jaxact.catalogue.name_of(jaxact.relu)
+        'relu'
+    """
     name = getattr(function, "__name__", "")
     if _public().get(name) is function:
         return name

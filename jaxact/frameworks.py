@@ -127,7 +127,16 @@ class Choice(NamedTuple):
 
 
 def theirs(framework: str, name: str) -> dict[str, Mapping[str, Any]]:
-    """What a framework calls an activation, each with the parameter that chooses it."""
+    """What a framework calls an activation, each with the parameter that chooses it.
+
+    Returns:
+        A dict from their name to the parameter and the value that choose it; an empty
+        dict where nothing has to be chosen.
+
+    Example:
+        >>> jaxact.frameworks.theirs("torch", "gelu_exact")
+        {'gelu': {'approximate': 'none'}, 'GELU': {'approximate': 'none'}}
+    """
     found: dict[str, Mapping[str, Any]] = {}
     for other, row in TABLE[framework].items():
         if isinstance(row, Same):

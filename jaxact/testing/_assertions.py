@@ -53,10 +53,16 @@ def assert_accurate(
         count: the size of the sample in float32 and float64.
         parameters: values of the parameters of `f`.
 
+    Returns:
+        None, if all errors are small enough.
+
     Raises:
         AssertionError: an error is larger, or NaN or a limit is wrong.
         ValueError: there is no formula, or not one `max_ulp` for each order.
         RuntimeError: float64 without `jax_enable_x64`.
+
+    Example:
+        >>> jaxact.testing.assert_accurate(jaxact.relu, 0.51, ["float16"], orders=[0])
     """
     orders, around, parameters = tuple(orders), tuple(around), given(f, parameters)
     for dtype in dtypes:
@@ -115,10 +121,16 @@ def assert_derivatives(
         dtypes: the dtypes to compute in.
         parameters: values of the parameters of `f`.
 
+    Returns:
+        None, if all derivatives agree.
+
     Raises:
         AssertionError: a derivative differs.
         ValueError: there is nothing to compare with.
         RuntimeError: float64 without `jax_enable_x64`.
+
+    Example:
+        >>> jaxact.testing.assert_derivatives(jaxact.relu, dtypes=["float32"])
     """
     variables = ("x", *trainable(f, formula))
     definition = lookup(f)

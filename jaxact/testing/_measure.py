@@ -79,9 +79,17 @@ def measure(
         around: more points whose neighbourhoods to measure: thresholds of a kernel.
         parameters: values of the parameters of `f`.
 
+    Returns:
+        A `Measurement`: the largest error, where it is, and what is wrong.
+
     Raises:
         RuntimeError: float64 without `jax_enable_x64`.
         ValueError: there is no formula.
+
+    Example:
+        >>> some = jnp.array([-1.0, 2.0])
+        >>> jaxact.testing.measure(jaxact.elu, "float32", points=some).wrong
+        0
     """
     require_x64(dtype)
     parameters = given(f, parameters)
@@ -303,6 +311,15 @@ def residual_bytes(
     """Bytes per element that JAX keeps of f between forward and backward pass.
 
     Plain scalars are left aside.
+
+    Returns:
+        A float: the bytes of all arrays that are kept, over the elements of x.
+
+    Example:
+        >>> jaxact.testing.residual_bytes(jaxact.gelu)
+        4.0
+        >>> jaxact.testing.residual_bytes(jax.nn.gelu)
+        20.0
     """
     x = jax.ShapeDtypeStruct((1024,), jnp.dtype(dtype))
     pull = jax.eval_shape(lambda x: jax.vjp(partial(f, **parameters), x)[1], x)

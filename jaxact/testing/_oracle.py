@@ -109,10 +109,18 @@ def oracle(
         formula: the formula in `x` and the parameters, for a function without one.
         parameters: values of the parameters; the defaults of `f` otherwise.
 
+    Returns:
+        An `Exact`: NumPy arrays of the shape of the points, with the exact values
+        rounded to `dtype`, and to about 100 bits.
+
     Raises:
         ArithmeticError: the value at a point cannot be bounded.
         ValueError: there is no formula.
         TypeError: a parameter is unknown, missing or no number.
+
+    Example:
+        >>> jaxact.testing.oracle(jaxact.elu, jnp.array([-1.0, 2.0])).rounded
+        array([-0.63212055,  2.        ], dtype=float32)
     """
     points = np.asarray(points)
     if not jnp.issubdtype(points.dtype, jnp.floating):

@@ -26,8 +26,15 @@ def points(
         count: how many for float32 and float64.
         seed: of the random mantissas.
 
+    Returns:
+        A NumPy array of one dimension, of the dtype.
+
     Raises:
         TypeError: the dtype is no floating one.
+
+    Example:
+        >>> jaxact.testing.points("bfloat16").shape
+        (65536,)
     """
     form = format_of(dtype)
     dtype = jnp.dtype(dtype)

@@ -54,7 +54,15 @@ def as_float64(values: Any) -> np.ndarray:
 
 
 def ulp(exact: Any, dtype: Any) -> np.ndarray:
-    """The spacing of a dtype at `exact`; that of the subnormals below the normals."""
+    """The spacing of a dtype at `exact`; that of the subnormals below the normals.
+
+    Returns:
+        A float64 NumPy array of the shape of `exact`.
+
+    Example:
+        >>> jaxact.testing.ulp([1.0, 100.0], "bfloat16")
+        array([0.0078125, 0.5      ])
+    """
     form = format_of(dtype)
     return _spacing(np.asarray(exact, np.float64), form)
 
@@ -114,6 +122,10 @@ def ulp_error(got: Any, exact: Any, dtype: Any = None) -> np.ndarray:
 
     Raises:
         TypeError: the dtype is not a floating one.
+
+    Example:
+        >>> jaxact.testing.ulp_error([1.0, 2.5], [1.0, 2.0], "bfloat16")
+        array([ 0., 32.])
     """
     got = np.asarray(got)
     dtype = got.dtype if dtype is None else dtype

@@ -45,9 +45,17 @@ def derivative(
             argument by its name.  The other arguments may be of any kind, such as a
             dict of parameters.
 
+    Returns:
+        A function with the arguments of `f`; its result has the shape and dtype of
+        f(x).
+
     Raises:
         TypeError: `f` is not elementwise.
         ValueError: `order` is no positive whole number, or `wrt` no argument of `f`.
+
+    Example:
+        >>> jaxact.derivative(jaxact.elu)(jnp.array([-1.0, 2.0]))
+        Array([0.36787945, 1.        ], dtype=float32)
     """
     if isinstance(order, bool) or not isinstance(order, int) or order < 1:
         raise ValueError(f"derivative: order must be 1, 2, ...; got {order!r}")
@@ -68,9 +76,17 @@ def value_and_derivative(
         f: an activation or any elementwise JAX function.
         wrt: the variable, as for `derivative`.
 
+    Returns:
+        A function with the arguments of `f`, which returns two arrays of the shape and
+        dtype of f(x).
+
     Raises:
         TypeError: `f` is not elementwise.
         ValueError: `wrt` is no argument of `f`.
+
+    Example:
+        >>> jaxact.value_and_derivative(jaxact.relu)(jnp.array([-1.0, 2.0]))
+        (Array([0., 2.], dtype=float32), Array([0., 1.], dtype=float32))
     """
     return Derivative(f, wrt, with_value=True)
 
