@@ -489,7 +489,7 @@ def test_packed_takes_any_function():
         (
             lambda: packed(jaxact.swiglu, "gate_first"),
             ValueError,
-            "layout 'gate_first' is none of 'gate first', 'gate last', 'interleaved'",
+            "layout 'gate_first' is not one of 'gate first', 'gate last', 'inter",
         ),
         (lambda: packed("swiglu", "gate first"), TypeError, "expected a function"),
         (

@@ -1,4 +1,4 @@
-"""Algebraic: bends made of square roots, for where an exponential is too dear.
+"""Algebraic: bends made of square roots, where an exponential would cost too much.
 
 The square of a large number leaves the range of a format long before its root does, so
 x is limited first, to where the function is straight or constant.

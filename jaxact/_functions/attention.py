@@ -22,13 +22,14 @@ def softmax_with_sink(
 
     y_i = exp(x_i / T) / (exp(sink / T) + sum_j exp(x_j / T)), T being the temperature.
 
-    A row may so attend to nothing.  With sink = 0 it is the softmax that adds one to
+    So a row may attend to nothing.  With sink = 0 it is the softmax that adds one to
     its denominator ("softmax plus one", "quiet attention"); the trained sinks of
     gpt-oss are one per head.
 
     Derivative: y_i (t_i - sum_j y_j t_j) / T along t; by the sink: -y_i s / T, s being
-    the sink's weight 1 - sum_j y_j; by T: along t = (sink - x) / T.  What is kept is x
-    (and `where`), for from y alone 1 - y would be lost in the rounding of a y near 1.
+    the sink's weight 1 - sum_j y_j; by T: along t = (sink - x) / T.  The backward pass
+    keeps x (and `where`): from y alone, 1 - y would be lost in the rounding of a y near
+    1.
 
     Args:
         x: an array of real dtype; integers count as float32.

@@ -129,12 +129,12 @@ def laplace(
 def _deviations(
     x: Array, mu: float | Array, sigma: float | Array
 ) -> tuple[Array, Array]:
-    """(x - mu) / sigma up to where the density is 0, and what its rounding leaves."""
+    """(x - mu) / sigma up to where the density is 0, and its rounding error."""
     end, inverse = num.gauss_limit(x), 1 / sigma
     x = num.finite(x)
     d = x - mu
     moved = d - x
-    left = (x - (d - moved)) - (mu + moved)  # what the difference has lost
+    left = (x - (d - moved)) - (mu + moved)  # the rounding error of the difference
     z = d * inverse
     near = el.clip(z, -end, end)
     rest = ((d - near * sigma) + left) * inverse
@@ -232,7 +232,7 @@ def arctan(x: Array) -> Array:
 
 
 def _one_plus_square(x: Array) -> tuple[Pair, Array, Array]:
-    """1 + x**2, and 1 / x where 1 counts for nothing, else 0; and where that is."""
+    """1 + x**2; 1 / x where the 1 is too small to count, else 1; and where that is."""
     limit = 2.0 ** (jnp.finfo(x.dtype).nmant // 2 + 2)
     far = jnp.abs(x) > limit
     low = pair(el.clip(x, -limit, limit))

@@ -12,7 +12,7 @@ from .._numerics import elementary as el, pieces as num, polynomials as poly
 
 
 def _below(x: Array) -> Array:
-    """x where it is not positive; unlike a minimum of slope 1 at 0."""
+    """The smaller of x and 0, of slope 1 at 0; that of a minimum is 1/2 there."""
     return el.where(x > 0, 0, x)
 
 
@@ -94,7 +94,7 @@ def celu(x: Array, alpha: float | Array = 1.0) -> Array:
 
 
 def _ratio(x: Array, alpha: float | Array) -> tuple[Array, Array | float]:
-    """x / alpha of x <= 0, and the rest that its rounding leaves."""
+    """x / alpha of x <= 0, and its rounding error."""
     return num.ratio(x, alpha, -num.lowest_argument(x))
 
 
@@ -199,7 +199,7 @@ def _over(x: Array, b: float | Array) -> Array:
 
 
 def _exp_over(x: Array, b: float | Array) -> Array:
-    """exp(x / b) of x <= 0, with what the rounding of x / b leaves."""
+    """exp(x / b) of x <= 0, with the rounding error of x / b."""
     z = _over(x, b)
     e = num.exp_below_0(z)
     if not isinstance(b, Array):  # it is 1
@@ -252,18 +252,18 @@ def xielu(
     exp(min(x, epsilon)) - 1 - x for x <= 0; by beta: x; by epsilon:
     alpha_n * exp(epsilon) for epsilon < x <= 0.
 
-    The coefficients are those of the formula.  Code that keeps them positive trains
-    p and n with alpha_p = softplus(p), alpha_n = beta + softplus(n), as the paper,
-    Hugging Face and vLLM do; both of theirs start at 0.8.  The strip above a negative
-    epsilon is theirs too: there the slope is beta - alpha_n, and the value at 0 is
-    alpha_n * epsilon.  epsilon = 0 is the function of the paper, of slope beta at 0.
+    The coefficients are those of the formula.  The paper, Hugging Face and vLLM keep
+    them positive: they train p and n with alpha_p = softplus(p) and alpha_n = beta +
+    softplus(n), and start where both are 0.8.  They too have the strip above a negative
+    epsilon: there the slope is beta - alpha_n, and the value at 0 is alpha_n * epsilon.
+    epsilon = 0 is the function of the paper, of slope beta at 0.
 
     Args:
         x: an array or number of real dtype; integers count as float32.
         alpha_p: the curvature above 0, a number or an array that broadcasts with x.
         alpha_n: the scale below 0, a number or an array that broadcasts with x.
         beta: the slope at 0, a number or an array that broadcasts with x.
-        epsilon: where the exponential stops to grow, a number or an array.
+        epsilon: where the exponential ends, a number or an array.
 
     Returns:
         An array of the shape and dtype of `x + alpha_p + alpha_n + beta + epsilon`.

@@ -1,7 +1,7 @@
-"""Exponentials: what rises or falls like a power of e.
+"""Exponentials: they rise or fall like a power of e.
 
 The argument of the exponential is a square or a product; it is kept to more digits than
-one float, for its rounding error is the relative error of the result.
+one float, because its rounding error is the relative error of the result.
 """
 
 from jax import Array
@@ -74,7 +74,7 @@ def gaussian(x: Array, sigma: float | Array = 1.0) -> Array:
 
 
 def _deviations(x: Array, sigma: float | Array) -> tuple[Array, Array | float]:
-    """|x / sigma| up to where the bell is 0, and what its rounding leaves."""
+    """|x / sigma| up to where the bell is 0, and its rounding error."""
     a = num.magnitude(x)
     z = el.minimum(a / sigma, num.gauss_limit(x))
     if not isinstance(sigma, Array):  # it is 1

@@ -1,8 +1,8 @@
 """Gated linear units whose operands are clamped, gate and value alike.
 
 A clamp keeps outliers out of low precision.  Beyond it the slope is 0; at the limit
-itself it is that from inside, as of `torch.clamp` up to PyTorch 2.13.  That of PyTorch
-2.14 has the slope 0 there, `jnp.clip` half of the one from inside.
+itself it is the slope from inside, as in `torch.clamp` up to PyTorch 2.13.  PyTorch
+2.14 has the slope 0 there, and `jnp.clip` half of the slope from inside.
 """
 
 import math
@@ -17,7 +17,7 @@ from .self_gated import silu
 
 
 def _capped(x: Array, limit: float | Array) -> Array:
-    """The smaller; at a tie x, also in what is differentiated further."""
+    """The smaller of the two; x at a tie, in higher derivatives too."""
     return el.where(x > limit, limit, x)
 
 
@@ -50,7 +50,7 @@ def swiglu_oai(
         * (limit if x > limit else x)
         / (1 + exp(-alpha * (limit if x > limit else x)))
 
-    The gate is clamped above alone.  The models hold the operands interleaved:
+    The gate is clamped only from above.  The models hold the operands interleaved:
     ``packed(swiglu_oai, "interleaved")``.
 
     Derivative: (v + 1) silu'(x, alpha) for x <= limit, else 0, with the clamped value
@@ -126,8 +126,8 @@ def swiglu_clamped(x: Array, value: Array, limit: float | Array = 7.0) -> Array:
         limit if value > limit else -limit if value < -limit else value)
         * (limit if x > limit else x) / (1 + exp(-(limit if x > limit else x)))
 
-    That of DeepSeek-V4, GLM and HY-V4, and SWIGLU_CLAMP of ggml; the gate is clamped
-    above alone.  `swiglu_clamped_after` clamps it later.
+    It is that of DeepSeek-V4, GLM and HY-V4, and SWIGLU_CLAMP of ggml.  The gate is
+    clamped only from above.  `swiglu_clamped_after` clamps it later.
 
     Derivative: v silu'(x) for x <= limit, else 0, with the clamped value v; by `value`:
     silu(min(x, limit)) for |value| <= limit, else 0; by `limit`: that of the clamps.
@@ -203,8 +203,8 @@ def swiglu_clamped_after(x: Array, value: Array, limit: float | Array = 7.0) -> 
         limit if value > limit else -limit if value < -limit else value)
         * (limit if x / (1 + exp(-x)) > limit else x / (1 + exp(-x)))
 
-    That of Step-3.5, vLLM's swiglustep.  Further up the gate is `limit`, a little more
-    than what `swiglu_clamped` gives.
+    It is that of Step-3.5, vLLM's swiglustep.  For large x the gate is `limit`, a
+    little more than in `swiglu_clamped`.
 
     Derivative: v silu'(x) for silu(x) <= limit, else 0, with the clamped value v; by
     `value`: min(silu(x), limit) for |value| <= limit, else 0; by `limit`: that of the
@@ -234,7 +234,7 @@ def swiglu_clamped_after(x: Array, value: Array, limit: float | Array = 7.0) -> 
 
 
 def _above(x: Array, limit: Array) -> Array:
-    """Whether silu(x) > limit, told by differences that are hardly rounded there."""
+    """Whether silu(x) > limit, by differences that are hardly rounded there."""
     power, q = num.grown(el.clip(x, 0, -num.lowest(x)), -1.0)
     return (x - limit) - limit * power > limit * power * q
 

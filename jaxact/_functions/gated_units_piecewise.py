@@ -1,6 +1,7 @@
 """Gated linear units whose gate is piecewise linear or quadratic: no exponential.
 
-`x` is the gate before its activation, `value` what it lets through, as in `gated`.
+`x` is the gate before its activation, `value` what it lets through, as in
+`gated_units`.
 """
 
 import jax.numpy as jnp

@@ -1,7 +1,8 @@
 """The input times the normal distribution function, exactly or nearly: gelus.
 
-Their tail below 0 is x times something exponentially small, a product that is normal
-long after the small factor has underflowed; their slope has a root near -0.75.
+Far below 0 they are x times an exponentially small factor.  The product is still a
+normal number where the factor alone has underflowed.  Their slope has a root near
+-0.75.
 """
 
 import math
@@ -21,7 +22,7 @@ _H = num.SCALE
 # --- gelu_tanh: x / (1 + exp(-v)) with v = sqrt(8 / pi) * (x + 0.044715 * x**3) ------
 
 _GELU_TANH_ROOT = (0.7524614220710163, -3.635560509207687e-17)
-# sqrt(8 / pi), and that times 0.044715, with what the doubles leave
+# sqrt(8 / pi), and that times 0.044715, with the rests that doubles cannot hold
 _V1 = (1.5957691216057308, -9.96930880911092e-17)
 _V3 = (0.07135481627260025, -6.175149918155315e-19)
 
@@ -31,7 +32,7 @@ def _v(a: Array) -> Pair:
 
 
 # float32: v / ln 2 and v' as polynomials in a**2, whose parts on a grid of a**2 are
-# exact: heads of few bits, and what they leave
+# exact: heads of few bits, and their rests
 _B1, _B3 = (
     (2.3022079467773438, 2.513669811391339e-07),
     (0.1029052734375, 3.796614252348742e-05),
@@ -75,7 +76,7 @@ def _near(x: Array) -> Array:
 
 @activation(holomorphic=True)
 def gelu_tanh(x: Array) -> Array:
-    """Gaussian error linear unit, in the approximation by tanh.
+    """Gaussian error linear unit, approximated by tanh.
 
     gelu_tanh(x) = x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3)))
 

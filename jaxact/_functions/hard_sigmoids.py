@@ -1,6 +1,7 @@
 """Piecewise linear sigmoids: straight in the middle, exactly constant outside.
 
-They cost no exponential, and nothing trains through them outside the middle.
+They cost no exponential.  Outside the middle their slope is 0, so that nothing is
+trained through them there.
 """
 
 from collections.abc import Callable
@@ -92,7 +93,7 @@ def hard_sigmoid_sloped(
 
 
 def _on_the_line(x: Array, slope: float | Array, offset: float | Array) -> Array:
-    """Whether 0 < slope * x + offset < 1, undisturbed by any rounding."""
+    """Whether 0 < slope * x + offset < 1, with no rounding error."""
     with rounded_to(x.dtype):  # the ends are needed in full for any precision
         a, b = pair(number(slope, x)), pair(number(offset, x))
         low, high = -b / a, (constant(1.0, like=x) - b) / a
@@ -174,7 +175,7 @@ def _clipped(
 
 @derivative_of(hard_tanh)
 def _hard_tanh_dx(x: Array, min_value: Array, max_value: Array) -> Array:
-    # from x: an output of 1 does not tell x = 1, of slope 1, from what lies above
+    # from x: an output of 1 comes from x = 1, of slope 1, and from all x above it
     if isinstance(min_value, Array) or isinstance(max_value, Array):
         return el.where((x < min_value) | (x > max_value), 0, 1)
     return el.where(jnp.abs(x) <= 1, 1, 0)

@@ -1,7 +1,7 @@
 """Logarithms of probabilities, for losses: no probability is formed on the way.
 
-Near probability 0 and 1 its logarithm has all its digits, where the probability itself
-has underflowed or rounded to 1.
+The logarithm keeps all its digits where the probability itself has underflowed, or has
+rounded to 1.
 """
 
 import jax.numpy as jnp
@@ -79,7 +79,7 @@ def log1mexp(x: Array) -> Array:
         Maechler (2012), Accurately computing log(1 - exp(-|a|)), R package Rmpfr
     """
     tail = num.exp_pair(-jnp.abs(x))
-    # of a negative number NaN, which as a constant JAX's debugging would stop at
+    # NaN of a negative number; a NaN among constants would stop JAX's debugging
     near = jnp.log(el.where(x < 0, x, tail.complement()))
     return el.where(x < 0.7, near, num.log1m(tail))
 

@@ -1,6 +1,6 @@
 """Logarithms of sums of exponentials along an axis: smooth maxima.
 
-They are what `normalizers` divide by, and leave out what those leave out.
+The sums are those that `normalizers` divide by; the same entries are left out.
 """
 
 import math
@@ -41,7 +41,7 @@ def _kernel(
     keepdims: bool = False,
     where: Array | None = None,
 ) -> Array:
-    """The activation behind `logsumexp`, which calls x otherwise."""
+    """The activation behind `logsumexp`, which has another name for x."""
     if jnp.iscomplexobj(x):
         return _complex(jax.nn.logsumexp, x, axis, where, b=b, keepdims=keepdims)
     if b is not None:
@@ -57,7 +57,7 @@ def _kernel(
 
 
 def _complex(f: Any, x: Array, axis: Any, where: Any, **more: Any) -> Array:
-    """What jax.nn makes of complex numbers, which have no largest one."""
+    """A function of jax.nn, for complex numbers, none of which is the largest."""
     return f(x, axis, where=where if where is None else where != 0, **more)
 
 
@@ -124,14 +124,15 @@ def logsumexp(
     y = log(sum_j b_j exp(a_j)), b being 1 if left out
 
     Derivative: sum_j p_j t_j along t, p being the softmax, times b over its weighed
-    sum.  What is kept is a (and `b` and `where`).  -inf of nothing, NaN of a sum below
-    0.  Arguments and results are those of `jax.nn.logsumexp`.
+    sum.  The backward pass keeps a (and `b` and `where`).  The result is -inf if
+    nothing is left, NaN if the sum is below 0.  Arguments and results are those of
+    `jax.nn.logsumexp`.
 
     Args:
         a: an array or number; integers count as float32, complex numbers go to jax.nn.
         axis: the axis or axes to sum over; None for all.
-        b: factors of the exponentials, of any sign, that broadcast with a; what has
-            a factor of 0 is left out.
+        b: factors of the exponentials, of any sign, that broadcast with a; an entry
+            with the factor 0 is left out.
         keepdims: whether the axes stay, of length 1.
         return_sign: whether to return a pair, the logarithm of the sum's size and the
             sign of the sum.
@@ -183,8 +184,8 @@ def logmeanexp(
 
     y = log(mean_j exp(x_j))
 
-    Derivative: sum_j p_j t_j along t, p being the softmax, as of `logsumexp`.  NaN of
-    nothing, as of `jax.nn.logmeanexp`, with derivative 0.
+    Derivative: sum_j p_j t_j along t, p being the softmax, as in `logsumexp`.  If
+    nothing is left the result is NaN, as in `jax.nn.logmeanexp`, with derivative 0.
 
     Args:
         x: an array or number; integers count as float32, complex numbers go to jax.nn.

@@ -1,12 +1,12 @@
 """Weights that sum to one along an axis, and their logarithms.
 
-All of them see a row through the exponentials of x - max(x), of which the largest is 1,
+All of them are computed from the exponentials of x - max(x), of which the largest is 1,
 so that nothing overflows.  Four rules hold for every function here:
 
 - An entry whose mask `where` is False, or that is -inf, is left out: its weight is 0,
   the logarithm of it -inf.  Under a mask its gradient is 0, whatever it and its tangent
   hold, NaN too; an -inf without a mask has the derivative of the formula, as in jax.nn.
-- Of a row in which nothing is left all weights are 0, their logarithms and that of
+- If nothing is left in a row all weights are 0, their logarithms and that of
   their sum -inf, and the gradients 0; the mean of nothing is NaN, as in jax.nn.
 - Entries of inf share the weight equally; a NaN makes its row NaN.
 - float16 and bfloat16 are summed in float32 and rounded once.
@@ -80,9 +80,9 @@ def softmax(
 
 
 def _complex(x: Array, axis: Any, where: Any) -> tuple[Array, Array]:
-    """x less what jax.nn takes for its largest entry, and the sum of exponentials.
+    """x less the entry that jax.nn takes for its largest, and the sum of exponentials.
 
-    Of complex numbers, of which a maximum has no derivative.
+    For complex numbers, whose maximum has no derivative.
     """
     top, start = lax.stop_gradient(x), -jnp.inf
     top = jnp.max(top, axis, where=where, initial=start, keepdims=True)

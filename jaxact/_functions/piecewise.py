@@ -253,14 +253,14 @@ def srelu(
 
     Derivative: a_right for x >= t_right, 1 between, a_left for x <= t_left; by
     `t_right`: 1 - a_right, by `a_right`: x - t_right, both for x >= t_right; the same
-    on the left.  As it starts it is a leaky ReLU, whatever `t_right` is; the paper sets
-    `t_right` to a large input seen in training.
+    on the left.  With the default slopes it is a leaky ReLU, whatever `t_right` is; the
+    paper sets `t_right` to a large input seen in training.
 
     Args:
         x: an array or number of real dtype; integers count as float32.
-        t_left: up to where the left line goes, less than `t_right`.
+        t_left: where the left line ends, less than `t_right`.
         a_left: its slope.
-        t_right: from where on the right line goes.
+        t_right: where the right line begins.
         a_right: its slope.
 
     Returns:
@@ -281,7 +281,7 @@ def srelu(
 
 
 def _line(x: Array, t: float | Array, a: float | Array) -> Array:
-    """t + a * (x - t), of which nothing is lost where a is 1."""
+    """t + a * (x - t), exact where a is 1."""
     return a * num.unless(a == 0, x) + t * (1 - a)
 
 

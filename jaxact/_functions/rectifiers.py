@@ -1,7 +1,8 @@
 """Piecewise linear: the identity on one side, little or nothing on the other.
 
-A rectifier is its own best witness: where the output is positive the slope is 1, so
-the backward pass keeps the output, which the next layer keeps anyway, and nothing else.
+The output of a rectifier tells its slope: where the output is positive, the slope is 1.
+So the backward pass keeps the output, which the next layer keeps anyway, and nothing
+else.
 """
 
 import math
@@ -60,8 +61,6 @@ def relu(x: Array) -> Array:
     z > 0 and g'(z) = 0 for z < 0.  At z = 0 the two sides disagree; g'(0) = 0 here, as
     in every framework.  Simple and cheap, but a unit whose z is at or below 0 for every
     input has no gradient left to move it: it is dead (see `leaky_relu`).
-
-    Shape and dtype are those of `x`; integer arrays keep their dtype.
 
     Args:
         x: an array or number of real dtype.
@@ -229,9 +228,9 @@ def rrelu(
 ) -> Array:
     """Randomized `leaky_relu`: in training every element has a slope of its own.
 
-    rrelu(x) = x if x > 0 else a * x, with a drawn uniformly from [lower, upper) for
-    each element where a key is given, and a = (lower + upper) / 2 without one, which is
-    what to evaluate with.  Derivative: 1 for x > 0, a for x <= 0, as in PyTorch.
+    rrelu(x) = x if x > 0 else a * x.  With a key, for training, a is drawn uniformly
+    from [lower, upper) for each element; without one, for evaluation, a is (lower +
+    upper) / 2.  Derivative: 1 for x > 0, a for x <= 0, as in PyTorch.
 
     Args:
         x: an array or number of real dtype; integers count as float32.
@@ -255,7 +254,7 @@ def rrelu(
     """
     if not isinstance(lower, Tracer) and jnp.any(jnp.greater(lower, upper)):
         raise ValueError(f"rrelu: lower={lower} is larger than upper={upper}")
-    if hasattr(x, "__jax_array__"):  # all that some objects have of an array
+    if hasattr(x, "__jax_array__"):  # an object that only knows how to become one
         x = jnp.asarray(x)
     if key is None:
         return leaky_relu_left(x, (lower + upper) / 2)
@@ -308,7 +307,7 @@ def _capped(x: Array, max_value: float | Array) -> Array:
 
 
 def _is_infinite(max_value: Any) -> bool:
-    """Whether it is the default, at which as a constant JAX's debugging would stop."""
+    """Whether it is the default; an inf among constants would stop JAX's debugging."""
     return not isinstance(max_value, Array) and bool(max_value == math.inf)
 
 
@@ -332,7 +331,7 @@ def general_relu(
     Args:
         x: an array or number of real dtype; integers count as float32.
         negative_slope: the slope up to the threshold.
-        max_value: the largest value, inf for none.
+        max_value: the largest value; inf for no limit.
         threshold: where the identity begins.
 
     Returns:

@@ -1,6 +1,6 @@
 """Tanh and the error function with scales, fixed or to be trained.
 
-They cap logits, stand in for a normalisation, or smooth |x|.
+They cap logits, replace a normalisation layer, or smooth |x|.
 """
 
 import math
@@ -58,7 +58,7 @@ _LAG = tuple(2.0 ** (2 * n) / math.factorial(2 * n + 1) for n in range(1, 12))
 
 @activation
 def lecun_tanh(x: Array) -> Array:
-    """Tanh scaled so that 1 and -1 are about fixed.
+    """Tanh scaled so that f(1) is about 1, and f(-1) about -1.
 
     lecun_tanh(x) = 1.7159 * tanh(2 * x / 3)
 
@@ -87,7 +87,7 @@ def lecun_tanh(x: Array) -> Array:
 def adaptive_tanh(
     x: Array, alpha: float | Array = 1.0, n: float | Array = 1.0
 ) -> Array:
-    """Tanh of a slope that is trained, for networks that solve differential equations.
+    """Tanh with a slope to train, for networks that solve differential equations.
 
     adaptive_tanh(x, alpha, n) = tanh(n * alpha * x)
 
@@ -271,7 +271,7 @@ derivative_of(lisht, order=2)(parts.SecondDerivative(_lisht))
 
 @activation(domain={"a": (0.0, float("inf"))})
 def soft_modulus_t(x: Array, a: float | Array = 0.01) -> Array:
-    """Soft modulus by tanh: `lisht` drawn near to |x|.
+    """Soft modulus by tanh: `lisht` brought closer to |x|.
 
     soft_modulus_t(x, a) = x * tanh(x / a)
 

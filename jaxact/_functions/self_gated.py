@@ -1,7 +1,7 @@
 """The input times a gate that the input itself opens: x * sigmoid(beta * x).
 
-Their tail below 0 is x times something exponentially small, a product that is normal
-long after the small factor has underflowed; their slope has a root near -1.
+Far below 0 they are x times an exponentially small factor.  The product is still a
+normal number where the factor alone has underflowed.  Their slope has a root near -1.
 """
 
 from fractions import Fraction
@@ -105,7 +105,7 @@ def _silu_dx(x: Array, beta: Scale) -> Array:
         near = float(np.asarray(root, x.dtype))
         rest = (s.a * _H) * j + (root - near)
         return num.mirrored(((near - s.a) + rest) * j, s.up, _H * s.times)
-    # |u| in other words: XLA would not fuse a product that it needs twice
+    # |u|, written otherwise: XLA would not fuse a product that it needs twice
     u = jnp.abs(el.clip(x, -s.a, s.a) * s.times)
     return num.mirrored(((1 - u) + (u * _H) * j) * j, s.up, _H)
 
@@ -135,14 +135,14 @@ def _silu_dbeta(x: Array, beta: Array) -> Array:
 swish = silu
 
 
-# the constant of quick_gelu, and what the double leaves of it
+# the constant of quick_gelu, and the rest that a double cannot hold
 QUICK = (1.702, float(Fraction("1.702") - Fraction(1.702)))
 _silu, *_ = kernels_of(silu)
 
 
 @activation
 def quick_gelu(x: Array) -> Array:
-    """The gelu in the approximation by a sigmoid: `silu` with beta = 1.702.
+    """The gelu approximated by a sigmoid: `silu` with beta = 1.702.
 
     quick_gelu(x) = x / (1 + exp(-1.702 * x))
 

@@ -1,8 +1,8 @@
 """The input times a gate that is a function of a function: x * tanh(softplus(x)).
 
 Relatives of mish.  They are made of their parts, whose rules are their derivatives.
-The slope is that of the product rule, gate + x * gate', where the gate' needs no more
-digits than its sum with the gate keeps; the second derivative needs them.
+The slope is that of the product rule, gate + x * gate'.  There gate' needs only the
+digits that its sum with the gate keeps; in the second derivative it needs all.
 """
 
 import math
@@ -46,7 +46,7 @@ def mish(x: Array) -> Array:
     """
     if jnp.iscomplexobj(x):
         return x * jnp.tanh(jnp.logaddexp(x, jnp.zeros_like(x)))
-    # far from 0, with e = exp(-|x|), t is 1 less h above 0 and e less e * h below
+    # far from 0, with e = exp(-|x|), t is 1 - h above 0 and e - e * h below
     below = x < 0
     tail = num.exp_factor(-jnp.abs(x))
     e, m = tail.value(), tail.mantissa
@@ -105,7 +105,7 @@ def golu(x: Array) -> Array:
     golu(x) = x * exp(-exp(-x))
 
     Derivative: exp(-exp(-x)) * (1 + x * exp(-x)).  The tail below 0 is doubly
-    exponential: float32 knows nothing of it from x = -4.5 on.  0 at -inf.
+    exponential: in float32 it has underflowed at x = -4.7.  0 at -inf.
 
     Args:
         x: an array or number of real dtype; integers count as float32.
@@ -169,7 +169,7 @@ def tanhexp(x: Array) -> Array:
 
 
 def _tanhexp(x: Array) -> Array:
-    # of what is larger tanh is 1, and its slope 0
+    # tanh of a larger one is 1, and its slope 0
     return num.opened(x, parts.tanh_of(*parts.exp_of(el.minimum(x, 6)), 1.0))
 
 

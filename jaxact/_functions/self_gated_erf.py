@@ -1,6 +1,6 @@
 """The input times the error function of a softplus or an exponential: serf and kin.
 
-As in `composed_gates` they are made of parts, with slopes of their own.
+As in `self_gated_composed` they are made of parts, with slopes of their own.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Shrinkage: what is small becomes 0, what is large is kept or moved towards 0.
+"""Shrinkage: small values become 0, large ones are kept or moved towards 0.
 
 They come from the denoising of signals, where small coefficients are noise.
 """
@@ -97,7 +97,7 @@ def _side(x: Array, lambd: Array) -> Array:
 
 @derivative_of(soft_shrink)
 def _soft_shrink_dx(x: Array, y: Array, lambd: Array) -> Array:
-    # what is left of x may underflow, but not under the default
+    # the difference may underflow, but not with the default
     shrunk = _side(x, lambd) if isinstance(lambd, Array) else y
     return el.where(shrunk == 0, 0, 1)
 
@@ -153,7 +153,7 @@ def _shrink_dbias(x: Array, lambd: Array) -> Array:
 
 @activation
 def tanh_shrink(x: Array) -> Array:
-    """What tanh takes away: cubic at 0, x - sign(x) far out.
+    """The part of x that tanh takes away: cubic at 0, x - sign(x) far out.
 
     tanh_shrink(x) = x - tanh(x)
 

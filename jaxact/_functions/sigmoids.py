@@ -1,8 +1,8 @@
 """S-shaped: from one limit to another, with the slope largest in the middle.
 
-The slope of these is easily written with the output, g' = g (1 - g) or 1 - g**2, and
-just there it is lost: once g has rounded to 1 the slope is 0 and the unit counts as
-dead.  Here it is computed from the input, and is right until it underflows.
+Their slope is often computed from the output, as g (1 - g) or 1 - g**2.  Digits are
+lost in that: once g has rounded to 1 the slope is 0, and the unit counts as dead.  Here
+it is computed from the input, and is right until it underflows.
 """
 
 import jax.numpy as jnp
@@ -137,7 +137,7 @@ def soft_sign(x: Array) -> Array:
         Glorot, Bengio (2010), Understanding the difficulty of training deep feedforward
         neural networks, AISTATS
     """
-    x = el.clip(x, -(2.0**60), 2.0**60)  # 1 already, and inf / inf is not
+    x = el.clip(x, -(2.0**60), 2.0**60)  # beyond, it is 1; inf / inf is NaN
     return x / (1 + jnp.abs(x))
 
 

@@ -98,8 +98,8 @@ def softplus_thresholded(
         log(1 + exp(beta * x)) / beta
 
     Derivative: that of `softplus`, and 1 above the threshold; second: 0 there; by beta:
-    0 there; by threshold: 0.  At the default it jumps by 2e-9, which float32 does not
-    see; `softplus` has no need of it.
+    0 there; by threshold: 0.  With the defaults it jumps by 2e-9 at the threshold, less
+    than float32 can show; `softplus` needs no threshold.
 
     Args:
         x: an array or number of real dtype; integers count as float32.
@@ -148,8 +148,8 @@ def shifted_softplus(x: Array) -> Array:
 
     shifted_softplus(x) = log(1 + exp(x)) - log(2)
 
-    Derivative: sigmoid(x); second: sigmoid'(x).  -log(2) at -inf.  Of potential
-    energies, whose gradient is a force.
+    Derivative: sigmoid(x); second: sigmoid'(x).  -log(2) at -inf.  It is used for
+    potential energies, whose gradient is a force.
 
     Args:
         x: an array or number of real dtype; integers count as float32.
@@ -190,7 +190,7 @@ def _shifted_softplus_dx3(x: Array) -> Array:
 
 @activation
 def sqrt_softplus(x: Array) -> Array:
-    """Square root of softplus, which scores the experts of DeepSeek V4.
+    """Square root of softplus, for the scores of experts in DeepSeek V4.
 
     sqrt_softplus(x) = sqrt(log(1 + exp(x)))
 
@@ -220,7 +220,8 @@ def sqrt_softplus(x: Array) -> Array:
 def _sqrt_parts(x: Array, further: bool = False) -> tuple[Array, Array, Array]:
     """exp(x / 2) below 0, else 1; exp(-|x|); the value over the first.
 
-    What is differentiated `further` has a logarithm with derivatives of its own.
+    With `further`, for what JAX differentiates, the logarithm is one that has
+    derivatives.
     """
     half = shared(jnp.exp(-num.magnitude(x) / 2))  # of which the square may underflow
     e, below = half * half, x < 0
@@ -229,7 +230,7 @@ def _sqrt_parts(x: Array, further: bool = False) -> tuple[Array, Array, Array]:
     else:
         ratio = num.polynomial(poly.LOG1P, e)
     root = jnp.sqrt(el.where(below, ratio, x + e * ratio))
-    root = el.maximum(root, 0)  # `shared`, but infinite with x
+    root = el.maximum(root, 0)  # as by `shared`, which an infinite x forbids
     return el.where(below, half, 1), e, root
 
 
@@ -274,7 +275,7 @@ def squareplus(x: Array, b: float | Array = 4.0) -> Array:
     Reference:
         Barron (2021), arXiv:2112.11687
     """
-    # below 0 the conjugate, which has no difference
+    # below 0 the conjugate, in which nothing cancels
     a, (z, h, _, unit) = jnp.abs(x), _hypotenuse(x, b)
     y = (z + h) * (0.5 * unit)
     y = el.where(y < a, a, y)  # z is limited

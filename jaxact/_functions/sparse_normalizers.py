@@ -1,6 +1,6 @@
 """Weights that sum to one along an axis, of which many or all but one are exactly 0.
 
-What is masked, -inf, inf or NaN counts as in `normalizers`.
+Masks, -inf, inf and NaN count as in `normalizers`.
 """
 
 from typing import Any
@@ -73,7 +73,7 @@ def _sparsemax(z: Array) -> Array:
     support = 1 + rank * order > jnp.cumsum(order, -1)
     count = jnp.sum(support.astype(z.dtype), -1, keepdims=True)
     excess = jnp.sum(el.where(support, order, 0), -1, keepdims=True) - 1
-    # over the count at last: in a half precision the rest is exact
+    # divided by the count last: in a half precision the rest is exact
     y = el.maximum(count * z - excess, 0) / el.maximum(count, 1)
     return el.where(z > -1, y, z - z)  # NaN of NaN
 

@@ -1,6 +1,6 @@
 """Splits: activations that make more channels of an axis, or fewer.
 
-What the next layer gets is of another width than what comes in.
+The next layer gets another number of channels than came in.
 """
 
 import functools

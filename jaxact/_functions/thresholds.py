@@ -1,4 +1,4 @@
-"""Thresholds: what lies below counts as one value, what lies above as it is.
+"""Thresholds: everything below becomes one value, everything above stays as it is.
 
 Where the output tells on which side of the threshold its input was, the backward pass
 keeps the output, as with the rectifiers.
@@ -25,7 +25,7 @@ def thresholded_relu(x: Array, threshold: float | Array = 1.0) -> Array:
 
     Args:
         x: an array or number of real dtype; integers count as float32.
-        threshold: up to where the value is 0.
+        threshold: up to here the result is 0.
 
     Returns:
         An array of the shape and dtype of `x + threshold`.
@@ -52,7 +52,7 @@ def _thresholded_relu_dx(x: Array, y: Array, threshold: Array) -> Array:
 
 @activation(kinks=_at_threshold)
 def threshold(x: Array, threshold: float | Array, value: float | Array) -> Array:
-    """Threshold: a value of your choice for all that is not above it.
+    """Threshold: a value of your choice for every x that is not above it.
 
     threshold(x, threshold, value) = x if x > threshold else value
 
@@ -61,8 +61,8 @@ def threshold(x: Array, threshold: float | Array, value: float | Array) -> Array
 
     Args:
         x: an array or number of real dtype; integers count as float32.
-        threshold: up to where the value is `value`.
-        value: the value there.
+        threshold: up to here the result is `value`.
+        value: the result there.
 
     Returns:
         An array of the shape and dtype of `x + threshold + value`.
@@ -147,7 +147,7 @@ def step(x: Array, threshold: float | Array = 0.0) -> Array:
 
     Args:
         x: an array or number of real dtype; integers count as float32.
-        threshold: from where on the value is 1.
+        threshold: from here on the result is 1.
 
     Returns:
         An array of the shape and dtype of `x + threshold`.

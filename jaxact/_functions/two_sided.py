@@ -1,7 +1,7 @@
-"""One formula below 0 and another above, of which neither is a straight line alone.
+"""One formula below 0 and another above, neither of them just a straight line.
 
-The comparison of the formula decides at the seam; what is not chosen is given a number
-from its own side, so that its slopes are finite.
+At the seam the comparison in the formula decides.  The branch that is not chosen is
+evaluated at a number from its own side, so that its slopes are finite.
 """
 
 import jax.numpy as jnp

@@ -1,7 +1,7 @@
-"""Waves that fade: near 0 a sine or cosine, far from it nothing.
+"""Waves that fade: a sine or cosine near 0, nothing far from it.
 
-A wave needs its angle without rounding, and a bell its exponent; where the bell is 0
-the wave has no say, so that the limit at infinity is 0.
+The angle of the wave and the exponent of the bell are computed without rounding.  Where
+the bell is 0 so is the result, whatever the wave; the limit at infinity is 0.
 """
 
 import math
@@ -50,7 +50,7 @@ def sinc(x: Array) -> Array:
 
 
 def _within(x: Array, limit: float) -> tuple[Array, Array, Array]:
-    """x * x up to a limit; whether that is all; x where it is not, else 1."""
+    """x * x up to a limit; whether x is within it; x where it is not, else 1."""
     end = math.sqrt(limit)
     near = jnp.abs(x) < end
     low = el.where(near, x, end)
@@ -63,7 +63,7 @@ def _sinc_dx(x: Array) -> Array:
     square, near, far = _within(x, 2.0)
     s, c = angles.sin_cos(angles.product(num.finite(x)))
     beyond = (c.value() - s.value() / far) / far
-    # no shorter one in half: a third of the smallest must not be less than it is
+    # not a shorter one in half precision: a third of the smallest number must be right
     slope = num.horner(poly.SINC_DX[x.dtype.name], square)
     return el.where(near, x * slope, beyond)
 
@@ -121,7 +121,7 @@ def _wave(x: Array, w0: float | Array, s0: float | Array, eighths: int) -> Array
 
 
 def _lit(x: Array, s0: float | Array) -> tuple[Array, Array]:
-    """x up to where the bell is 0, which it nowhere is if s0 is; and whether it is."""
+    """x limited to where the bell is not 0 (anywhere if s0 is 0); whether it is 0."""
     limit, size = num.bell_limit(x) / math.sqrt(2), jnp.abs(number(s0, x))
     # not an infinite quotient
     most = limit / el.maximum(size, limit * 2.0 ** -(jnp.finfo(x.dtype).maxexp - 1))
@@ -147,7 +147,7 @@ def _wave_dx(x: Array, w0: Array, s0: Array, eighths: int) -> Array:
 
 
 def _unless_tiny(p: Pair, plain: Array, z: Pair) -> Array:
-    """The value of a pair, or where its rests underflow, and nothing cancels, plain."""
+    """The value of a pair; `plain` where rests underflow: nothing cancels there."""
     return el.where(jnp.abs(z.head) < 2.0**-40, plain, p.value())
 
 
@@ -275,7 +275,8 @@ def gabor_complex(
         float64 or complex128.
 
     Raises:
-        TypeError: an argument is not an array or number of real, `x` or complex, dtype.
+        TypeError: an argument is not an array or number of real dtype, or x not one of
+            real or complex dtype.
 
     Example:
         >>> jaxact.gabor_complex(jnp.array([-0.1, 0.2]))

@@ -1,4 +1,4 @@
-"""The input in a wave: waves that grow with it, or that ride on it behind a gate."""
+"""Waves of the input: one that grows with it, one that is added to it behind a gate."""
 
 from typing import NamedTuple
 
@@ -98,7 +98,7 @@ def _wavy(x: Array, a: float | Array, s: Pair) -> Array:
 
 
 class _Parts(NamedTuple):
-    """What the derivatives of sinlu are made of, g being 1 - sigmoid(x)."""
+    """The parts of the derivatives of sinlu, g being 1 - sigmoid(x)."""
 
     sine: Pair
     wavy: Pair  # x + a sin(b x)

@@ -15,7 +15,7 @@ from .._numerics.precision import cancelling
 
 
 def _seen(x: Array, frequency: float | Array) -> Array:
-    """x, a finite one where the frequency is 0, for 0 * inf is NaN."""
+    """x, but finite where the frequency is 0, because 0 * inf is NaN."""
     return num.unless(frequency == 0, x)
 
 
