@@ -1,6 +1,6 @@
 """The catalogue: activations by name, with parameters set.
 
-It is read off what the decorators saw; there is no second list.
+It is made from what the decorators saw; there is no second list.
 """
 
 import functools
@@ -117,7 +117,7 @@ def choices(name: str) -> tuple[str, ...]:
 def info(name: str) -> Definition:
     """The definition of an activation: formula, parameters, kinks, kernels.
 
-    Of a chooser, such as `gelu`, what it chooses if nothing else is said.
+    For a chooser, such as `gelu`, it is the definition of its default.
 
     Returns:
         A `Definition`, with what its decorators saw.
@@ -138,7 +138,7 @@ def info(name: str) -> Definition:
 
 
 def _ours() -> dict[str, Definition]:
-    """The activations of the families' files, less those that only kernels call."""
+    """The activations in the files of the families, without those only kernels call."""
     here = (d for d in definitions() if d.function.__module__.startswith(_HOME))
     return {
         d.name: d
@@ -155,7 +155,7 @@ def _public() -> dict[str, Callable[..., Any]]:
 
 
 def _in_files() -> Iterator[tuple[str, Definition]]:
-    """The public names that the files of the families give to activations of theirs."""
+    """The public names in the files of the families, with what they name."""
     ours = _ours().values()
     for module in dict.fromkeys(d.function.__module__ for d in ours):
         for name, value in vars(sys.modules[module]).items():
@@ -181,16 +181,16 @@ def get(
     """The activation of a name, with parameters set.
 
     get("leaky_relu") is `jaxact.leaky_relu`; get("leaky_relu", negative_slope=0.2) is
-    that function with another default.  The latter equals what is built alike, can be
-    hashed, pickled, and be a static argument or the field of a module.
+    that function with another default.  Two with the same values are equal; they can be
+    hashed and pickled, and be a static argument or the field of a module.
 
-    With a framework the name, the names of the parameters, their defaults and the
-    slope at kinks are that framework's: get("hardtanh", "torch", max_val=2.0).  So they
-    are if its module stands before the name: get("torch.nn.Hardtanh", max_val=2.0).
-    What means nothing here, such as `inplace`, is accepted.
+    With a framework the name, the names of the parameters, their defaults and the slope
+    at kinks are that framework's: get("hardtanh", "torch", max_val=2.0).  A name with
+    its module says the same: get("torch.nn.Hardtanh", max_val=2.0).  Keywords that mean
+    nothing here, such as `inplace`, are accepted.
 
     An activation of your own is "module:name", in a module that is imported already.
-    It has no shorter name: what a name means never depends on what is imported.
+    It has no shorter name, so that the meaning of a name never depends on the imports.
 
     Args:
         name: a name or an alias, or a name with the module that has it.
@@ -240,11 +240,11 @@ def get(
 
 @jax.tree_util.register_static
 class Bound(functools.partial, Defined):
-    """An activation with parameters set, which equals what is built alike."""
+    """An activation with parameters set; two with the same values are equal."""
 
     @property
     def definition(self) -> Definition | None:  # type: ignore[override]
-        """That of the activation, the parameters set being its defaults."""
+        """The definition of the activation, with the parameters set as its defaults."""
         known = lookup(self.func)
         return known and replace(known, signature=inspect.signature(self))
 
@@ -271,7 +271,7 @@ class Bound(functools.partial, Defined):
 def _require_value(
     where: str, name: str, parameter: inspect.Parameter, value: Any
 ) -> None:
-    """Refuse what a parameter does not take, and arrays, which it takes at the call."""
+    """Refuse a value that the parameter does not take; arrays belong in the call."""
     if is_option(parameter):
         try:
             hash(value)
@@ -293,7 +293,7 @@ def _require_value(
 
 
 def _function(caller: str, name: str) -> Callable[..., Any]:
-    """The public function of a name, or what "module:name" says."""
+    """The public function of a name, or the activation that "module:name" says."""
     if ":" in name:
         return _in_module(caller, *name.split(":", 1))
     public = _public()

@@ -1,4 +1,4 @@
-"""What other frameworks call activations: their names, defaults and kinks in ours.
+"""The activations of other frameworks, with their names, defaults and kinks, in ours.
 
 `TABLE[framework][name]` says which activation of jaxact computes what that framework
 computes under that name, with its defaults and its slope at kinks, and what each of its

@@ -55,7 +55,7 @@ def activation(
     holomorphic: bool = False,
     examples: Mapping[str, Any] | None = None,
 ) -> Any:
-    """Make a kernel a public activation; bare, or with the facts code cannot compute.
+    """Make a kernel a public activation: `@activation` alone, or with facts about it.
 
     The kernel takes `x` and its parameters in float32 or float64, all of one dtype,
     and returns that dtype.  Parameters annotated `int`, `bool` or `str` are options,
@@ -178,8 +178,8 @@ def derivative_of(
         A decorator, which returns the kernel as it is.
 
     Raises:
-        TypeError: `function` is no activation, or the kernel reads something else.
-        ValueError: `wrt` is no parameter, or `order` does not follow on; there is a
+        TypeError: `function` is not an activation, or the kernel reads something else.
+        ValueError: `wrt` is not a parameter, `order` does not follow on, or there is a
             rule already.
 
     Example:
@@ -247,7 +247,7 @@ def pushforward_of(function: Callable[..., Any], /) -> Callable[[F], F]:
         A decorator, which returns the kernel as it is.
 
     Raises:
-        TypeError: `function` is no activation, or the kernel reads something else.
+        TypeError: `function` is not an activation, or the kernel reads something else.
         ValueError: a derivative of it is declared already.
 
     Example:
@@ -290,7 +290,7 @@ def definition_of(function: Callable[..., Any], /) -> Callable[[F], F]:
         A decorator, which returns the function as it is.
 
     Raises:
-        TypeError: `function` is no activation, or the signatures differ.
+        TypeError: `function` is not an activation, or the signatures differ.
         ValueError: the activation has a formula or a definition already.
 
     Example:
@@ -327,7 +327,7 @@ def spelled(function: Callable[..., Any], /) -> Callable[[F], F]:
     calls the first argument otherwise.  Declare it last, after the rules.
 
     Raises:
-        TypeError: `function` is no activation.
+        TypeError: `function` is not an activation.
     """
     definition = _require(function, "spelled")
 

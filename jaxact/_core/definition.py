@@ -1,4 +1,4 @@
-"""What is known of an activation, and where to look it up."""
+"""The facts about an activation, and how to find them."""
 
 import inspect
 import types
@@ -18,7 +18,7 @@ Integers = Literal["float", "weak", "keep"]
 Arrays = Mapping[str, Array]
 Path = tuple[str, ...]  # the variables of a derivative in turn: ("x", "x") is order 2
 
-# what static options are annotated with, alone or with None
+# the annotations of static options, alone or with None
 _OPTIONS = {bool, int, str, tuple, Literal}
 # jnp makes arrays or dtypes of some of these; an activation does not
 _NOT_ARRAYS = (str, bytes, list, tuple, dict, type, np.dtype, type(None))
@@ -26,7 +26,7 @@ _NOT_ARRAYS = (str, bytes, list, tuple, dict, type, np.dtype, type(None))
 
 @dataclass(frozen=True, eq=False)
 class Definition:
-    """What the decorators saw of one activation.
+    """All that the decorators saw of one activation.
 
     `kernels` maps a path to the kernel of that derivative: `()` is the value,
     `("x", "x")` the second derivative by x, `("alpha",)` the first by alpha.
@@ -85,7 +85,7 @@ class Definition:
         return self.examples.get(name, 0.75)
 
     def forget_compiled(self) -> None:
-        """Compile anew: calls so far had no such rule."""
+        """Compile again: earlier calls did not have the new rule."""
         self.compiled.clear_cache()
         self.derived.clear()
 
@@ -106,7 +106,7 @@ choosers: dict[Callable[..., Any], tuple[Callable[..., Any], ...]] = {}
 class Defined:
     """The base of objects that are activations, each with its definition.
 
-    Not any object with such an attribute is one: `functools.wraps` copies attributes.
+    An attribute alone would not tell them: `functools.wraps` copies attributes.
     """
 
     definition: Definition | None
@@ -115,7 +115,7 @@ class Defined:
 def lookup(function: Callable[..., Any]) -> Definition | None:
     """The definition of an activation, or None for any other function.
 
-    One whose parameters are set (`jaxact.get`) has these as defaults.
+    If its parameters are set (`jaxact.get`) these are the defaults.
     """
     if isinstance(function, Defined):
         return function.definition
@@ -139,7 +139,7 @@ def kernels_of(function: Callable[..., Array]) -> tuple[Callable[..., Array], ..
 def chooses(*among: Callable[..., Any]) -> Callable[[F], F]:
     """Declare a public function that calls one of some activations, the default first.
 
-    It has no rule of its own; what is asked about it is asked about these.
+    It has no rule of its own: questions about it are answered by these.
     """
 
     def decorate(function: F) -> F:
@@ -155,7 +155,7 @@ def definitions() -> tuple[Definition, ...]:
 
 
 def signature_of(function: Callable[..., Any]) -> inspect.Signature:
-    """The signature, annotations that are text being what they name."""
+    """The signature; annotations that are text are replaced by what they name."""
     signature = inspect.signature(function)
     scope = getattr(inspect.unwrap(function), "__globals__", {})
     parameters = [
@@ -200,7 +200,7 @@ def is_number(value: Any, holomorphic: bool = False) -> bool:
 
 
 def describe(value: Any) -> str:
-    """What a value is, for an error message."""
+    """A value in words, for an error message."""
     dtype = getattr(value, "dtype", None)
     if dtype is None:
         return f"{type(value).__name__} {value!r:.60}"

@@ -31,11 +31,11 @@ def derivative(
     """The derivative of an elementwise function, elementwise, as a function.
 
     derivative(f, n)(x) = d^n f / dx^n at every element of x; shape and dtype are those
-    of f(x), integers count as floats.  The result takes the arguments of `f`, can be
-    differentiated, batched, compiled and pickled, and reads the rule of `f`: for an
-    activation the analytic one, else what JAX differentiates.  Only what is made of an
-    activation is compiled; any other `f` is traced at every call, as `jax.grad` does,
-    so that it may read what changes between calls.
+    of f(x), integers count as floats.  The result takes the arguments of `f`, and can
+    be differentiated, batched, compiled and pickled.  It follows the rule of `f`: for
+    an activation the analytic derivative, for any other function that of JAX.  The
+    derivative of an activation is compiled.  Any other `f` is traced at every call, as
+    `jax.grad` does, so that it may read things that change between calls.
 
     Args:
         f: an activation or any elementwise JAX function.  Of a scalar x it may be any
@@ -51,7 +51,8 @@ def derivative(
 
     Raises:
         TypeError: `f` is not elementwise.
-        ValueError: `order` is no positive whole number, or `wrt` no argument of `f`.
+        ValueError: `order` is not a positive whole number, or `wrt` is not an argument
+            of `f`.
 
     Example:
         >>> jaxact.derivative(jaxact.elu)(jnp.array([-1.0, 2.0]))
@@ -82,7 +83,7 @@ def value_and_derivative(
 
     Raises:
         TypeError: `f` is not elementwise.
-        ValueError: `wrt` is no argument of `f`.
+        ValueError: `wrt` is not an argument of `f`.
 
     Example:
         >>> jaxact.value_and_derivative(jaxact.relu)(jnp.array([-1.0, 2.0]))
@@ -93,10 +94,10 @@ def value_and_derivative(
 
 @dataclass(frozen=True, repr=False)
 class Derivative:
-    """A derivative as a function, which equals what is made alike.
+    """A derivative as a function; two that are made alike are equal.
 
     Attributes:
-        function: what is differentiated.
+        function: the function that is differentiated.
         wrt: the variable.
         order: how often.
         with_value: whether a call gives the value too.
@@ -108,7 +109,7 @@ class Derivative:
     with_value: bool = False
 
     def __post_init__(self) -> None:
-        """Look at the function, and read as it does."""
+        """Check the function, and take its docstring and signature."""
         f = self.function
         if not callable(f):
             raise TypeError(f"derivative: expected a function, got {f!r}")
@@ -153,7 +154,7 @@ class Derivative:
             raise
 
     def traced(self, *args: Any, **kwargs: Any) -> Any:
-        """What a call computes, not compiled."""
+        """The result of a call, computed without compiling."""
         bound, variable = self._arguments(args, kwargs), _variable(*self._of)
         given = bound.arguments[variable]
         several = self._signature.parameters[variable].kind is _SEVERAL
@@ -204,7 +205,7 @@ class Derivative:
         return bound
 
     def _compiled(self, definition: Definition) -> Callable[..., Any]:
-        """One compilation for all that derive the same of an activation."""
+        """The compiled form, which all derivatives made alike share."""
         key = (self.wrt, self.order, self.with_value)
         if key not in definition.derived:
             plain = Derivative(definition.function, *key)
