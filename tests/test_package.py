@@ -1,4 +1,4 @@
-"""The package as a whole: what it needs, what it is made of, how it reads."""
+"""The package as a whole: its needs, its files, its text."""
 
 import ast
 import importlib.metadata
@@ -35,7 +35,7 @@ def python(code, *args):
     )
 
 
-# refuses to import what is not jax's own, Python's own, or needed
+# refuses to import modules that are not jax's own, Python's own, or needed
 ALONE = """
 import sys
 import importlib.abc
