@@ -43,7 +43,7 @@ _FUNCTIONS = Module("keras", "functions")
 _TORCH_LAYERS = Module("torch", "layers")
 _TORCH_FUNCTIONS = Module("torch", "functions")
 
-# what may stand before the last dot of a name
+# the modules that may stand before the last dot of a name
 MODULES: dict[str, tuple[Module, ...]] = {
     "jax.nn": (Module("jax.nn"),),
     "torch": (_TORCH_FUNCTIONS,),
@@ -127,7 +127,7 @@ class Choice(NamedTuple):
 
 
 def theirs(framework: str, name: str) -> dict[str, Mapping[str, Any]]:
-    """What a framework calls an activation, each with the parameter that chooses it.
+    """The names of an activation in a framework, with the parameter that chooses it.
 
     Returns:
         A dict from their name to the parameter and the value that choose it; an empty
@@ -236,7 +236,7 @@ _JAX = _by_name({
 })  # fmt: skip
 
 TABLE: dict[str, dict[str, Same | Choice]] = {
-    # what the functions of the same name replace
+    # the functions that those of the same name here replace
     "jax.nn": _JAX,
     # torch.nn.functional and torch.nn: at the kinks the slope below, 0 at a clip
     "torch": _by_name({

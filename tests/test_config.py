@@ -170,7 +170,7 @@ def test_names_with_a_module(name, parameters, wanted):
 
 
 def of_keras(layer, **config):
-    """What keras.layers.serialize gives for a layer, as of Keras 3.15."""
+    """The config of a layer by keras.layers.serialize, in Keras 3.15."""
     dtype = {"module": "keras", "class_name": "DTypePolicy",
              "config": {"name": "float32"}, "registered_name": None}  # fmt: skip
     common = {"name": "layer_1", "trainable": True, "dtype": dtype}

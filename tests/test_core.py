@@ -819,7 +819,7 @@ def test_an_error_inside_a_kernel_is_its_own():
         broken(1.0)
 
 
-# what a kernel returns
+# the results of kernels
 
 
 @pytest.mark.parametrize(

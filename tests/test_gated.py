@@ -73,7 +73,7 @@ def test_a_faint_gate_times_a_huge_value_is_a_number(name, value):
     for order in (0, 1, 2):
         g = jaxact.derivative(f, order) if order else f
         exact = oracle(f, at, order, value=value)
-        usual = np.abs(exact.high / value) > 1e-37  # what is less counts as 0
+        usual = np.abs(exact.high / value) > 1e-37  # smaller ones count as 0
         assert 30 < usual.sum() < 300
         got = np.asarray(g(at, value))
         assert unit_error(got, exact)[usual].max() <= 4

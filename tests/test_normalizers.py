@@ -382,7 +382,7 @@ def test_hardmax_keeps_nothing():
 @pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp"])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_memory_is_no_more_than_that_of_jax_nn(name, dtype):
-    """Of layers that mix x by the weights, as attention does."""
+    """For layers that mix x by the weights, as attention does."""
     x = jax.ShapeDtypeStruct((32, 256, 256), dtype)
 
     def temporary(f):

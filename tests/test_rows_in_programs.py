@@ -271,7 +271,7 @@ print("same")
 
 
 def test_explicit_sharding():
-    """Of batches, and along the rows."""
+    """With axes along the batch, and along the rows."""
     flags = "--xla_force_host_platform_device_count=4"
     done = subprocess.run(
         [sys.executable, "-c", SHARDED % (ROWS,)],

@@ -214,7 +214,7 @@ def functions(name: str) -> tuple[tuple[Callable[..., Any], ...], list[Any]]:
 
 
 def ratios(name: str) -> list[float]:
-    """Of jaxpr and HLO of the forward pass, then of value and pullback."""
+    """The ratios for jaxpr and HLO, of the forward pass, then of value and pullback."""
     pair, arrays = functions(name)
     found = []
     for run in (lambda f: f, value_and_pullback):

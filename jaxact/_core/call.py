@@ -109,8 +109,7 @@ def with_constants(
 ) -> Array:
     """The call inside a program, where a number need not be an argument.
 
-    A number that is not an argument has no tangent, and is no operand of Pallas
-    kernels.
+    A number that is not an argument has no tangent, and Pallas kernels do not see it.
     """
     given = definition.signature.bind(*args, **kwargs).arguments
     numbers = {

@@ -53,7 +53,7 @@ class _Growth(NamedTuple):
 
 
 def _growth(a: Array) -> _Growth:
-    """Of |x| in float32, up to where the gelu is 0."""
+    """The growth for |x| in float32, up to where the gelu is 0."""
     magic, coarse = 1.5 * 2.0**23 + 127 - 30, 1.5 * 2.0**16
     twice = a + a
     grid = (a * a + coarse) * 2 - 2 * coarse

@@ -61,7 +61,7 @@ def _complex(f: Any, x: Array, axis: Any, where: Any, **more: Any) -> Array:
     return f(x, axis, where=where if where is None else where != 0, **more)
 
 
-_kernel.__name__ = "logsumexp"  # what errors and profiles call it
+_kernel.__name__ = "logsumexp"  # its name in errors and profiles
 _logsumexp = activation(holomorphic=True)(_kernel)
 
 
@@ -232,7 +232,7 @@ def _e_or_expm1(x: Array, base: Array, near: Array) -> Array:
 
 
 def _count(x: Array, axis: Any, where: Any) -> Array:
-    """How many entries of a row count."""
+    """The number of entries of a row that count."""
     if where is not None:
         return total(jnp.broadcast_to(where != 0, x.shape).astype(x.dtype), axis)
     sizes = [jnp.asarray(x.shape[a], x.dtype) for a in axes_of(axis, x)]

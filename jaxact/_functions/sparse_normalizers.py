@@ -67,7 +67,7 @@ def sparsemax(
 
 
 def _sparsemax(z: Array) -> Array:
-    """Of rows with largest entry 0."""
+    """The kernel for rows with the largest entry 0."""
     order = jnp.flip(jnp.sort(z, axis=-1), -1)
     rank = _ranks(z)
     support = 1 + rank * order > jnp.cumsum(order, -1)
@@ -146,7 +146,7 @@ def entmax15(
 
 
 def _entmax15(z: Array) -> Array:
-    """Of rows with largest entry 0."""
+    """The kernel for rows with the largest entry 0."""
     order = jnp.flip(jnp.sort(z, axis=-1), -1)
     taus = _taus(order)
     size = jnp.sum((order >= taus).astype(z.dtype), -1, keepdims=True)

@@ -45,12 +45,12 @@ def _format(x: Array) -> _Format:
 
 
 def _mantissa(x: Array) -> int:
-    """How many bits of it are stored."""
+    """The number of its bits that are stored."""
     return jnp.finfo(x.dtype).nmant
 
 
 def _bias(x: Array) -> int:
-    """What is added to an exponent when it is stored."""
+    """The number that is added to an exponent when it is stored."""
     return jnp.finfo(x.dtype).maxexp - 1
 
 
