@@ -145,7 +145,7 @@ def hard_tanh(
 
     Returns:
         An array of the shape and dtype of `x + min_value + max_value`; integers keep
-        theirs.
+        their dtype with the default bounds.
 
     Raises:
         TypeError: an argument is not an array or number of real dtype.
@@ -215,7 +215,7 @@ def hard_tanh_open(
 
     Returns:
         An array of the shape and dtype of `x + min_value + max_value`; integers keep
-        theirs.
+        their dtype with the default bounds.
 
     Raises:
         TypeError: an argument is not an array or number of real dtype.

@@ -122,7 +122,8 @@ def poly_norm(
         epsilon: added to the mean squares.
 
     Returns:
-        An array of the shape and dtype of `x + bias`.
+        An array of the shape of `x + bias`, of the dtype to which x, the weights and
+        the bias promote.
 
     Raises:
         TypeError: an argument is not an array or number of real dtype.

@@ -162,7 +162,8 @@ def prelu(
             as 1 where the channels come second; None for the last.
 
     Returns:
-        An array of the shape of x and the dtype of `x + negative_slope`.
+        An array of the shape and dtype of `x + negative_slope`, the latter laid along
+        the axis.
 
     Raises:
         TypeError: an argument is not an array or number of real dtype, or x has no such
@@ -239,7 +240,7 @@ def rrelu(
         upper: the largest.
 
     Returns:
-        An array of the shape and dtype of x.
+        An array of the shape and dtype of `x + lower + upper`; with a key, of x.
 
     Raises:
         ValueError: `lower` is larger than `upper`.
