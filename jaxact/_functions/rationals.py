@@ -37,9 +37,17 @@ def rational(x: Array, numerator: Array, denominator: Array) -> Array:
         numerator: the coefficients of P, constant first, of one dimension.
         denominator: those of Q, which has no constant, of one dimension.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
         ValueError: coefficients are not of one dimension.
+
+    Example:
+        >>> p, q = jnp.array([0.0, 1.0]), jnp.array([0.0, 1.0])  # x / (1 + x**2)
+        >>> jaxact.rational(jnp.array([-1.0, 2.0]), p, q)
+        Array([-0.5,  0.4], dtype=float32)
 
     Reference:
         Molina, Schramowski, Kersting (2019), arXiv:1907.06732
@@ -159,6 +167,11 @@ def rational_coefficients(
 
     Raises:
         ValueError: the interval is empty, or a degree is negative.
+
+    Example:
+        >>> p, q = jaxact.rational_coefficients(jaxact.tanh, degrees=(3, 2))
+        >>> p.shape, q.shape
+        ((4,), (2,))
     """
     low, high = interval
     if not low < high or min(degrees) < 0:

@@ -72,8 +72,15 @@ def aptx(
         beta: the scale of the argument of tanh, a number or an array that broadcasts.
         gamma: the scale of it all, a number or an array that broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x + alpha + beta + gamma`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.aptx(jnp.array([-1.0, 2.0]))
+        Array([-0.11920292,  1.9640275 ], dtype=float32)
 
     Reference:
         Kumar (2022), arXiv:2209.06119
@@ -141,8 +148,15 @@ def acon_c(
         p2: the other slope, a number or an array that broadcasts with x.
         beta: how sharply to choose, a number or an array that broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x + p1 + p2 + beta`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.acon_c(jnp.array([-1.0, 2.0]))
+        Array([-0.26894143,  1.761594  ], dtype=float32)
 
     Reference:
         Ma et al. (2020), arXiv:2009.04759
@@ -180,8 +194,15 @@ def smu(x: Array, alpha: float | Array = 0.25, mu: float | Array = 1e6) -> Array
         alpha: the slope far below 0, a number or an array that broadcasts with x.
         mu: the sharpness of the bend, a number or an array that broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x + alpha + mu`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.smu(jnp.array([-1.0, 2.0]))
+        Array([-0.25,  2.  ], dtype=float32)
 
     Reference:
         Biswas et al. (2021), arXiv:2111.04682
@@ -229,8 +250,15 @@ def b_silu(x: Array, alpha: float | Array = 1.67) -> Array:
         x: an array or number of real dtype; integers count as float32.
         alpha: twice the bound below, a number or an array that broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x + alpha`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.b_silu(jnp.array([-1.0, 2.0]))
+        Array([-0.65480924,  2.397525  ], dtype=float32)
 
     Reference:
         Horuz et al. (2025), arXiv:2505.22074
@@ -282,8 +310,15 @@ def x_silu(x: Array, alpha: float | Array = 0.0) -> Array:
         x: an array or number of real dtype; integers count as float32.
         alpha: how far the gate exceeds 0 and 1, a number or an array that broadcasts.
 
+    Returns:
+        An array of the shape and dtype of `x + alpha`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.x_silu(jnp.array([-1.0, 2.0]))
+        Array([-0.26894143,  1.761594  ], dtype=float32)
 
     Reference:
         Huang (2024), arXiv:2405.20768
@@ -310,8 +345,15 @@ def x_gelu(x: Array, alpha: float | Array = 0.0) -> Array:
         x: an array or number of real dtype; integers count as float32.
         alpha: how far the gate exceeds 0 and 1, a number or an array that broadcasts.
 
+    Returns:
+        An array of the shape and dtype of `x + alpha`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.x_gelu(jnp.array([-1.0, 2.0]))
+        Array([-0.15865526,  1.9544997 ], dtype=float32)
 
     Reference:
         Huang (2024), arXiv:2405.20768

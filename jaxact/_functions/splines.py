@@ -34,9 +34,16 @@ def apl(x: Array, slopes: Array, hinges: Array) -> Array:
             broadcasts with x, such as a number for each channel.
         hinges: where the slope changes, of the same shape as `slopes`.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
         ValueError: `slopes` and `hinges` differ in length, or have no axis.
+
+    Example:
+        >>> jaxact.apl(jnp.array([-1.0, 2.0]), jnp.array([0.5]), jnp.array([0.0]))
+        Array([0.5, 2. ], dtype=float32)
 
     Reference:
         Agostinelli, Hoffman, Sadowski, Baldi (2014), arXiv:1412.6830
@@ -113,10 +120,18 @@ def b_spline(
         extrapolation: what comes beyond the grid: "clamped" keeps the value at its end,
             "linear" the slope too.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
         ValueError: there are too few coefficients, the grid is empty, the degree is
             negative or the extrapolation unknown.
+
+    Example:
+        >>> line = jnp.array([-1.0, 0.0, 1.0])  # through its knots
+        >>> jaxact.b_spline(jnp.array([-0.5, 2.0]), line, degree=1)
+        Array([-0.5,  1. ], dtype=float32)
 
     Reference:
         Liu et al. (2024), KAN: Kolmogorov-Arnold networks, arXiv:2404.19756
