@@ -34,7 +34,7 @@ class Nearly(doctest.OutputChecker):
 
     def check_output(self, want: str, got: str, optionflags: int) -> bool:
         words = ["".join(re.sub(NUMBER, "#", text).split()) for text in (want, got)]
-        numbers = [np.float64(re.findall(NUMBER, text)) for text in (want, got)]
+        numbers = [np.array(re.findall(NUMBER, text), float) for text in (want, got)]
         return words[0] == words[1] and np.allclose(*numbers, rtol=1e-5, atol=1e-7)
 
 
