@@ -294,6 +294,7 @@ from ._functions.waves_periodic import (
     snake as snake,
     snake_beta as snake_beta,
 )
+from ._version import __version__ as __version__
 from .catalogue import (
     get as get,
     names as names,

@@ -16,8 +16,9 @@ import numpy as np
 from jax import Array
 
 from ._core import Defined, Definition, activation, lookup
-from ._core.tangents import value_of
+from ._core.values import value_of
 from ._formula import parse_formula
+from ._stable import product
 from .transforms import derivative
 
 Activation = Callable[..., Any]
@@ -93,7 +94,8 @@ def part(how: str, f: Activation) -> Definition:
         )
     if definition is None:
         raise TypeError(
-            f"{how}: {_name(f)} is no activation; decorate it with @activation first"
+            f"{how}: {_name(f)} is not an activation; decorate it with @activation "
+            "first"
         )
     if not definition.elementwise or definition.options:
         raise TypeError(f"{how}: {definition.name} is not elementwise")
@@ -101,7 +103,8 @@ def part(how: str, f: Activation) -> Definition:
 
 
 def _name(f: Any) -> str:
-    return getattr(f, "__name__", repr(f))
+    """How it is written: the parameters that are set tell it from others."""
+    return repr(f) if isinstance(f, Defined) else getattr(f, "__name__", repr(f))
 
 
 def _label(
@@ -146,14 +149,8 @@ def _total(fs: Sequence[Unary], x: Array) -> Array:
 
 
 def _product(fs: Sequence[Unary], x: Array, *factors: Array) -> Array:
-    """The product, in which 0 times an infinite factor is 0."""
-    terms = [*(f(x) for f in fs), *factors]
-    plain = functools.reduce(operator.mul, terms)
-    # 0 where NaN comes from no NaN; slopes would be NaN at other infinities too
-    value = jnp.where((plain != plain) & (x == x), 0, plain)
-    largest = float(jnp.finfo(x.dtype).max)
-    finite = (value_of(jnp.clip(y, -largest, largest), y) for y in terms)
-    return value_of(value, functools.reduce(operator.mul, finite))
+    """The product, in which a factor that vanishes wins over an infinite one."""
+    return product(*(f(x) for f in fs), *factors, known=x == x)
 
 
 def _mixed(fs: Sequence[Unary], x: Array, **weights: Array) -> Array:
@@ -397,14 +394,11 @@ def _domain(how: str, layout: _Parts) -> dict[str, tuple[float, float]]:
 
 # --- facts that are found by numbers ------------------------------------------------
 
-_GRID = np.unique(
-    np.concatenate(
-        [
-            np.linspace(-20, 20, 4001),
-            *(s * np.geomspace(1e-6, 1e6, 400) for s in (1, -1)),
-        ]
-    )
-)
+
+@functools.cache
+def _grid() -> np.ndarray:
+    far = np.geomspace(1e-6, 1e6, 400)
+    return np.unique(np.concatenate([np.linspace(-20, 20, 4001), far, -far]))
 
 
 def _exactly(text: str, parameters: Mapping[str, float]) -> Callable[[Any], np.ndarray]:
@@ -452,14 +446,15 @@ def _kinks(
 
 def _crossings(f: Callable[[Any], np.ndarray]) -> list[float]:
     """The points where the sign of f changes, also to or from 0."""
-    signs = np.sign(f(_GRID))
-    found = [float(x) for x, s in zip(_GRID, signs, strict=True) if s == 0]
+    grid = _grid()
+    signs = np.sign(f(grid))
+    found = [float(x) for x, s in zip(grid, signs, strict=True) if s == 0]
     if len(found) > 10:  # flat, not a point
         found = []
     (left,) = np.nonzero(
         (signs[:-1] != signs[1:]) & np.isfinite(signs[:-1]) & np.isfinite(signs[1:])
     )
-    low, high, sign = _GRID[left], _GRID[left + 1], signs[left]
+    low, high, sign = grid[left], grid[left + 1], signs[left]
     for _ in range(70):
         middle = (low + high) / 2
         same = np.sign(f(middle)) == sign

@@ -7,11 +7,13 @@ parsed once, its literals read as written decimals, and then evaluated
 - on power series of balls (`jaxact.testing`): derivatives of every order, proven;
 - on SymPy symbols: for derivations and LaTeX.
 
-`max` and `min` split ties evenly in all three, as `jnp.maximum` does.
+`max` and `min` split ties evenly in all three, as `jnp.maximum` does.  `_stable` has a
+fourth, where a formula that stands for a kernel keeps its digits.
 """
 
 import ast
 import functools
+import itertools
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -34,6 +36,15 @@ _FUNCTIONS = (
     "abs atan cos erf erfc exp log max min sign sin sqrt tanh "  # known in every world
     "surrogate"  # surrogate(f, g): the value of f, the derivatives of g
 ).split()
+_SHORT = {  # what stands for an expression of these
+    "expm1": "exp(u) - 1",
+    "log1p": "log(1 + u)",
+    "sigmoid": "1 / (1 + exp(-u))",
+    "softplus": "log(1 + exp(u))",
+}
+_CALLED = sorted((*_FUNCTIONS, *_SHORT))
+# what jnp calls them
+_MEANT = {"absolute": "abs", "arctan": "atan", "maximum": "max", "minimum": "min"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +71,18 @@ class Formula:
             text = text[: node.col_offset] + names.get(node.id, node.id) + text[end:]
         return text
 
+    def with_slopes(self, slopes: Mapping[float, float]) -> "Formula":
+        """The same, but that at a point of `slopes` it goes on straight, with a slope.
+
+        The value is the same, and so are the derivatives by parameters.
+        """
+        text = self.text
+        for point, slope in slopes.items():
+            at = self.with_names({"x": f"({point!r})"})
+            line = f"({at}) + ({slope!r}) * (x - ({point!r}))"
+            text = f"({line}) if {point!r} <= x <= {point!r} else ({text})"
+        return parse_formula(text, self.variables, self.name) if slopes else self
+
     @functools.cache  # noqa: B019 (formulas live as long as their activation)
     def as_jnp(self, *, plain: bool = False) -> Callable[..., Any]:
         """The formula on jnp arrays, as a function of its variables.
@@ -67,7 +90,7 @@ class Formula:
         Plain, as a user would write it: a condition is a bare `jnp.where`, whose
         gradient may be NaN where the branch not taken overflows.
         """
-        return self.in_world(_PlainWorld() if plain else _JnpWorld())
+        return self.in_world(_PlainWorld() if plain else JnpWorld())
 
     def as_sympy(self) -> Any:
         """The formula as a SymPy expression in real symbols."""
@@ -88,26 +111,45 @@ class Formula:
 
 
 def find_formula(name: str, doc: str, variables: Iterable[str]) -> Formula | None:
-    """The formula in the first docstring line that starts ``name(...) =``, if any."""
-    lines = doc.splitlines()
+    """The formula in the first docstring line that starts ``name(...) =``, if any.
+
+    Raises:
+        ValueError: it does not parse, takes or names something unknown; or a line like
+            it, with arguments of the function, is of another name.
+    """
+    lines = [line.strip() for line in doc.splitlines()]
+    known = tuple(variables)
     for i, line in enumerate(lines):
-        match = re.match(rf"\s*{re.escape(name)}\(([^()=]*)\)\s*=(?!=)\s*(.+)", line)
+        match = _LINE.match(line, len(name)) if line.startswith(name) else None
         if match is None:
             continue
-        named = tuple(v.strip() for v in match[1].split(","))
-        known = tuple(variables)
+        named = _split(match[1])
         if unknown := [v for v in named if v not in known]:
             raise ValueError(
-                f"{name}: the formula line {line.strip()!r} takes "
-                f"{', '.join(unknown)}; the function takes {', '.join(known)}"
+                f"{name}: the formula line {line!r} takes {', '.join(unknown)}; "
+                f"the function takes {', '.join(known)}"
             )
-        text = match[2].strip()
-        for more in lines[i + 1 :]:  # a long formula goes on until a blank line
-            if not more.strip():
-                break
-            text += " " + more.strip()
-        return parse_formula(text, named, name)
+        # a long formula goes on until a blank line
+        more = itertools.takewhile(bool, lines[i + 1 :])
+        return parse_formula(" ".join([match[2], *more]), named, name)
+    for line in lines:
+        match = _ANY_LINE.match(line)
+        named = _split(match[2]) if match else ()
+        if match and named[0] == "x" and set(named) <= set(known):
+            raise ValueError(
+                f"{name}: the formula line {line!r} names {match[1]!r}; write "
+                f"'{name}({match[2]}) = {match[3]}', or begin the line with a word if "
+                f"it is not the formula of {name}"
+            )
     return None
+
+
+_LINE = re.compile(r"\(([^()=]*)\)\s*=(?!=)\s*(.+)")  # after the name
+_ANY_LINE = re.compile(r"(\w+)" + _LINE.pattern)
+
+
+def _split(arguments: str) -> tuple[str, ...]:
+    return tuple(v.strip() for v in arguments.split(","))
 
 
 def parse_formula(text: str, variables: Iterable[str], name: str = "f") -> Formula:
@@ -132,23 +174,27 @@ def parse_formula(text: str, variables: Iterable[str], name: str = "f") -> Formu
 def _problem(node: ast.AST, variables: tuple[str, ...]) -> str | None:
     match node:
         case ast.Name(id=n):
-            if n not in (*variables, *_CONSTANTS, *_FUNCTIONS):
+            if n not in (*variables, *_CONSTANTS, *_CALLED):
                 return (
                     f"names {n!r}; it may name {', '.join((*variables, *_CONSTANTS))} "
-                    f"and the functions {', '.join(_FUNCTIONS)}"
+                    f"and the functions {', '.join(_CALLED)}"
                 )
         case ast.Call(func=ast.Name(id=n), args=args, keywords=[]):
             wanted = 2 if n in ("max", "min", "surrogate") else 1
-            if n not in _FUNCTIONS:
-                return f"calls {n!r}; it may call {', '.join(_FUNCTIONS)}"
+            if n not in _CALLED:
+                return f"calls {n!r}; {_instead(n, args)}"
             if len(args) != wanted:
                 return f"calls {n} with {len(args)} arguments, not {wanted}"
+        case ast.Call(func=ast.Attribute(attr=n) as function, args=args):
+            return f"calls {ast.unparse(function)}; {_instead(n, args)}"
         case ast.Constant(value=v):
             if isinstance(v, bool) or not isinstance(v, (int, float)):
-                return f"has the literal {v!r}, which is no number"
+                return f"has the literal {v!r}, which is not a number"
         case ast.BinOp(op=ast.Pow(), right=right):
             if not (isinstance(right, ast.Constant) and isinstance(right.value, int)):
-                return "has a power whose exponent is no whole number"
+                return "has a power whose exponent is not a whole number"
+        case ast.BinOp(op=ast.BitXor()):
+            return "has the operator ^; write `**` for a power"
         case ast.BinOp(op=op):
             if type(op) not in _BINARY:
                 return f"has an unknown operator {type(op).__name__}"
@@ -160,12 +206,23 @@ def _problem(node: ast.AST, variables: tuple[str, ...]) -> str | None:
                 return f"has an unknown operator {type(op).__name__}"
         case ast.IfExp(test=test):
             if not isinstance(test, ast.Compare):
-                return "has a condition that is no comparison"
+                return "has a condition that is not a comparison"
         case ast.expr_context() | ast.operator() | ast.unaryop() | ast.cmpop():
             pass
         case _:
-            return f"has a {type(node).__name__}, which no formula may have"
+            return f"has a {type(node).__name__}, which a formula may not have"
     return None
+
+
+def _instead(name: str, args: list[ast.expr]) -> str:
+    """What to write for a call of a function that is not known."""
+    name = _MEANT.get(name, name)
+    if name in _CALLED:
+        return f"write {name}({', '.join(map(ast.unparse, args))})"
+    if name == "where" and len(args) == 3:
+        test, yes, no = map(ast.unparse, args)
+        return f"write {yes} if {test} else {no}"
+    return f"it may call {', '.join(_CALLED)}"
 
 
 class World:
@@ -251,6 +308,10 @@ def _build(node: ast.expr, text: str, world: World) -> Thunk:
         case ast.BinOp(left=left, op=op, right=right):
             a, b, apply = build(left), build(right), _BINARY[type(op)]
             return lambda env: apply(a(env), b(env))
+        case ast.Call(func=ast.Name(id=n), args=[arg]) if n in _SHORT:
+            long = _build(_parsed(_SHORT[n]), _SHORT[n], world)
+            inner = build(arg)
+            return lambda env: long({"u": inner(env)})
         case ast.Call(func=ast.Name(id=n), args=args):
             function, parts = world.functions[n], [build(a) for a in args]
             return lambda env: function(*(p(env) for p in parts))
@@ -275,11 +336,16 @@ def _build(node: ast.expr, text: str, world: World) -> Thunk:
                 if "x" not in {n.id for n in ast.walk(a) if isinstance(n, ast.Name)}
             ]
             pivot = build(fixed[0]) if fixed else (lambda env: None)
+            if len(fixed) == 2 and ast.dump(fixed[0]) == ast.dump(fixed[1]):
+                point = pivot  # one point alone, where the other branch may have a pole
+                pivot = lambda env: point(env) + 1  # noqa: E731
             return lambda env: world.select(condition(env), yes, no, pivot(env), env)
     raise AssertionError(ast.dump(node))  # parse_formula let something through
 
 
-class _JnpWorld(World):
+class JnpWorld(World):
+    """jnp arrays: plain, but for the branch of a condition that is not taken."""
+
     def __init__(self) -> None:
         import math
 
@@ -320,7 +386,7 @@ class _JnpWorld(World):
         return where(test, yes(taken), no(other))
 
 
-class _PlainWorld(_JnpWorld):
+class _PlainWorld(JnpWorld):
     def __init__(self) -> None:
         super().__init__()
         self.functions = {**self.functions, "abs": self.jnp.abs}

@@ -29,6 +29,24 @@ from ._core import (
 from ._translation import framework_of, having, near, translated
 from .frameworks import Framework
 
+__all__ = [  # noqa: RUF022 (in the order of the file)
+    "names",
+    "defined",
+    "families",
+    "aliases",
+    "choices",
+    "info",
+    "get",
+    "Bound",
+    "is_activation",
+    "name_of",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 _HOME = f"{__package__}._functions."
 
 # --- names ---------------------------------------------------------------------------

@@ -15,7 +15,35 @@ in `alpha_1`, `alpha_2`.
 import itertools
 from collections.abc import Mapping, Sequence
 
-from ._combination import Activation, Combination, combined, dead_intervals, part
+from ._combination import (
+    Activation,
+    Combination as Combination,
+    combined,
+    dead_intervals,
+    part,
+)
+
+__all__ = [  # noqa: RUF022 (in the order of the file)
+    "Combination",
+    "compose",
+    "add",
+    "multiply",
+    "scale",
+    "shift",
+    "mix",
+    "gated",
+    "clip",
+    "piecewise",
+    "reflect",
+    "surrogate",
+    "leaky",
+    "standardized",
+    "rebuilt",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 def compose(*fs: Activation) -> Combination:
@@ -320,7 +348,7 @@ def leaky(f: Activation, slope: float = 0.01) -> Combination:
 
     Raises:
         TypeError: `f` is not an elementwise activation, or `slope` is not a number.
-        ValueError: f is nowhere dead.
+        ValueError: f is not constant between any of its kinks.
 
     Example:
         >>> f = jaxact.combinators.leaky(jaxact.relu6, slope=0.1)
@@ -328,7 +356,7 @@ def leaky(f: Activation, slope: float = 0.01) -> Combination:
         Array([-0.1,  2. ], dtype=float32)
     """
     if not dead_intervals(part("leaky", f)):
-        raise ValueError(f"leaky: {f.__name__} is nowhere dead: no interval is flat")
+        raise ValueError(f"leaky: {f.__name__} is nowhere dead: it is never constant")
     return combined("leaky", (f,), slope=slope)
 
 
@@ -383,8 +411,8 @@ def rebuilt(
         compose(tanh, softplus)
     """
     if how not in _MAKERS:
-        raise ValueError(f"no combinator {how!r}; there are {', '.join(_MAKERS)}")
+        raise ValueError(f"{how!r} is not a combinator; there are {', '.join(_MAKERS)}")
     made = _MAKERS[how](*parts, **settings)
     if unknown := set(settings) - set(made.construction[2]):
-        raise ValueError(f"{how}: no setting {min(unknown)!r} in {made!r}")
+        raise ValueError(f"{how}: {min(unknown)!r} is not a setting of {made!r}")
     return made

@@ -11,6 +11,26 @@ what the frameworks themselves gave (`python -m jaxact frameworks`).
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
+__all__ = [  # noqa: RUF022 (in the order of the file)
+    "Framework",
+    "ALIASES",
+    "Module",
+    "MODULES",
+    "Keyword",
+    "Unused",
+    "Needed",
+    "Same",
+    "Choice",
+    "theirs",
+    "TABLE",
+    "DIFFERENCES",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 Framework = Literal[
     "jax.nn", "torch", "keras", "tensorflow", "onnx", "huggingface", "ggml", "flax",
     "jax", "pytorch", "tf", "transformers", "hf",

@@ -301,12 +301,27 @@ def test_dtypes_are_those_of_jax_nn(name):
         )
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if n in JAX_NN])
+OF_JAX_NN = [n for n in dir(jax.nn) if n[0] != "_" and callable(getattr(jax.nn, n))]
+NOT_HERE = {
+    "dot_product_attention": "a layer with projections already made",
+    "get_scaled_dot_general_config": "settings of a matrix product",
+    "one_hot": "an encoding of integers",
+    "scaled_dot_general": "a matrix product",
+    "scaled_matmul": "a matrix product",
+    "standardize": "a normalization by mean and variance, which layers have",
+}
+
+
+def test_every_activation_of_jax_nn_is_here():
+    missing = {n for n in OF_JAX_NN if not hasattr(jaxact, n)}
+    assert missing == set(NOT_HERE)
+
+
+@pytest.mark.parametrize("name", sorted({*OF_JAX_NN} - {*NOT_HERE}))
 def test_signature_is_that_of_jax_nn(name):
-    ours = inspect.signature(jaxact.gelu if "gelu" in name else catalogue.get(name))
-    theirs = JAX_NN[name]
-    theirs = inspect.signature(theirs.func if "gelu" in name else theirs)
-    # more parameters may follow, if they can be left out
+    ours = inspect.signature(getattr(jaxact, name))
+    theirs = inspect.signature(getattr(jax.nn, name))
+    # more parameters may follow, if they can be left out: beta, temperature, bounds
     shared = list(theirs.parameters)
     assert list(ours.parameters)[: len(shared)] == shared
     for n, parameter in list(ours.parameters.items())[len(shared) :]:

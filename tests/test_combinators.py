@@ -241,6 +241,21 @@ def test_equal_when_built_equally():
         assert eval(repr(f), dict(everything)) == f
 
 
+def test_the_name_tells_the_parameters_of_the_parts():
+    leaky, steep = (jaxact.get("leaky_relu", negative_slope=s) for s in (0.2, 0.5))
+    f, g = add(leaky, tanh), add(steep, tanh)
+    assert repr(f) == "add(leaky_relu(negative_slope=0.2), tanh)" == f.__name__
+    assert repr(g) == "add(leaky_relu(negative_slope=0.5), tanh)" != repr(f)
+    deep = compose(tanh, scale(f, input=2.0))
+    assert repr(deep) == f"compose(tanh, scale({f!r}, output=1.0, input=2.0))"
+    again = add(jaxact.get("leaky_relu", negative_slope=0.2), tanh)
+    assert f == again and hash(f) == hash(again) and f != g
+    assert pickle.loads(pickle.dumps(f)) == f
+    assert jaxact.from_config(jaxact.to_config(f)) == f
+    plain, ours = known(add(leaky_relu, tanh)).formula, known(f).formula
+    assert plain is not None and ours is not None and plain.text == ours.text
+
+
 def test_is_an_activation_like_any_other():
     x = jnp.asarray(X)
     run = functools.partial(jax.jit, static_argnums=0)(lambda f, x: f(x))
@@ -275,7 +290,7 @@ def test_kinks_are_found_through_the_parts():
     ("make", "error", "told"),
     [
         (lambda: compose(), TypeError, "compose: expected an activation or more"),
-        (lambda: compose(tanh, jnp.sin), TypeError, "sin is no activation"),
+        (lambda: compose(tanh, jnp.sin), TypeError, "sin is not an activation"),
         (lambda: scale(tanh, output=some("2")), TypeError, "output must be a number"),
         (
             lambda: scale(tanh, input=some(jnp.ones(2))),
@@ -322,7 +337,7 @@ def test_what_wraps_a_combination_is_not_one():
 
     for f in (jax.grad(c), jaxact.derivative(c), other, jax.jit(c)):
         assert jaxact.catalogue.lookup(f) is None
-        with pytest.raises(TypeError, match=r"compose: .* is no activation"):
+        with pytest.raises(TypeError, match=r"compose: .* is not an activation"):
             compose(identity, f)
         with pytest.raises(ValueError, match="no formula"):
             measure(f, "bfloat16")

@@ -192,6 +192,8 @@ def test_the_call_has_its_name_in_the_jaxpr(f):
     x = jnp.ones((2, 3))
     (call,) = jax.make_jaxpr(f)(x).eqns
     assert call.params["name"] == f.__name__
+    inside = str(call.params["jaxpr"])  # and so has the rule
+    assert f"name={f.__name__}" in inside and "name=value" not in inside
     assert f"name={f.__name__}" in str(
         jax.make_jaxpr(jax.grad(lambda x: f(x).sum()))(x)
     )
@@ -434,7 +436,9 @@ def test_a_mixed_derivative_may_have_a_rule_of_its_own():
     np.testing.assert_allclose(by_x(x, c), 2 * X)
     with pytest.raises(ValueError, match=r"by \('c', 'x'\) is declared already"):
         jaxact.derivative_of(saddle, wrt=("c", "x"))(lambda x: 2 * x)
-    with pytest.raises(ValueError, match=r"wrt=\('c', 'd'\) is no variable of saddle"):
+    with pytest.raises(
+        ValueError, match=r"wrt=\('c', 'd'\) is not a variable of saddle"
+    ):
         jaxact.derivative_of(saddle, wrt=("c", "d"))(lambda x: 2 * x)
 
 
@@ -937,7 +941,7 @@ def test_errors_of_facts():
         ("gamma * x", "the formula 'gamma * x' names 'gamma'; it may name x, alpha"),
         ("lgamma(x)", "the formula 'lgamma(x)' calls 'lgamma'; it may call abs"),
         ("x ** alpha", "the formula 'x ** alpha' has a power whose exponent"),
-        ("'x'", "the formula \"'x'\" has the literal 'x', which is no number"),
+        ("'x'", "the formula \"'x'\" has the literal 'x', which is not a number"),
     ],
 )
 def test_errors_of_a_formula_line(line, message):
@@ -970,8 +974,16 @@ def fresh():
 
 def test_errors_of_functions_that_are_not_activations():
     for verb in (jaxact.derivative_of, jaxact.pushforward_of, jaxact.definition_of):
-        with error(f"{verb.__name__}: 'tanh' is no activation; decorate it with"):
+        name = verb.__name__
+        told = (
+            f" is not an activation; write @{name}(f), where f is decorated with @act"
+        )
+        with error(f"{name}: 'tanh'{told}"):
             verb(jnp.tanh)
+        with error(f"{name}: 'slope'{told}"):
+
+            @verb
+            def slope(x): ...
 
 
 def test_errors_of_a_derivative(fresh):
@@ -979,8 +991,8 @@ def test_errors_of_a_derivative(fresh):
         return jnp.cos(x)
 
     for wrt in ("beta", "odd", "y"):
-        with error(f"derivative_of(fresh): wrt={wrt!r} is no variable of fresh; it has "
-                   "x, alpha", ValueError):  # fmt: skip
+        told = f"wrt={wrt!r} is not a variable of fresh; it has x, alpha"
+        with error(f"derivative_of(fresh): {told}", ValueError):
             jaxact.derivative_of(fresh, wrt=wrt)
     orders: Any = (0, -1, True, 1.5, "1")
     for order in orders:

@@ -160,13 +160,20 @@ def test_a_formula_can_be_sent_to_another_process():
         ("x * beta", "names 'beta'"),
         ("relu(x)", "calls 'relu'"),
         ("x.real", "Attribute"),
-        ("jnp.exp(x)", "which no formula may have"),
+        ("jnp.exp(x)", r"calls jnp\.exp; write exp\(x\)"),
+        ("np.maximum(x, -x)", r"calls np\.maximum; write max\(x, -x\)"),
+        ("jax.nn.sigmoid(2 * x)", r"jax\.nn\.sigmoid; write sigmoid\(2 \* x\)"),
+        ("jnp.where(x > 0, x, 0)", "write x if x > 0 else 0"),
+        ("arctan(x)", r"calls 'arctan'; write atan\(x\)"),
+        ("jnp.sinc(x)", r"calls jnp\.sinc; it may call abs, atan, "),
+        ("x^2", r"has the operator \^; write `\*\*` for a power"),
+        ("x @ x", "operator MatMult"),
         ("max(x)", "max with 1 arguments, not 2"),
         ("exp(x, 2)", "exp with 2 arguments, not 1"),
-        ("x ** 0.5", "power whose exponent is no whole number"),
-        ("x ** x", "power whose exponent is no whole number"),
+        ("x ** 0.5", "power whose exponent is not a whole number"),
+        ("x ** x", "power whose exponent is not a whole number"),
         ("x % 2", "operator Mod"),
-        ("x if x else 0", "condition that is no comparison"),
+        ("x if x else 0", "condition that is not a comparison"),
         ("x if x == 0 else 1", "compares by something else"),
         ("not x", "operator Not"),
         ("'x'", "literal 'x'"),
@@ -190,6 +197,44 @@ def test_the_decorator_refuses_a_bad_line():
     gadget.__doc__ = "gadget(x, z) = x * z"
     with pytest.raises(ValueError, match=r"gadget: .* takes z; the function takes x"):
         activation(gadget)
+
+
+@pytest.mark.parametrize("line", ["gizmo(x) = x", "gizmo(x, a) = a * x", "f(x)=x"])
+def test_a_line_of_another_name_is_refused(line):
+    other = line.partition("(")[0]
+    told = f"^gadget: the formula line .* names '{other}'; write 'gadget\\(x"
+    with pytest.raises(ValueError, match=told):
+        find_formula("gadget", f"A gadget.\n\n    {line}\n", ("x", "a"))
+    # beside its own, or in a sentence, or of other arguments, it is a remark
+    for doc in (
+        f"{line}\n\ngadget(x) = x",
+        f"As {line}",
+        "gizmo(z) = z",
+        "gizmo(x, b) = b",
+        "g'(x) = 1",
+        "gizmo(x) == x",
+    ):
+        found = find_formula("gadget", doc, ("x", "a"))
+        assert (found is not None) == ("gadget" in doc)
+
+
+def test_short_names_mean_what_they_stand_for():
+    points = jnp.asarray([-3.0, -0.5, 0.0, 2.0])
+    for text, wanted in (
+        ("sigmoid(2 * x)", lambda x: 1 / (1 + jnp.exp(-2 * x))),
+        ("softplus(-x)", lambda x: jnp.log(1 + jnp.exp(-x))),
+        ("expm1(x)", lambda x: jnp.exp(x) - 1),
+        ("log1p(x * x)", lambda x: jnp.log(1 + x * x)),
+    ):
+        formula = parse_formula(text, ("x",))
+        assert formula.text == text
+        got = formula.as_jnp()(points)
+        np.testing.assert_allclose(got, wanted(points), rtol=1e-6)
+        for z, y in zip(points.tolist(), got.tolist(), strict=True):
+            exact = formula.as_sympy().subs(sympy.Symbol("x", real=True), z)
+            assert float(exact) == pytest.approx(y, rel=1e-6)
+            series = on_balls(formula)(arb_series([z, 1]))
+            assert float(series[0]) == pytest.approx(y, rel=1e-6)
 
 
 def test_no_formula_may_run_code():

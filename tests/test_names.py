@@ -287,5 +287,5 @@ def test_the_tools_take_it(tmp_path, monkeypatch):
 
 
 def test_no_rule_can_be_declared_through_it():
-    with pytest.raises(TypeError, match="is no activation"):
+    with pytest.raises(TypeError, match="is not an activation"):
         jaxact.derivative_of(LEAKY, wrt="negative_slope")

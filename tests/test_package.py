@@ -1,6 +1,7 @@
 """The package as a whole: its needs, its files, its text."""
 
 import ast
+import importlib
 import importlib.metadata
 import inspect
 import os
@@ -85,6 +86,25 @@ def test_import_leaves_the_command_line_and_the_oracle_alone():
     assert not [n for n in loaded if n.startswith(("jaxact._cli", "jaxact.testing"))]
 
 
+def test_import_does_little():
+    code = """
+import sys
+import jax, jax.numpy
+
+before = set(sys.modules)
+import jaxact
+from jaxact._core import definitions
+
+# jax.extend takes as long to import as all of jaxact; a program that calls needs it
+assert not {n for n in set(sys.modules) - before if n.startswith("jax.extend")}
+assert not any(d.derived for d in definitions()), "something is compiled"
+print(len(definitions()), jaxact.gelu(0.0))
+"""
+    done = python(code)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[1] == "0.0" and int(done.stdout.split()[0]) > 100
+
+
 def test_command_without_its_libraries_says_what_to_install():
     code = """
 import importlib.util, runpy
@@ -111,9 +131,9 @@ def test_command_with_its_libraries_lists_its_commands():
 def test_typed_and_versioned():
     assert (PACKAGE / "py.typed").is_file()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert importlib.metadata.version("jaxact") == project["version"]
+    assert importlib.metadata.version("jaxact") == jaxact.__version__
     assert set(project["dependencies"]) == NEEDED
-    assert re.fullmatch(r"\d+\.\d+\.\d+", project["version"])
+    assert re.fullmatch(r"\d+\.\d+\.\d+", jaxact.__version__)
 
 
 def test_public_names_have_docstrings():
@@ -134,7 +154,42 @@ def test_the_table_of_contents_defines_nothing():
             assert name.asname == name.name
 
 
-MAKE_RULES = ("_core/rule.py", "_core/tangents.py")
+PUBLIC = [
+    ".".join(["jaxact", *path.relative_to(PACKAGE).with_suffix("").parts])
+    for path in SOURCES
+    if not any(re.match("_(?!_init__)", p) for p in path.relative_to(PACKAGE).parts)
+]
+
+
+def public_names(path):
+    """What a file defines without an underscore, or imports `as` the same."""
+    for node in ast.parse(path.read_text()).body:
+        match node:
+            case ast.FunctionDef(name=n) | ast.ClassDef(name=n):
+                yield n
+            case ast.Assign(targets=[ast.Name(id=n)]):
+                yield n
+            case ast.AnnAssign(target=ast.Name(id=n)):
+                yield n
+            case ast.ImportFrom(names=found):
+                yield from (a.name for a in found if a.asname == a.name)
+
+
+@pytest.mark.parametrize("name", [n.removesuffix(".__init__") for n in PUBLIC])
+def test_dir_shows_what_is_public_and_import_takes_it(name):
+    module = importlib.import_module(name)
+    file = Path(module.__file__ or "")
+    wanted = {n for n in public_names(file) if n[0] != "_"}
+    if file.name == "__init__.py":  # a module of it is there once it is imported
+        below = (n.removeprefix(f"{name}.").partition(".")[0] for n in PUBLIC)
+        wanted |= {n for n in below if hasattr(module, n) and n[0] != "_"}
+    scope: dict[str, object] = {}
+    exec(f"from {name} import *", scope)
+    assert wanted == {n for n in dir(module) if n[0] != "_"}
+    assert wanted == {n for n in scope if n[0] != "_"}
+
+
+MAKE_RULES = ("_core/rule.py", "_core/tangents.py", "_core/values.py")
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(PACKAGE)))
@@ -183,7 +238,7 @@ def imports(path):
 
 # each may import those above it, and within a folder its own
 LAYERS = (
-    {"_formula"},
+    {"_formula", "_version"},
     {"_numerics.elementary", "_numerics.polynomials", "_numerics.precision"},
     {"_numerics.pairs"},
     {"_numerics.pieces"},
@@ -192,6 +247,7 @@ LAYERS = (
     {"frameworks"},
     {"_translation"},
     {"_functions"},
+    {"_stable"},
     {"transforms"},
     {"_combination"},
     {"combinators"},

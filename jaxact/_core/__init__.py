@@ -3,7 +3,9 @@
 - `definition`: what the decorators saw of an activation, and how it is found again.
 - `call`: the arguments of a call, as the rule takes them, or what is wrong with them.
 - `tangents`: tangents that are computed late, so that little is kept for them.
+- `values`: values with derivatives that are not theirs.
 - `rule`: the `jax.custom_jvp` of a call: dtypes, rounding, derivatives of every order.
+- `kinks`: the slope of an activation where its slope jumps, if one is chosen.
 - `declare`: the decorators.
 """
 
@@ -22,6 +24,7 @@ from .definition import (
     chooses as chooses,
     definitions as definitions,
     describe as describe,
+    formula_world as formula_world,
     is_number as is_number,
     is_option as is_option,
     kernel_of as kernel_of,

@@ -1,5 +1,6 @@
 """The arguments of a call, as the rule takes them, or what is wrong with them."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,12 +9,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
-from jax.extend import core as jax_core
 
 from .definition import Definition, describe, is_number, usage
 
-# whether a program is being traced, to which a number given to a call is a constant
-under_jit: Any = getattr(jax_core, "unsafe_am_i_under_a_jit_DO_NOT_USE", bool)
+
+def under_jit() -> bool:
+    """Whether a program is being traced, to which a number in a call is a constant."""
+    return _asked()()
+
+
+@functools.cache
+def _asked() -> Callable[[], bool]:
+    from jax.extend import core  # takes as long to import as all of jaxact
+
+    return getattr(core, "unsafe_am_i_under_a_jit_DO_NOT_USE", bool)
 
 
 def plain_arguments(

@@ -13,25 +13,32 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar, overload
 
-import jax
 from jax import Array
 
-from .._formula import find_formula
+from .._formula import Formula, find_formula
 from .call import complaint_about, plain_arguments, under_jit, with_constants
 from .definition import (
     Definition,
     Integers,
     Path,
     is_option,
+    kernel_of_formula,
     lookup,
     read_by,
     registry,
     signature_of,
     usage,
 )
-from .rule import apply
+from .kinks import (
+    checked_slopes,
+    derivative_with_slopes,
+    require_kinks,
+    value_with_slopes,
+)
 
+_HOME = f"{__name__.partition('.')[0]}."
 F = TypeVar("F", bound=Callable[..., Any])
+Kinks = Sequence[float] | Mapping[float, float] | Callable[..., Sequence[float]]
 
 
 @overload
@@ -39,7 +46,7 @@ def activation(function: F, /) -> F: ...
 @overload
 def activation(
     *,
-    kinks: Sequence[float] | Callable[..., Sequence[float]] = ...,
+    kinks: Kinks = ...,
     domain: Mapping[str, tuple[float, float]] | None = ...,
     integers: Integers = ...,
     holomorphic: bool = ...,
@@ -49,7 +56,7 @@ def activation(
     function: Any = None,
     /,
     *,
-    kinks: Sequence[float] | Callable[..., Sequence[float]] = (),
+    kinks: Kinks = (),
     domain: Mapping[str, tuple[float, float]] | None = None,
     integers: Integers = "float",
     holomorphic: bool = False,
@@ -64,12 +71,23 @@ def activation(
     lie along that axis of `x`.
 
     If the docstring has a line ``name(x, alpha) = ...`` it is the formula: the
-    reference of the gradient tests and of the exact oracle.
+    reference of the gradient tests and of the exact oracle.  It may call `abs`, `atan`,
+    `cos`, `erf`, `erfc`, `exp`, `expm1`, `log`, `log1p`, `max`, `min`, `sigmoid`,
+    `sign`, `sin`, `softplus`, `sqrt` and `tanh`; a power is ``x**2``, a condition
+    ``x if x > 0 else 0``.
+
+    With ``...`` as its body the activation is its formula, which is computed as it is
+    written, by functions that keep their digits.  So are `1 / (1 + exp(-u))`,
+    `log(1 + exp(u))`, `exp(u) - 1`, `1 + erf(u / sqrt(2))` and `exp(-u**2)`; any other
+    difference may cancel.  Its derivatives are those that JAX derives from these
+    functions, until `derivative_of` declares another.
 
     Args:
         function: the kernel; left out when facts are given.
         kinks: the points where a derivative of order 0 to 2 jumps, or a function of
-            the parameters that returns them.
+            the parameters that returns them.  A dict sets the slope at each:
+            `{0.0: 0.5}` makes it 0.5 at 0, whatever the kernels and the formula say,
+            and the higher derivatives 0 there.
         domain: the open interval of a parameter, and of `x` if not the whole line.
         integers: what an integer array gives: `"float"` (float32), `"weak"` (weakly
             typed float32), or `"keep"` (the kernel is exact on integers).
@@ -83,15 +101,19 @@ def activation(
 
     Raises:
         TypeError: the signature does not start with `x`, has arguments without a name,
-            or calls one `y` or `t`; a fact names an unknown parameter.
-        ValueError: the formula line does not parse or names something unknown.
+            or calls one `y` or `t`; a fact names an unknown parameter; a slope at a
+            kink is not a number.
+        ValueError: the formula line does not parse, names something unknown, or is that
+            of another function; there is neither a body nor a formula line; or a slope
+            is set where that of the formula does not jump.
 
     Example:
         >>> @jaxact.activation
-        ... def cubic(x, scale=1.0):
-        ...     return scale * x**3
-        >>> cubic(jnp.array([-1.0, 2.0]))
-        Array([-1.,  8.], dtype=float32)
+        ... def swish(x, beta=1.0):
+        ...     "swish(x, beta) = x * sigmoid(beta * x)"
+        ...     ...
+        >>> print(swish(jnp.float32(-20)), jax.grad(swish)(jnp.float32(-20)))
+        -4.1223075e-08 -3.9161922e-08
     """
     if function is None:
         return functools.partial(
@@ -104,6 +126,7 @@ def activation(
         )
     signature = _checked_signature(function)
     name = function.__name__
+    slopes = checked_slopes(name, kinks) if isinstance(kinks, Mapping) else {}
     after_x = tuple(signature.parameters)[1:]
     options = tuple(n for n in after_x if is_option(signature.parameters[n]))
     parameters = tuple(n for n in after_x if n not in options)
@@ -115,18 +138,20 @@ def activation(
             raise TypeError(f"activation: {name}: {fact} of unknown {sorted(unknown)}")
 
     def traced(*args: Any, **kwargs: Any) -> Array:
+        from .rule import apply  # imports jax.extend, which takes long
+
         return apply(definition, args, kwargs)
 
     traced.__name__ = traced.__qualname__ = name  # the name in jaxprs and profiles
     traced.__signature__ = signature  # type: ignore[attr-defined]
-    compiled = jax.jit(traced, static_argnames=options)
+    derived: dict[Any, Any] = {}
 
     @functools.wraps(function)
     def public(*args: Any, **kwargs: Any) -> Array:
         try:
             if (kwargs or len(args) > 1) and under_jit():
                 return with_constants(definition, traced, args, kwargs)
-            return compiled(*args, **kwargs)
+            return (derived.get("call") or definition.compiled)(*args, **kwargs)
         except (TypeError, ValueError):
             plain = plain_arguments(definition, args, kwargs)
             complaint = None if plain else complaint_about(definition, args, kwargs)
@@ -136,20 +161,33 @@ def activation(
             return public(**plain)
         raise TypeError(complaint)
 
+    kernel = _kernel(function, ("x", *after_x))
+
+    @functools.cache
+    def line() -> Formula | None:
+        formula = _formula(function, ("x", *after_x))
+        return formula and formula.with_slopes(slopes)
+
+    if not function.__module__.startswith(_HOME):
+        line()  # to refuse a bad one; those of the package itself are tested
+    if slopes and (plain := _formula(function, ("x", *after_x))) is not None:
+        require_kinks(plain, slopes, signature, examples or {})
     definition = Definition(
         name=name,
         function=public,
         signature=signature,
         parameters=parameters,
         options=options,
-        kinks=kinks,
+        kinks=tuple(slopes) if slopes else kinks,
+        slopes=slopes,
         domain=dict(domain or {}),
         integers=integers,
         holomorphic=holomorphic,
         examples=dict(examples or {}),
-        formula=find_formula(name, inspect.getdoc(function) or "", ("x", *after_x)),
-        compiled=compiled,
-        kernels={(): function},
+        line=line,
+        traced=traced,
+        kernels={(): value_with_slopes(kernel, slopes)},
+        derived=derived,
     )
     registry[public] = definition
     return public
@@ -200,7 +238,7 @@ def derivative_of(
     path = ((wrt,) if isinstance(wrt, str) else wrt) * order
     if not path or not set(path) <= set(known):
         raise ValueError(
-            f"derivative_of({name}): wrt={wrt!r} is no variable of {name}; "
+            f"derivative_of({name}): wrt={wrt!r} is not a variable of {name}; "
             f"it has {', '.join(known)}"
         )
     order, before = len(path), path[:-1]
@@ -230,7 +268,9 @@ def derivative_of(
                 )
             for deeper in [p for p in definition.kernels if p[:order] == path]:
                 del definition.kernels[deeper]  # they are derivatives of the old one
-        definition.kernels[path] = kernel
+        slopes = definition.slopes if set(path) == {"x"} else {}
+        chosen = derivative_with_slopes(kernel, slopes, order)
+        definition.kernels[path] = chosen
         definition.forget_compiled()
         return kernel
 
@@ -261,6 +301,11 @@ def pushforward_of(function: Callable[..., Any], /) -> Callable[[F], F]:
         Array([ 0.5, -0.5], dtype=float32)
     """
     definition = _require(function, "pushforward_of")
+    if definition.slopes:
+        raise ValueError(
+            f"pushforward_of({definition.name}): slopes at kinks are for elementwise "
+            "activations; give kinks without slopes"
+        )
 
     def decorate(kernel: F) -> F:
         old = definition.pushforward
@@ -339,12 +384,38 @@ def spelled(function: Callable[..., Any], /) -> Callable[[F], F]:
     return decorate
 
 
+def _formula_alone() -> None:
+    """It has a docstring and no body."""
+    ...
+
+
+def _formula(function: Callable[..., Any], variables: Path) -> Formula | None:
+    doc = inspect.getdoc(function) or ""
+    return find_formula(function.__name__, doc, variables)
+
+
+def _kernel(function: F, variables: Path) -> F:
+    """The function, or its formula if that is all it has."""
+    code = getattr(function, "__code__", None)
+    if code is None or code.co_code != _formula_alone.__code__.co_code:
+        return function
+    formula = _formula(function, variables)
+    if formula is None:
+        name, taken = function.__name__, ", ".join(variables)
+        raise ValueError(
+            f"activation: {name} has no body, and no formula line "
+            f"'{name}({taken}) = ...' in its docstring"
+        )
+    return kernel_of_formula(formula, function)
+
+
 def _require(function: Callable[..., Any], verb: str) -> Definition:
     definition = lookup(function)
     if definition is None or definition.function is not function:
+        name = getattr(function, "__name__", function)
         raise TypeError(
-            f"{verb}: {getattr(function, '__name__', function)!r} is no activation; "
-            "decorate it with @activation first"
+            f"{verb}: {name!r} is not an activation; write @{verb}(f), where f is "
+            "decorated with @activation"
         )
     return definition
 
@@ -381,7 +452,7 @@ def _checked_signature(function: Callable[..., Any]) -> inspect.Signature:
     if names[:1] != ["x"]:
         problem = "the first argument must be x"
     elif any(p.kind in nameless for p in signature.parameters.values()):
-        problem = "*args, **kwargs and positional-only arguments are no names"
+        problem = "*args, **kwargs and positional-only arguments have no names"
     elif "y" in names:
         problem = "'y' is what a derivative calls the output"
     elif "t" in names:

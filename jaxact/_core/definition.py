@@ -1,5 +1,6 @@
 """The facts about an activation, and how to find them."""
 
+import functools
 import inspect
 import types
 import typing
@@ -7,15 +8,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from .._formula import Formula
+from .._formula import Formula, World
 
 F = TypeVar("F", bound=Callable[..., Any])
 Integers = Literal["float", "weak", "keep"]
 Arrays = Mapping[str, Array]
+_SEVERAL = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
 Path = tuple[str, ...]  # the variables of a derivative in turn: ("x", "x") is order 2
 
 # the annotations of static options, alone or with None
@@ -42,11 +45,25 @@ class Definition:
     integers: Integers
     holomorphic: bool
     examples: Mapping[str, Any]
-    formula: Formula | None
-    compiled: Any  # by jax.jit, behind `function`
+    line: Callable[[], Formula | None]  # of the docstring, with `slopes`
+    traced: Callable[..., Array]  # what `compiled` compiles
     kernels: dict[Path, Callable[..., Array]]
+    slopes: Mapping[float, float]  # chosen, at kinks
     extras: dict[str, Callable[..., Any]] = field(default_factory=dict)
-    derived: dict[Any, Callable[..., Any]] = field(default_factory=dict)  # compiled
+    derived: dict[Any, Any] = field(default_factory=dict)  # compiled
+
+    @property
+    def formula(self) -> Formula | None:
+        """The formula line, parsed when it is first asked for."""
+        return self.line()
+
+    @property
+    def compiled(self) -> Any:
+        """What `function` calls, by `jax.jit`."""
+        if "call" not in self.derived:
+            compiled = jax.jit(self.traced, static_argnames=self.options)
+            self.derived["call"] = compiled
+        return self.derived["call"]
 
     @property
     def family(self) -> str:
@@ -86,7 +103,8 @@ class Definition:
 
     def forget_compiled(self) -> None:
         """Compile again: earlier calls did not have the new rule."""
-        self.compiled.clear_cache()
+        for compiled in self.derived.values():
+            compiled.clear_cache()
         self.derived.clear()
 
     def kinks_at(self, **parameters: float) -> tuple[float, ...]:
@@ -94,13 +112,44 @@ class Definition:
         if not callable(self.kinks):
             return tuple(self.kinks)
         wanted = inspect.signature(self.kinks).parameters
-        return tuple(
-            self.kinks(**{n: parameters.get(n, self.default(n)) for n in wanted})
-        )
+        found = self.kinks(**{n: parameters.get(n, self.default(n)) for n in wanted})
+        if isinstance(found, Mapping):
+            raise TypeError(
+                f"{self.name}: a slope can be chosen at a fixed kink alone, as in "
+                "kinks={0.0: 0.5}; a function of parameters gives the kinks without "
+                "slopes"
+            )
+        return tuple(found)
 
 
 registry: dict[Callable[..., Any], Definition] = {}
 choosers: dict[Callable[..., Any], tuple[Callable[..., Any], ...]] = {}
+
+
+_worlds: list[type[World]] = []
+
+
+def formula_world(world: type[World]) -> type[World]:
+    """Declare the world in which a formula is computed that stands for its kernel.
+
+    It is made of activations, which the core does not know.
+    """
+    _worlds.append(world)
+    return world
+
+
+def kernel_of_formula(formula: Formula, function: F) -> F:
+    """A formula as the kernel of a function that has nothing else."""
+
+    @functools.wraps(function)
+    def kernel(**arguments: Any) -> Any:
+        given = formula.in_world(_worlds[-1]())(**arguments)
+        if not isinstance(given, Array):
+            return given
+        shape = np.broadcast_shapes(*map(np.shape, arguments.values()))
+        return jnp.broadcast_to(given, shape)
+
+    return typing.cast(F, kernel)
 
 
 class Defined:
@@ -216,4 +265,8 @@ def usage(name: str, signature: inspect.Signature) -> str:
 
 
 def read_by(kernel: Callable[..., Any]) -> Path:
+    """The names of the arguments of a kernel."""
+    code = getattr(kernel, "__code__", None)
+    if code and not (vars(kernel) or code.co_flags & _SEVERAL):  # as fast as can be
+        return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     return tuple(inspect.signature(kernel).parameters)

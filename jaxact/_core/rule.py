@@ -94,10 +94,11 @@ class _Call:
         """
         names, kernel = tuple(arrays), self.definition.kernels[()]
 
-        @jax.custom_jvp
         def value(*primals: Array) -> Array:
             arrays = self.widen(zip(names, primals, strict=True))
             return self.run(kernel, arrays).astype(self.dtype)
+
+        value = self.ruled(value, ())
 
         def rule(primals: Any, tangents: Any) -> tuple[Array, Array]:
             y = value(*primals)
@@ -115,6 +116,11 @@ class _Call:
         value.defjvp(rule, symbolic_zeros=self.may_be_constant(names))
         return value(*arrays.values())
 
+    def ruled(self, f: Callable[..., Array], path: Path) -> Any:
+        """A function to be given a rule, in jaxprs under the name of the derivative."""
+        f.__name__ = "_".join((self.definition.name, *(f"d{n}" for n in path)))
+        return jax.custom_jvp(f)
+
     def may_be_constant(self, names: Path) -> bool:
         """Whether a parameter is given that is often not trained.
 
@@ -130,9 +136,10 @@ class _Call:
         read = {n for kernel in beyond for n in read_by(kernel)}
         names = tuple(n for n in arrays if n in read)
 
-        @jax.custom_jvp
         def slope(*primals: Array) -> Array:
             return self.run(kernels[path], dict(zip(names, primals, strict=True)))
+
+        slope = self.ruled(slope, path)
 
         def rule(primals: Any, tangents: Any) -> tuple[Array, Array]:
             out = slope(*primals)

@@ -222,16 +222,3 @@ mlir.register_lowering(_times_p, mlir.lower_fun(_guarded, multiple_results=False
 batching.fancy_primitive_batchers[_times_p] = _times_batched
 ad.primitive_jvps[_times_p] = _times_differentiated
 ad.primitive_transposes[_times_p] = lambda c, t, slope: [c * slope, None]
-
-
-@jax.custom_jvp
-def value_of(value: Array, slope: Array) -> Array:
-    """The value of one, with the derivatives of the other."""
-    return value
-
-
-@value_of.defjvp
-def _value_of_rule(primals: Any, tangents: Any) -> tuple[Array, Array]:
-    value, slope = primals
-    _, t = tangents
-    return value_of(value, slope), t.astype(value.dtype)

@@ -10,7 +10,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.extend.core import Literal
 
 # for each axis of a value the axis of x, or None; None if it does not depend on x
 Axes = tuple[int | None, ...] | None
@@ -64,7 +63,7 @@ def _flow(jaxpr: Any, inputs: Sequence[Axes]) -> list[Axes]:
     known: dict[Any, Axes] = dict(zip(jaxpr.invars, inputs, strict=True))
 
     def read(v: Any) -> Axes:
-        return None if isinstance(v, Literal) else known.get(v)
+        return None if hasattr(v, "val") else known.get(v)  # of a literal
 
     for eqn in jaxpr.eqns:
         axes = [read(v) for v in eqn.invars]

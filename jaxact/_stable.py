@@ -1,0 +1,102 @@
+"""A formula as a kernel, made of activations, which keep their digits.
+
+It is computed as it is written, but for the expressions below, which are known.  What
+cancels or overflows otherwise does so here too.
+"""
+
+import ast
+import functools
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+from jax import Array
+
+from ._core import formula_world
+from ._core.values import value_of
+from ._formula import Idiom, JnpWorld, fits
+from ._functions import _parts as parts
+from ._functions.distributions import arctan, erf, normal_cdf
+from ._functions.exponentials import exponential, gaussian
+from ._functions.sigmoids import sigmoid, tanh
+from ._functions.smooth_rectifiers import softplus
+
+
+def product(*factors: Any, known: Any = True) -> Any:
+    """The product, in which a factor that vanishes wins over an infinite one.
+
+    So it does where `known`, elsewhere NaN stays.
+    """
+    plain = functools.reduce(operator.mul, factors)
+    # NaN of no NaN; its slopes would be so at other infinities too
+    value = jnp.where((plain != plain) & known, 0, plain)
+    largest = float(jnp.finfo(plain.dtype).max)
+    finite = (value_of(jnp.clip(y, -largest, largest), y) for y in factors)
+    return value_of(value, functools.reduce(operator.mul, finite))
+
+
+def _times(a: Any, b: Any) -> Any:
+    """A product of two expressions, of which numbers and parameters are finite."""
+    if a is b or not (isinstance(a, Array) and isinstance(b, Array)):
+        return a * b
+    a, b = jnp.broadcast_arrays(a, b)
+    return product(a, b, known=(a == a) & (b == b))
+
+
+def _expm1(u: Any) -> Any:
+    return value_of(jnp.expm1(u), exponential(u))  # that of JAX is expm1(u) + 1
+
+
+def _bell(u: Any) -> Any:
+    return parts.bell(u, jnp.zeros_like(u))
+
+
+def _erfc(u: Any) -> Any:
+    return 2 * parts.half_erfc_of(-u, jnp.zeros_like(u))
+
+
+# the first that fits counts
+_IDIOMS: dict[str, Callable[..., Any]] = {
+    "exp(u) / (1 + exp(u))": sigmoid,
+    "a / (1 + exp(u))": lambda a, u: _times(a, sigmoid(-u)),
+    "a / (exp(u) + 1)": lambda a, u: _times(a, sigmoid(-u)),
+    "log(1 + exp(u))": softplus,
+    "log(exp(u) + 1)": softplus,
+    "log(1 + u)": jnp.log1p,
+    "exp(u) - 1": _expm1,
+    "(exp(u) - exp(-u)) / (exp(u) + exp(-u))": tanh,
+    "1 + tanh(u)": lambda u: 2 * sigmoid(2 * u),
+    "1 - tanh(u)": lambda u: 2 * sigmoid(-2 * u),
+    "exp(-u**2)": _bell,
+    "exp(-u * u)": _bell,
+    "exp(-u**2 / 2)": gaussian,
+    "1 + erf(a / sqrt(2))": lambda a: 2 * normal_cdf(a),
+    "erfc(-a / sqrt(2))": lambda a: 2 * normal_cdf(a),
+    "a * b": _times,
+}
+
+
+@formula_world
+class StableWorld(JnpWorld):
+    """Arrays, with functions that keep their digits, and their derivatives theirs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.functions = {
+            **self.functions,
+            "atan": arctan,
+            "erf": erf,
+            "erfc": _erfc,
+            "exp": exponential,
+            "surrogate": value_of,
+            "tanh": tanh,
+        }
+
+    def idiom(self, node: ast.expr) -> Idiom | None:
+        """What is computed at once."""
+        for pattern, function in _IDIOMS.items():
+            arguments = fits(pattern, node)
+            if arguments:
+                return function, arguments
+        return None
