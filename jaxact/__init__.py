@@ -260,6 +260,7 @@ from ._functions.sparse_normalizers import (
 from ._functions.splines import (
     apl as apl,
     b_spline as b_spline,
+    b_spline_coefficients as b_spline_coefficients,
 )
 from ._functions.splits import (
     crelu as crelu,

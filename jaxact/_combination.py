@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.typing import ArrayLike
 
 from ._core import Defined, Definition, activation, lookup
 from ._core.values import value_of
@@ -21,7 +22,7 @@ from ._formula import parse_formula
 from ._stable import product
 from .transforms import derivative
 
-Activation = Callable[..., Any]
+Activation = Callable[..., Array]
 Unary = Callable[[Any], Any]
 _REQUIRED = inspect.Parameter.empty
 
@@ -44,7 +45,6 @@ class Combination(Defined):
         """Make it an activation."""
         definition = _define(self.how, self.parts, self.settings)
         attributes = {
-            "__name__": definition.name,
             "__doc__": inspect.getdoc(definition.function),
             "__signature__": definition.signature,
             "definition": definition,  # by which `lookup` knows it
@@ -52,9 +52,15 @@ class Combination(Defined):
         for name, value in attributes.items():
             object.__setattr__(self, name, value)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Array:
+    def __call__(
+        self, x: ArrayLike, *args: ArrayLike, **kwargs: ArrayLike | None
+    ) -> Array:
         """The activation at x, and at values of its parameters."""
-        return self.definition.function(*args, **kwargs)  # type: ignore[attr-defined]
+        return self.definition.function(x, *args, **kwargs)  # type: ignore[attr-defined]
+
+    @property
+    def __name__(self) -> str:
+        return repr(self)
 
     def __repr__(self) -> str:
         return _label(self.how, self.parts, self.settings)
@@ -97,8 +103,12 @@ def part(how: str, f: Activation) -> Definition:
             f"{how}: {_name(f)} is not an activation; decorate it with @activation "
             "first"
         )
-    if not definition.elementwise or definition.options:
+    if not definition.elementwise or set(definition.options) - {"axis"}:
         raise TypeError(f"{how}: {definition.name} is not elementwise")
+    if "axis" in definition.options and definition.default("axis") is not None:
+        raise TypeError(
+            f"{how}: {f!r} has an axis set; give axis= when the combination is called"
+        )
     return definition
 
 
@@ -315,8 +325,8 @@ def _define(
     given = {} if not rule.fixed else numbers
     name = _label(how, parts, settings)
 
-    def value(**arrays: Any) -> Array:
-        x = arrays.pop("x")
+    def value(x: Array, axis: int | None = None, **arrays: Any) -> Array:
+        # the core has laid the parameters along the axis
         fs = [
             functools.partial(
                 f, **_given(f, {p: arrays[n] for p, n in renamed.items()})
@@ -357,16 +367,14 @@ def _signature(parameters: Mapping[str, Any]) -> inspect.Signature:
     # parameters without a default come first, as Python requires
     ordered = sorted(parameters.items(), key=lambda item: item[1] is not _REQUIRED)
     note: Any = float | Array
-    return inspect.Signature(
-        [
-            inspect.Parameter("x", kind, annotation=Array),
-            *(
-                inspect.Parameter(n, kind, default=v, annotation=note)
-                for n, v in ordered
-            ),
-        ],
-        return_annotation=Array,
-    )
+    listed = [
+        inspect.Parameter("x", kind, annotation=Array),
+        *(inspect.Parameter(n, kind, default=v, annotation=note) for n, v in ordered),
+    ]
+    if parameters:  # which the core lays along it
+        along: Any = int | None
+        listed += [inspect.Parameter("axis", kind, default=None, annotation=along)]
+    return inspect.Signature(listed, return_annotation=Array)
 
 
 def _text(f: Activation, renamed: Mapping[str, str]) -> Callable[[str], str] | None:

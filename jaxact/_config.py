@@ -8,7 +8,9 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
+from ._core import Activation
 from .catalogue import Bound, get, is_activation, name_of
 from .combinators import rebuilt
 from .frameworks import MODULES
@@ -67,7 +69,7 @@ def to_config(f: Callable[..., Any]) -> dict[str, Any]:
 
 def from_config(
     config: Mapping[str, Any], *, allow: Modules = ()
-) -> Callable[..., Any]:
+) -> Activation[..., Array]:
     """The activation that a config of `to_config` or of a Keras layer describes.
 
     Names are looked up as by `jaxact.get`, also those of other frameworks, such as
@@ -104,7 +106,7 @@ def _names(allow: Modules) -> tuple[str, ...]:
     return tuple(m if isinstance(m, str) else m.__name__ for m in several)
 
 
-def _from_config(config: Any, allow: tuple[str, ...]) -> Callable[..., Any]:
+def _from_config(config: Any, allow: tuple[str, ...]) -> Activation[..., Array]:
     if not isinstance(config, Mapping):
         raise TypeError(f"from_config: expected a dict, got {config!r}")
     if "combine" in config:
@@ -132,7 +134,7 @@ def _from_config(config: Any, allow: tuple[str, ...]) -> Callable[..., Any]:
     return get(name, **values)
 
 
-def _keras_layer(config: Mapping[str, Any]) -> Callable[..., Any]:
+def _keras_layer(config: Mapping[str, Any]) -> Activation[..., Array]:
     """The activation of a layer, as `keras.layers.serialize` writes it."""
     more = {"module", "registered_name", "build_config"}
     _require_keys(config, {"class_name", "config"}, more)
@@ -147,13 +149,15 @@ def _keras_layer(config: Mapping[str, Any]) -> Callable[..., Any]:
     return get(f"keras.layers.{layer}", None, **tuples)
 
 
-def _layer_in(config: Any) -> Callable[..., Any]:
+def _layer_in(config: Any) -> Activation[..., Array]:
     if not isinstance(config, Mapping):
         raise TypeError(f"from_config: expected an activation, got {config!r}")
     return _keras_layer(config)
 
 
-def _combined(config: Mapping[str, Any], allow: tuple[str, ...]) -> Callable[..., Any]:
+def _combined(
+    config: Mapping[str, Any], allow: tuple[str, ...]
+) -> Activation[..., Array]:
     _require_keys(config, {"combine", "of"}, {"with"})
     name, parts, settings = config["combine"], config["of"], config.get("with", {})
     if not (

@@ -13,9 +13,11 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax import Array
 from jax.core import Tracer
 
 from ._core import (
+    Activation,
     Defined,
     Definition,
     choosers,
@@ -165,7 +167,7 @@ def _ours() -> dict[str, Definition]:
     }
 
 
-def _public() -> dict[str, Callable[..., Any]]:
+def _public() -> dict[str, Activation[..., Array]]:
     """The functions by name, those that choose among others last."""
     found = {n: d.function for n, d in _ours().items()}
     chosen = (f for f in choosers if f.__module__.startswith(_HOME))
@@ -195,7 +197,7 @@ def _require_family(family: str | None) -> None:
 
 def get(
     name: str, /, framework: Framework | None = None, **parameters: Any
-) -> Callable[..., Any]:
+) -> Activation[..., Array]:
     """The activation of a name, with parameters set.
 
     get("leaky_relu") is `jaxact.leaky_relu`; get("leaky_relu", negative_slope=0.2) is
@@ -310,7 +312,7 @@ def _require_value(
 # --- names looked up ----------------------------------------------------------------
 
 
-def _function(caller: str, name: str) -> Callable[..., Any]:
+def _function(caller: str, name: str) -> Activation[..., Array]:
     """The public function of a name, or the activation that "module:name" says."""
     if ":" in name:
         return _in_module(caller, *name.split(":", 1))
@@ -323,7 +325,7 @@ def _function(caller: str, name: str) -> Callable[..., Any]:
     return public[name]
 
 
-def _in_module(caller: str, module: str, name: str) -> Callable[..., Any]:
+def _in_module(caller: str, module: str, name: str) -> Activation[..., Array]:
     """An activation at the top of a module that is imported already."""
     spelled = f"{module}:{name}"
     if module not in sys.modules:

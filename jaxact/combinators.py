@@ -9,7 +9,7 @@ made alike are equal, hash alike, print alike, and can be pickled.
     mish = multiply(identity, compose(tanh, softplus))
 
 A parameter keeps its name unless two parts have it; then they are numbered in order, as
-in `alpha_1`, `alpha_2`.
+in `alpha_1`, `alpha_2`.  As in the parts, parameters of one dimension lie along `axis`.
 """
 
 import itertools

@@ -1,7 +1,5 @@
 """Conventions at the kinks, relations between functions, keys, axes and errors."""
 
-import re
-
 import chex
 import jax
 import jax.numpy as jnp
@@ -124,35 +122,6 @@ def test_integers_stay_whole():
         chex.assert_trees_all_equal(f(x), jnp.asarray([-1, 0, 1], jnp.int32))
         y = f(x, jnp.int32(-2), jnp.int32(2))
         chex.assert_trees_all_equal(y, jnp.asarray([-2, 0, 2], jnp.int32))
-
-
-@pytest.mark.parametrize("axis", [0, 1, 2, -1, -2])
-def test_a_slope_for_each_channel_lies_along_its_axis(axis):
-    x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 3, 4)), jnp.float32)
-    slope = jnp.linspace(0.1, 0.9, x.shape[axis])
-    shape = [1, 1, 1]
-    shape[axis] = len(slope)
-
-    def laid(slope):
-        return jaxact.prelu(x, slope.reshape(shape))
-
-    def along(slope):
-        return jaxact.prelu(x, slope, axis=axis)
-
-    chex.assert_trees_all_equal(along(slope), laid(slope))
-    got, wanted = (jax.grad(lambda s, f=f: f(s).sum())(slope) for f in (along, laid))
-    assert got.shape == slope.shape
-    chex.assert_trees_all_close(got, wanted, rtol=1e-6)
-
-
-def test_errors_of_an_axis():
-    x, slope = jnp.ones((2, 3)), jnp.ones(3)
-    message = "prelu: the shapes do not broadcast: x (2, 3), negative_slope (3,)"
-    with pytest.raises(TypeError, match="^" + re.escape(message)):
-        jaxact.prelu(x, slope, axis=0)
-    with pytest.raises(TypeError, match=r"^prelu: there is no axis 2: x \(2, 3\)"):
-        jaxact.prelu(x, slope, axis=2)
-    chex.assert_trees_all_equal(jaxact.prelu(x, 0.5, axis=7), x)  # one slope for all
 
 
 def test_rrelu_without_a_key_has_the_mean_slope():

@@ -1,5 +1,6 @@
 """Activations with shapes of their own, against plain references."""
 
+import functools
 import re
 from typing import Any
 
@@ -29,19 +30,25 @@ CASES: list[tuple[str, Any, dict[str, Any]]] = [
     ("maxout", X, {"pieces": 5, "axis": 0}),
     ("maxout", jnp.round(X), {"pieces": 6}),  # with ties
     ("apl", X, {"slopes": array(3), "hinges": array(3)}),
-    ("apl", X, {"slopes": array(2, 6), "hinges": array(2, 6)}),
+    ("apl", X, {"slopes": array(6, 2), "hinges": array(2)}),
     ("rational", X, {"numerator": TOP, "denominator": BOTTOM}),
     ("rational", 9 * X, {"numerator": TOP, "denominator": BOTTOM}),
     ("rational", X, {"numerator": array(3), "denominator": array(3)}),
     ("rational", X, {"numerator": array(4), "denominator": array(0)}),
+    ("rational", X, {"numerator": array(3, 3), "denominator": array(5, 1, 2)}),
+    ("rational", X, {"numerator": array(1, 3), "denominator": array(5, 2), "axis": 0}),
     *(
-        ("b_spline", X, {"coefficients": array(8), "grid": (-2.0, 1.5),
-                         "degree": degree, "extrapolation": extrapolation})
+        ("b_spline", X, {"coefficients": array(5), "grid": (-2.0, 1.5),
+                         "degree": degree})
         for degree in (0, 1, 2, 3)
-        for extrapolation in ("clamped", "linear")
     ),
-    ("b_spline", X, {"coefficients": array(5, 6)}),
+    ("b_spline", X, {"coefficients": array(3, 4), "extrapolation": "clamped"}),
+    # the edges of a network
+    ("b_spline", X[..., None], {"coefficients": array(6, 2, 3), "degree": 1}),
 ]  # fmt: skip
+
+# of a value, a tangent, a gradient, and that of a slope
+TOLERANCES = (2e-5, 2e-4, 2e-4, 2e-3)
 
 
 def parts(name, arguments):
@@ -61,28 +68,27 @@ def parts(name, arguments):
 @pytest.mark.parametrize(("name", "x", "arguments"), CASES)
 def test_values_and_derivatives_are_those_of_the_reference(name, x, arguments):
     f, reference, arrays = parts(name, arguments)
-    close = chex.assert_trees_all_close
+    tangents = (array(*x.shape), {n: array(*a.shape) for n, a in arrays.items()})
     with jax.numpy_rank_promotion("allow"):
-        wanted = reference(x, arrays)
-        tangents = (array(*x.shape), {n: array(*a.shape) for n, a in arrays.items()})
-        pushed = jax.jvp(reference, (x, arrays), tangents)[1]
-        weights = array(*wanted.shape)
+        weights = array(*jax.eval_shape(reference, x, arrays).shape)
 
-        def loss(g):
-            return lambda x, arrays: jnp.sum(weights * g(x, arrays))
+    @functools.partial(jax.jit, static_argnums=0)
+    def along(g, x, arrays):
+        def loss(x, arrays):
+            return jnp.sum(weights * g(x, arrays))
 
-        pulled = jax.grad(loss(reference), (0, 1))(x, arrays)
-
-        def bend(g):  # how the slope along x changes along everything
+        def bend(x, arrays):  # how the slope along x changes along everything
             one = jnp.ones_like(x)
-            slope = lambda x, a: jax.jvp(lambda x: g(x, a), (x,), (one,))[1]  # noqa: E731
-            return jax.grad(loss(slope), (0, 1))(x, arrays)
+            slope = jax.jvp(lambda x: g(x, arrays), (x,), (one,))[1]
+            return jnp.sum(weights * slope)
 
-        bent = bend(reference)
-    close(f(x, arrays), wanted, rtol=2e-5, atol=2e-5)
-    close(jax.jvp(f, (x, arrays), tangents)[1], pushed, rtol=2e-4, atol=2e-4)
-    close(jax.grad(loss(f), (0, 1))(x, arrays), pulled, rtol=2e-4, atol=2e-4)
-    close(bend(f), bent, rtol=2e-3, atol=2e-3)
+        pushed = jax.jvp(g, (x, arrays), tangents)
+        return *pushed, *(jax.grad(h, (0, 1))(x, arrays) for h in (loss, bend))
+
+    with jax.numpy_rank_promotion("allow"):
+        wanted = along(reference, x, arrays)
+    for got, exact, digits in zip(along(f, x, arrays), wanted, TOLERANCES, strict=True):
+        chex.assert_trees_all_close(got, exact, rtol=digits, atol=digits)
 
 
 @pytest.mark.parametrize(("name", "x", "arguments"), CASES)
@@ -147,11 +153,13 @@ def test_a_spline_of_greville_points_is_the_identity():
     x = jnp.linspace(-1, 1, 41)
     chex.assert_trees_all_close(jaxact.b_spline(x, coefficients), x, atol=1e-6)
     far = jnp.asarray([-np.inf, -7.0, 5.0, np.inf])
-    clamped = jaxact.b_spline(far, coefficients)
+    clamped = jaxact.b_spline(far, coefficients, extrapolation="clamped")
     chex.assert_trees_all_close(clamped, jnp.asarray([-1.0, -1, 1, 1]), rtol=1e-6)
-    linear = jaxact.b_spline(far, coefficients, extrapolation="linear")
+    linear = jaxact.b_spline(far, coefficients)
     chex.assert_trees_all_close(linear, far, rtol=1e-6)
-    flat = jaxact.b_spline(far, 0 * coefficients, extrapolation="linear")
+    slopes = jax.vmap(jax.grad(lambda x: jaxact.b_spline(x, coefficients)))(far)
+    chex.assert_trees_all_close(slopes, jnp.ones(4), rtol=1e-6)
+    flat = jaxact.b_spline(far, 0 * coefficients)
     chex.assert_trees_all_equal(flat, jnp.zeros(4))
     assert jnp.isnan(jaxact.b_spline(jnp.asarray(jnp.nan), coefficients))
 
@@ -192,6 +200,59 @@ def test_rational_coefficients_of_other_degrees_and_intervals():
     assert jnp.max(error) < 1e-2
 
 
+@pytest.mark.parametrize("name", ["apl", "rational", "b_spline"])
+@pytest.mark.parametrize("groups", [1, 3, 6])
+def test_coefficients_for_each_channel_or_group(name, groups):
+    x = array(2, 6, 2)
+    count = 20 if name == "b_spline" else 4  # more parts than are chosen one by one
+    arrays = {n: array(groups, count) for n in catalogue.info(name).parameters}
+    f, weights = catalogue.get(name), array(*x.shape)
+
+    def apart(arrays):  # a call for each channel
+        rows = [{n: c[i * groups // 6] for n, c in arrays.items()} for i in range(6)]
+        return jnp.stack([f(x[:, i], **rows[i]) for i in range(6)], 1)
+
+    def slopes(g):
+        return jax.grad(lambda arrays: jnp.sum(weights * g(arrays)))(arrays)
+
+    @jax.jit
+    def both():
+        ways = (lambda a: f(x, **a, axis=1)), (lambda a: f(x, **a, axis=-2)), apart
+        last = jnp.moveaxis(f(jnp.moveaxis(x, 1, -1), **arrays), -1, 1)
+        each = jax.vmap(lambda x: f(x, **arrays, axis=0))(x)
+        return [(g(arrays), slopes(g)) for g in ways], (last, each)
+
+    (got, alike, wanted), more = both()
+    chex.assert_trees_all_close(got, wanted, rtol=1e-4, atol=1e-5)
+    chex.assert_trees_all_equal_shapes(got[1], arrays)
+    chex.assert_trees_all_close(alike, got)
+    chex.assert_trees_all_close(more, (got[0], got[0]), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("function", "grid", "count", "within"),
+    [
+        (jaxact.silu, (-4.0, 4.0), 16, 2e-4),
+        (jaxact.relu, (-1.0, 2.0), 32, 2e-2),
+        (jnp.sin, (-3.0, 3.0), 12, 1e-3),
+        (lambda x: x**3 - x, (-1.5, 1.0), 4, 2e-6),
+    ],
+)
+def test_b_spline_coefficients_are_close_to_the_function(function, grid, count, within):
+    coefficients = jaxact.b_spline_coefficients(function, grid, count=count)
+    assert (coefficients.shape, coefficients.dtype) == ((count,), jnp.float32)
+    x = jnp.linspace(*grid, 501)
+    apart = jnp.abs(jaxact.b_spline(x, coefficients, grid) - function(x))
+    assert jnp.max(apart) < within
+
+
+def test_b_spline_coefficients_of_other_degrees_and_beyond_the_grid():
+    steps = jaxact.b_spline_coefficients(jaxact.relu, (-2.0, 2.0), degree=1, count=5)
+    x = jnp.asarray([-9.0, -1.0, 0.0, 1.5, 2.0, 9.0])
+    got = jaxact.b_spline(x, steps, (-2.0, 2.0), degree=1)
+    chex.assert_trees_all_close(got, jaxact.relu(x), atol=1e-5)
+
+
 def complaint(message):
     return pytest.raises(ValueError, match="^" + re.escape(message))
 
@@ -203,14 +264,44 @@ def test_errors():
         jaxact.maxout(X, axis=2)
     with complaint("apl: 2 slopes for 3 hinges"):
         jaxact.apl(X, array(2), array(3))
-    with complaint("apl: slopes has shape ()"):
+    with complaint("apl: slopes: shape () does not fit x of shape (5, 6); expected (n"):
         jaxact.apl(X, array(), array())
-    with complaint("rational: the coefficients are of shapes (2, 2) and (3,)"):
-        jaxact.rational(X, array(2, 2), array(3))
+    with complaint(
+        "rational: denominator: shape (4, 2) does not fit x of shape (5, 6); 6 "
+        "channels on axis -1 are not 4 groups of one size"
+    ):
+        jaxact.rational(X, array(3), array(4, 2))
+    with complaint(
+        "rational: numerator: shape (0,) does not fit x of shape (5, 6); exp"
+    ):
+        jaxact.rational(X, array(0), array(3))
+    with complaint(
+        "b_spline: coefficients: shape (0, 4) does not fit x of shape (5, 6)"
+    ):
+        jaxact.b_spline(X, array(0, 4))
+    with complaint(
+        "b_spline: coefficients: shape (5, 4) does not fit x of shape (5, 6); x has no "
+        "axis 2"
+    ):
+        jaxact.b_spline(X, array(5, 4), axis=2)
+    with complaint(
+        "apl: slopes: shape (5, 6, 4) does not fit x of shape (5, 6); along an axis go "
+        "those of shape (groups, n)"
+    ):
+        jaxact.apl(X, array(5, 6, 4), array(4), axis=1)
+    with complaint(
+        "b_spline: coefficients: shape (4, 6, 4) does not fit x of shape (5, 6); all "
+        "but the last axis must broadcast with x"
+    ):
+        jaxact.b_spline(X, array(4, 6, 4))
     with complaint("rational_coefficients: interval=(1.0, 1.0)"):
         jaxact.rational_coefficients(jaxact.relu, (1.0, 1.0))
-    with complaint("b_spline: extrapolation='zero'; expected 'clamped' or 'linear'"):
-        jaxact.b_spline(X, array(5), extrapolation="zero")
+    with complaint("b_spline_coefficients: grid=(1.0, 1.0); expected (low, high) with"):
+        jaxact.b_spline_coefficients(jaxact.relu, (1.0, 1.0))
+    with complaint("b_spline_coefficients: 3 coefficients; degree 3 needs 4 or more"):
+        jaxact.b_spline_coefficients(jaxact.relu, count=3)
+    with complaint("b_spline: extrapolation='zero'; expected 'linear' or 'clamped'"):
+        jaxact.b_spline(X, array(5), extrapolation="zero")  # pyright: ignore[reportArgumentType]
     with complaint("b_spline: grid=(1.0, 0.0); expected (low, high) with low < high"):
         jaxact.b_spline(X, array(5), grid=(1.0, 0.0))
     with complaint("b_spline: 3 coefficients; degree 3 needs 4 or more"):

@@ -125,7 +125,6 @@ EXCEPTIONS: dict[str, tuple[float, str]] = {
 # activations that do so
 NESTED: dict[str, str] = {
     "_flip": ("sparsemax entmax15 "),
-    "_pad": ("rational "),
     "_quarter_turns": (
         "sine cosine finer snake snake_beta sinc gabor gabor_sine gcu sinlu "
     ),

@@ -7,6 +7,7 @@
 - `rule`: the `jax.custom_jvp` of a call: dtypes, rounding, derivatives of every order.
 - `kinks`: the slope of an activation where its slope jumps, if one is chosen.
 - `declare`: the decorators.
+- `types`: how an activation is called, for type checkers.
 """
 
 from .call import plain_axis as plain_axis
@@ -33,3 +34,4 @@ from .definition import (
     signature_of as signature_of,
     usage as usage,
 )
+from .types import Activation as Activation, Parameter as Parameter

@@ -83,15 +83,18 @@ def complaint_about(
             )
     shapes = ", ".join(f"{n} {np.shape(v)}" for n, v in arrays.items())
     axis = given.get("axis")
+    along = "" if axis is None else f", parameters along axis {axis} of x"
     try:
         if definition.elementwise:
             rank = max(map(np.ndim, arrays.values()))
             laid = (laid_shape(n, v, rank, axis) for n, v in arrays.items())
             lax.broadcast_shapes(*laid)
     except ValueError:
-        return f"{name}: the shapes do not broadcast: {shapes}"
+        return f"{name}: the shapes do not broadcast: {shapes}{along}"
     except IndexError:
         return f"{name}: there is no axis {axis}: {shapes}"
+    except TypeError:
+        return f"{name}: axis must be an integer or None; got {describe(axis)}"
     try:
         jnp.result_type(*typed(arrays))
     except ValueError as error:  # under strict promotion

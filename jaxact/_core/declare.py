@@ -35,6 +35,7 @@ from .kinks import (
     require_kinks,
     value_with_slopes,
 )
+from .types import Activation, Kernel, P, R
 
 _HOME = f"{__name__.partition('.')[0]}."
 F = TypeVar("F", bound=Callable[..., Any])
@@ -42,7 +43,7 @@ Kinks = Sequence[float] | Mapping[float, float] | Callable[..., Sequence[float]]
 
 
 @overload
-def activation(function: F, /) -> F: ...
+def activation(function: Kernel[P, R], /) -> Activation[P, R]: ...
 @overload
 def activation(
     *,
@@ -51,7 +52,7 @@ def activation(
     integers: Integers = ...,
     holomorphic: bool = ...,
     examples: Mapping[str, Any] | None = ...,
-) -> Callable[[F], F]: ...
+) -> Callable[[Kernel[P, R]], Activation[P, R]]: ...
 def activation(
     function: Any = None,
     /,

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from .._core import activation, derivative_of
+from .._core import Parameter, activation, derivative_of
 from .._numerics import elementary as el, pieces as num
 from .._numerics.pairs import number, pair, upper_half
 from .._numerics.precision import in_half
@@ -53,7 +53,7 @@ def _sigmoid_slope_dx(x: Array, rest: Array) -> Array:
 
 
 @activation
-def tanh_of(x: Array, rest: Array, times: float | Array) -> Array:
+def tanh_of(x: Array, rest: Array, times: Parameter) -> Array:
     """tanh(times * x): XLA does not round a product that an exponential needs."""
     return num.tanh(num.square_clip(x) * times)
 
@@ -160,13 +160,13 @@ def _known(x: Any, rest: Any) -> Known:
     return x, lax.stop_gradient(el.where(jnp.abs(x) < 2.0**12, rest, 0))
 
 
-def times_of(a: float | Array, x: Array) -> tuple[Array, Array, Array]:
+def times_of(a: Parameter, x: Array) -> tuple[Array, Array, Array]:
     """The arguments of `tanh_of` for tanh(a * x)."""
     # a rest of the shape of x: Triton lowers no call with a constant
     return x, lax.full_like(x, 0), jnp.asarray(a, x.dtype)
 
 
-def over(x: Array, a: float | Array) -> tuple[Array, Array, Array]:
+def over(x: Array, a: Parameter) -> tuple[Array, Array, Array]:
     """The arguments of `tanh_of` for tanh(x / a)."""
     if isinstance(a, Array):
         inverse, low = num.ratio(jnp.ones_like(a), a, 2.0**60)
@@ -177,7 +177,7 @@ def over(x: Array, a: float | Array) -> tuple[Array, Array, Array]:
     return x, lax.stop_gradient(rest), jnp.asarray(inverse)
 
 
-def product(a: float | Array, x: Array, rest: Array | float = 0.0) -> Known:
+def product(a: Parameter, x: Array, rest: Parameter = 0.0) -> Known:
     """a * (x + rest) of an x up to 2**60."""
     x, a = num.square_clip(x), number(a, x)
     y = a * x
@@ -188,7 +188,7 @@ def product(a: float | Array, x: Array, rest: Array | float = 0.0) -> Known:
     return _known(y, left + a * rest)
 
 
-def total(a: float | Array, x: Array, rest: Array | float = 0.0) -> Known:
+def total(a: Parameter, x: Array, rest: Parameter = 0.0) -> Known:
     """a + (x + rest) of an x up to 2**60."""
     x, a = num.square_clip(x), number(a, x)
     y = a + x
@@ -196,7 +196,7 @@ def total(a: float | Array, x: Array, rest: Array | float = 0.0) -> Known:
     return _known(y, ((x - (y - added)) + (a - added)) + rest)
 
 
-def softplus_of(x: Array, rest: Array | float = 0.0) -> Known:
+def softplus_of(x: Array, rest: Parameter = 0.0) -> Known:
     """The softplus; below 0 it is not large enough to have a rest."""
     y = softplus(x)
     y = y + el.minimum(y, 1) * rest if isinstance(rest, Array) else y
@@ -206,7 +206,7 @@ def softplus_of(x: Array, rest: Array | float = 0.0) -> Known:
     return _known(y, el.where(x > 0, left, 0))
 
 
-def exp_of(x: Array, rest: Array | float = 0.0, factor: float | Array = 1.0) -> Known:
+def exp_of(x: Array, rest: Parameter = 0.0, factor: Parameter = 1.0) -> Known:
     """factor * exp(x + rest) of an x up to 80."""
     # where it is too faint for products with it to be normal, it is 0
     y = el.where(x < -80, 0, jnp.exp(x))

@@ -9,7 +9,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array, lax
 
-from .._core import activation, derivative_of, pushforward_of
+from .._core import Parameter, activation, derivative_of, pushforward_of
 from .._numerics import elementary as el, pieces as num
 from .._numerics.rows import (
     Axis,
@@ -40,10 +40,10 @@ def weights(x: Array, axis: Any, where: Any, temperature: Temperature = 1) -> Ar
 @activation
 def _weights(
     x: Array,
-    base: Array,
+    base: Parameter,
     axis: Axis = -1,
-    where: Array | None = None,
-    temperature: float | Array = 1.0,
+    where: Parameter | None = None,
+    temperature: Parameter = 1.0,
 ) -> Array:
     """The softmax; the base comes from the kernel that was given x, maybe as halves."""
     return shares(x, base, axis, temperature)
@@ -80,11 +80,11 @@ derivative_of(_weights, wrt="temperature")(softmax_dtemperature)
 @activation
 def weights_beside(
     x: Array,
-    base: Array,
-    sink: float | Array = 0.0,
+    base: Parameter,
+    sink: Parameter = 0.0,
     axis: Axis = -1,
-    where: Array | None = None,
-    temperature: float | Array = 1.0,
+    where: Parameter | None = None,
+    temperature: Parameter = 1.0,
 ) -> Array:
     """Weights of a row beside a sink, for kernels that are differentiated further."""
     return shares_beside(x, base, sink, axis, temperature)[0]
@@ -93,11 +93,11 @@ def weights_beside(
 @activation
 def weight_of_sink(
     x: Array,
-    base: Array,
-    sink: float | Array = 0.0,
+    base: Parameter,
+    sink: Parameter = 0.0,
     axis: Axis = -1,
-    where: Array | None = None,
-    temperature: float | Array = 1.0,
+    where: Parameter | None = None,
+    temperature: Parameter = 1.0,
 ) -> Array:
     """The weight of the sink beside a row, alike."""
     return shares_beside(x, base, sink, axis, temperature)[1]

@@ -7,7 +7,7 @@ x is limited first, to where the function is straight or constant.
 import jax.numpy as jnp
 from jax import Array
 
-from .._core import activation, derivative_of
+from .._core import Parameter, activation, derivative_of
 from .._numerics import elementary as el, pieces as num
 from .._numerics.pairs import number, shared
 
@@ -61,7 +61,7 @@ def _bent_identity_dx2(x: Array) -> Array:
 
 
 @activation(domain=_POSITIVE)
-def isru(x: Array, alpha: float | Array = 1.0) -> Array:
+def isru(x: Array, alpha: Parameter = 1.0, axis: int | None = None) -> Array:
     """Inverse square root unit: a sigmoid from -1/sqrt(alpha) to 1/sqrt(alpha).
 
     isru(x, alpha) = x / sqrt(1 + alpha * x**2)
@@ -72,12 +72,14 @@ def isru(x: Array, alpha: float | Array = 1.0) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
         alpha: sets the limits, positive, a number or an array that broadcasts with x.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Returns:
         An array of the shape and dtype of `x + alpha`.
 
     Raises:
-        TypeError: an argument is not an array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype, or x has no such
+            axis.
 
     Example:
         >>> jaxact.isru(jnp.array([-1.0, 2.0]))
@@ -89,12 +91,12 @@ def isru(x: Array, alpha: float | Array = 1.0) -> Array:
     return _isru(x, alpha)
 
 
-def _isru(x: Array, alpha: float | Array) -> Array:
+def _isru(x: Array, alpha: Parameter) -> Array:
     x, d = _limited(x, alpha)
     return x / jnp.sqrt(d)
 
 
-def _limited(x: Array, alpha: float | Array) -> tuple[Array, Array]:
+def _limited(x: Array, alpha: Parameter) -> tuple[Array, Array]:
     """x, limited to where all is constant, and 1 + alpha * x**2."""
     info = jnp.finfo(x.dtype)
     alpha = number(alpha, x)
@@ -123,7 +125,7 @@ def _isru_dalpha(x: Array, alpha: Array) -> Array:
 
 
 @activation(domain=_POSITIVE)
-def isrlu(x: Array, alpha: float | Array = 1.0) -> Array:
+def isrlu(x: Array, alpha: Parameter = 1.0, axis: int | None = None) -> Array:
     """Inverse square root linear unit: `isru` below 0, the identity above.
 
     isrlu(x, alpha) = x if x >= 0 else x / sqrt(1 + alpha * x**2)
@@ -135,12 +137,14 @@ def isrlu(x: Array, alpha: float | Array = 1.0) -> Array:
         x: an array or number of real dtype; integers count as float32.
         alpha: sets the limit -1/sqrt(alpha), positive, a number or an array that
             broadcasts with x.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Returns:
         An array of the shape and dtype of `x + alpha`.
 
     Raises:
-        TypeError: an argument is not an array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype, or x has no such
+            axis.
 
     Example:
         >>> jaxact.isrlu(jnp.array([-1.0, 2.0]))

@@ -5,7 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array, lax
 
-from .._core import activation, definition_of, derivative_of, pushforward_of
+from .._core import Parameter, activation, definition_of, derivative_of, pushforward_of
 from .._numerics.rows import Axis, beside_sink
 from ._weights import beside_dsink, beside_dtemperature, beside_push
 
@@ -13,10 +13,10 @@ from ._weights import beside_dsink, beside_dtemperature, beside_push
 @activation
 def softmax_with_sink(
     x: Array,
-    sink: float | Array = 0.0,
+    sink: Parameter = 0.0,
     axis: Axis = -1,
-    where: Array | None = None,
-    temperature: float | Array = 1.0,
+    where: Parameter | None = None,
+    temperature: Parameter = 1.0,
 ) -> Array:
     """Softmax beside a sink, a score that takes weight and passes none on.
 

@@ -10,7 +10,7 @@ import math
 import jax.numpy as jnp
 from jax import Array
 
-from .._core import activation, derivative_of
+from .._core import Parameter, activation, derivative_of
 from .._numerics import elementary as el, pieces as num, polynomials as poly
 from .._numerics.pairs import Pair, constant, pair, shared
 
@@ -94,9 +94,7 @@ def _erf_dx2(x: Array) -> Array:
 
 
 @activation(domain={"sigma": (0.0, float("inf"))})
-def laplace(
-    x: Array, mu: float | Array = 0.707107, sigma: float | Array = 0.282095
-) -> Array:
+def laplace(x: Array, mu: Parameter = 0.707107, sigma: Parameter = 0.282095) -> Array:
     """Normal distribution function that approximates a squared ReLU, from MEGA.
 
     laplace(x, mu, sigma) = erfc((mu - x) / (sigma * sqrt(2))) / 2
@@ -126,9 +124,7 @@ def laplace(
     return num.normal(*_deviations(x, mu, sigma))
 
 
-def _deviations(
-    x: Array, mu: float | Array, sigma: float | Array
-) -> tuple[Array, Array]:
+def _deviations(x: Array, mu: Parameter, sigma: Parameter) -> tuple[Array, Array]:
     """(x - mu) / sigma up to where the density is 0, and its rounding error."""
     end, inverse = num.gauss_limit(x), 1 / sigma
     x = num.finite(x)

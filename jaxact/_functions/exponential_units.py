@@ -7,7 +7,7 @@ The slope below 0 is computed from the exponential itself, never from the output
 import jax.numpy as jnp
 from jax import Array
 
-from .._core import activation, derivative_of
+from .._core import Parameter, activation, derivative_of
 from .._numerics import elementary as el, pieces as num, polynomials as poly
 
 
@@ -17,7 +17,7 @@ def _below(x: Array) -> Array:
 
 
 @activation(kinks=(0.0,), integers="weak")
-def elu(x: Array, alpha: float | Array = 1.0) -> Array:
+def elu(x: Array, alpha: Parameter = 1.0) -> Array:
     """Exponential linear unit.
 
     elu(x, alpha) = x if x > 0 else alpha * (exp(x) - 1)
@@ -61,7 +61,7 @@ def _elu_dalpha(x: Array) -> Array:
 
 
 @activation(kinks=(0.0,), domain={"alpha": (0.0, float("inf"))}, integers="weak")
-def celu(x: Array, alpha: float | Array = 1.0) -> Array:
+def celu(x: Array, alpha: Parameter = 1.0) -> Array:
     """Continuously differentiable exponential linear unit.
 
     celu(x, alpha) = x if x > 0 else alpha * (exp(x / alpha) - 1)
@@ -93,7 +93,7 @@ def celu(x: Array, alpha: float | Array = 1.0) -> Array:
     return el.where(x > 0, x, el.where(z > -(2.0**-30), near, far))
 
 
-def _ratio(x: Array, alpha: float | Array) -> tuple[Array, Array | float]:
+def _ratio(x: Array, alpha: Parameter) -> tuple[Array, Parameter]:
     """x / alpha of x <= 0, and its rounding error."""
     return num.ratio(x, alpha, -num.lowest_argument(x))
 
@@ -163,7 +163,9 @@ def _selu_dx2(x: Array) -> Array:
 
 
 @activation(kinks=(0.0,), domain={"a": (0.0, float("inf")), "b": (0.0, float("inf"))})
-def pelu(x: Array, a: float | Array = 1.0, b: float | Array = 1.0) -> Array:
+def pelu(
+    x: Array, a: Parameter = 1.0, b: Parameter = 1.0, axis: int | None = None
+) -> Array:
     """Parametric exponential linear unit, of slope a / b at 0 from both sides.
 
     pelu(x, a, b) = a * x / b if x >= 0 else a * (exp(x / b) - 1)
@@ -175,12 +177,14 @@ def pelu(x: Array, a: float | Array = 1.0, b: float | Array = 1.0) -> Array:
         x: an array or number of real dtype; integers count as float32.
         a: the depth below 0, positive, a number or an array that broadcasts with x.
         b: the width of the decay, positive, a number or an array that broadcasts.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Returns:
         An array of the shape and dtype of `x + a + b`.
 
     Raises:
-        TypeError: an argument is not an array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype, or x has no such
+            axis.
 
     Example:
         >>> jaxact.pelu(jnp.array([-1.0, 2.0]))
@@ -193,12 +197,12 @@ def pelu(x: Array, a: float | Array = 1.0, b: float | Array = 1.0) -> Array:
     return el.where(x >= 0, a * (el.where(x >= 0, x, 0) / b), below)
 
 
-def _over(x: Array, b: float | Array) -> Array:
+def _over(x: Array, b: Parameter) -> Array:
     """x / b of x <= 0."""
     return _below(x) / b
 
 
-def _exp_over(x: Array, b: float | Array) -> Array:
+def _exp_over(x: Array, b: Parameter) -> Array:
     """exp(x / b) of x <= 0, with the rounding error of x / b."""
     z = _over(x, b)
     e = num.exp_below_0(z)
@@ -236,10 +240,11 @@ def _xielu_kinks(epsilon: float) -> tuple[float, ...]:
 @activation(kinks=_xielu_kinks)
 def xielu(
     x: Array,
-    alpha_p: float | Array = 0.8,
-    alpha_n: float | Array = 0.8,
-    beta: float | Array = 0.5,
-    epsilon: float | Array = -1e-6,
+    alpha_p: Parameter = 0.8,
+    alpha_n: Parameter = 0.8,
+    beta: Parameter = 0.5,
+    epsilon: Parameter = -1e-6,
+    axis: int | None = None,
 ) -> Array:
     """Expanded integral of the exponential linear unit, the activation of Apertus.
 
@@ -264,12 +269,14 @@ def xielu(
         alpha_n: the scale below 0, a number or an array that broadcasts with x.
         beta: the slope at 0, a number or an array that broadcasts with x.
         epsilon: where the exponential ends, a number or an array.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Returns:
         An array of the shape and dtype of `x + alpha_p + alpha_n + beta + epsilon`.
 
     Raises:
-        TypeError: an argument is not an array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype, or x has no such
+            axis.
 
     Example:
         >>> jaxact.xielu(jnp.array([-1.0, 2.0]))
@@ -286,7 +293,7 @@ def xielu(
     return el.where(x > 0, (bend + beta) * above, below)
 
 
-def _bowl(x: Array, epsilon: float | Array) -> tuple[Array, Array, Array]:
+def _bowl(x: Array, epsilon: Parameter) -> tuple[Array, Array, Array]:
     """exp(v) - 1 and exp(v) - 1 - x of v = min(x, epsilon), and where v is near 0.
 
     Near 0 the second does not cancel.

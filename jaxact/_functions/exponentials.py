@@ -6,7 +6,7 @@ one float, because its rounding error is the relative error of the result.
 
 from jax import Array
 
-from .._core import activation, derivative_of
+from .._core import Parameter, activation, derivative_of
 from .._numerics import elementary as el, pieces as num
 
 
@@ -45,7 +45,7 @@ def _exponential_dx2(x: Array) -> Array:
 
 
 @activation(domain={"sigma": (0.0, float("inf"))})
-def gaussian(x: Array, sigma: float | Array = 1.0) -> Array:
+def gaussian(x: Array, sigma: Parameter = 1.0) -> Array:
     """Gaussian bell, for coordinate networks.
 
     gaussian(x, sigma) = exp(-x**2 / (2 * sigma**2))
@@ -73,7 +73,7 @@ def gaussian(x: Array, sigma: float | Array = 1.0) -> Array:
     return num.bell(*_deviations(x, sigma), halved=True)
 
 
-def _deviations(x: Array, sigma: float | Array) -> tuple[Array, Array | float]:
+def _deviations(x: Array, sigma: Parameter) -> tuple[Array, Parameter]:
     """|x / sigma| up to where the bell is 0, and its rounding error."""
     a = num.magnitude(x)
     z = el.minimum(a / sigma, num.gauss_limit(x))

@@ -11,8 +11,9 @@ compute in, float32 for the half precisions: below 1e-38.
 
 import jax.numpy as jnp
 from jax import Array, lax
+from jax.typing import ArrayLike
 
-from .._core import activation, chooses, derivative_of, kernel_of, kernels_of
+from .._core import Parameter, activation, chooses, derivative_of, kernel_of, kernels_of
 from .._numerics import pieces as num
 from .gelus import gelu_exact, gelu_tanh
 from .packed import packed
@@ -25,7 +26,7 @@ _silu_dbeta = kernel_of(silu, "beta")
 
 
 @activation(holomorphic=True)
-def sigmoid_glu(x: Array, value: Array) -> Array:
+def sigmoid_glu(x: Array, value: Parameter) -> Array:
     """Gated linear unit, of two operands: `sigmoid` times the value.
 
     sigmoid_glu(x, value) = value / (1 + exp(-x))
@@ -79,7 +80,7 @@ def _sigmoid_glu_dvalue_dx(x: Array) -> Array:
 
 
 @chooses(sigmoid_glu)
-def glu(x: Array, axis: int = -1) -> Array:
+def glu(x: ArrayLike, axis: int = -1) -> Array:
     """Gated linear unit of one array: the first half, the second half its gate.
 
     glu(x) = packed(sigmoid_glu, "gate last")(x), as in jax.nn.
@@ -106,7 +107,7 @@ def glu(x: Array, axis: int = -1) -> Array:
 
 
 @activation
-def swiglu(x: Array, value: Array, beta: float | Array = 1.0) -> Array:
+def swiglu(x: Array, value: Parameter, beta: Parameter = 1.0) -> Array:
     """Gated linear unit with `silu`, that of most language models.
 
     swiglu(x, value, beta) = value * x / (1 + exp(-beta * x))
@@ -169,7 +170,7 @@ def _swiglu_dbeta(x: Array, value: Array, beta: Array) -> Array:
 
 
 @activation
-def geglu_tanh(x: Array, value: Array) -> Array:
+def geglu_tanh(x: Array, value: Parameter) -> Array:
     """Gated linear unit with `gelu_tanh`.
 
     geglu_tanh(x, value) = value * x / 2
@@ -219,7 +220,7 @@ def _geglu_tanh_dvalue_dx(x: Array) -> Array:
 
 
 @activation
-def geglu_exact(x: Array, value: Array) -> Array:
+def geglu_exact(x: Array, value: Parameter) -> Array:
     """Gated linear unit with `gelu_exact`.
 
     geglu_exact(x, value) = value * x * erfc(-x / sqrt(2)) / 2
@@ -268,7 +269,7 @@ def _geglu_exact_dvalue_dx(x: Array) -> Array:
 
 
 @chooses(geglu_tanh, geglu_exact)
-def geglu(x: Array, value: Array, approximate: bool = True) -> Array:
+def geglu(x: ArrayLike, value: ArrayLike, approximate: bool = True) -> Array:
     """Gated linear unit with `gelu`: `geglu_tanh`, or `geglu_exact` at choice.
 
     The default is that of `gelu`, of Gemma, T5 1.1 and ggml; GEGLU in diffusers and in
@@ -294,7 +295,7 @@ def geglu(x: Array, value: Array, approximate: bool = True) -> Array:
 
 
 @activation
-def qgeglu(x: Array, value: Array) -> Array:
+def qgeglu(x: Array, value: Parameter) -> Array:
     """Gated linear unit with `quick_gelu`.
 
     qgeglu(x, value) = value * x / (1 + exp(-1.702 * x))

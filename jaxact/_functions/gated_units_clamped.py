@@ -11,17 +11,17 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from .._core import activation, derivative_of, kernel_of, kernels_of
+from .._core import Parameter, activation, derivative_of, kernel_of, kernels_of
 from .._numerics import elementary as el, pieces as num
 from .self_gated import silu
 
 
-def _capped(x: Array, limit: float | Array) -> Array:
+def _capped(x: Array, limit: Parameter) -> Array:
     """The smaller of the two; x at a tie, in higher derivatives too."""
     return el.where(x > limit, limit, x)
 
 
-def _clamped(value: Array, limit: float | Array) -> Array:
+def _clamped(value: Array, limit: Parameter) -> Array:
     """The value between -limit and limit."""
     return el.where(jnp.abs(value) > limit, num.sign(value) * limit, value)
 
@@ -41,7 +41,7 @@ _ONE = np.ones(())
 
 @activation(kinks=lambda limit: (limit,), domain=_POSITIVE)
 def swiglu_oai(
-    x: Array, value: Array, alpha: float | Array = 1.702, limit: float | Array = 7.0
+    x: Array, value: Parameter, alpha: Parameter = 1.702, limit: Parameter = 7.0
 ) -> Array:
     """The gated linear unit of gpt-oss: clamped, and with one added to the value.
 
@@ -119,7 +119,7 @@ def _swiglu_oai_dlimit(x: Array, value: Array, alpha: Array, limit: Array) -> Ar
 
 
 @activation(kinks=lambda limit: (limit,), domain=_POSITIVE)
-def swiglu_clamped(x: Array, value: Array, limit: float | Array = 7.0) -> Array:
+def swiglu_clamped(x: Array, value: Parameter, limit: Parameter = 7.0) -> Array:
     """`swiglu` of clamped operands, the gate clamped before its activation.
 
     swiglu_clamped(x, value, limit) = (
@@ -196,7 +196,7 @@ def _silu_reaches(limit: float) -> tuple[float, ...]:
 
 
 @activation(kinks=_silu_reaches, domain=_POSITIVE)
-def swiglu_clamped_after(x: Array, value: Array, limit: float | Array = 7.0) -> Array:
+def swiglu_clamped_after(x: Array, value: Parameter, limit: Parameter = 7.0) -> Array:
     """`swiglu` with its gate clamped after the activation, and its value.
 
     swiglu_clamped_after(x, value, limit) = (

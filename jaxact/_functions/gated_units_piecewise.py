@@ -7,12 +7,12 @@
 import jax.numpy as jnp
 from jax import Array
 
-from .._core import activation, derivative_of
+from .._core import Parameter, activation, derivative_of
 from .._numerics import elementary as el, pieces as num
 
 
 @activation
-def bilinear(x: Array, value: Array) -> Array:
+def bilinear(x: Array, value: Parameter) -> Array:
     """Bilinear unit: a gate without activation.
 
     bilinear(x, value) = x * value
@@ -61,7 +61,7 @@ def _bilinear_dvalue(x: Array) -> Array:
 
 
 @activation(kinks=(0.0,))
-def reglu(x: Array, value: Array) -> Array:
+def reglu(x: Array, value: Parameter) -> Array:
     """Gated linear unit with `relu`.
 
     reglu(x, value) = value * x if x > 0 else 0 * value
@@ -110,7 +110,7 @@ def _reglu_dvalue_dx(x: Array) -> Array:
 
 
 @activation(kinks=(0.0,))
-def sreglu(x: Array, value: Array) -> Array:
+def sreglu(x: Array, value: Parameter) -> Array:
     """Gated linear unit with the square of `relu`.
 
     sreglu(x, value) = value * x**2 if x > 0 else 0 * value
@@ -161,7 +161,7 @@ def _sreglu_dvalue_dx(x: Array) -> Array:
 
 
 @activation(kinks=lambda threshold: (threshold,))
-def fatreglu(x: Array, value: Array, threshold: float | Array = 0.0) -> Array:
+def fatreglu(x: Array, value: Parameter, threshold: Parameter = 0.0) -> Array:
     """Gated linear unit with a rectifier that jumps: FATReLU, for sparse activity.
 
     fatreglu(x, value, threshold) = value * x if x > threshold else 0 * value

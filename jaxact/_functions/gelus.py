@@ -11,6 +11,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from jax.typing import ArrayLike
 
 from .._core import activation, chooses, derivative_of, kernels_of
 from .._numerics import elementary as el, pieces as num, polynomials as poly
@@ -220,7 +221,7 @@ def _gelu_exact_dx2(x: Array) -> Array:
 
 
 @chooses(gelu_tanh, gelu_exact)
-def gelu(x: Array, approximate: bool = True) -> Array:
+def gelu(x: ArrayLike, approximate: bool = True) -> Array:
     """Gaussian error linear unit: `gelu_tanh`, or `gelu_exact` if not `approximate`.
 
     The default is that of jax.nn and Flax; PyTorch and Keras layers default to the

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from jax import Array
 
-from .._core import activation, derivative_of
+from .._core import Parameter, activation, derivative_of
 from .._numerics import elementary as el, pieces as num
 from .._numerics.pairs import constant, number, pair, upper_half
 from .._numerics.precision import rounded_to
@@ -59,7 +59,7 @@ def _clipped_line(slope: float, offset: float) -> list[float]:
 
 @activation(kinks=_clipped_line, domain={"slope": (0.0, float("inf"))})
 def hard_sigmoid_sloped(
-    x: Array, slope: float | Array = 0.2, offset: float | Array = 0.5
+    x: Array, slope: Parameter = 0.2, offset: Parameter = 0.5
 ) -> Array:
     """Piecewise linear sigmoid of any slope and offset, those of ONNX by default.
 
@@ -92,7 +92,7 @@ def hard_sigmoid_sloped(
     return el.clip((x * head + offset) + x * (slope - head), 0, 1)
 
 
-def _on_the_line(x: Array, slope: float | Array, offset: float | Array) -> Array:
+def _on_the_line(x: Array, slope: Parameter, offset: Parameter) -> Array:
     """Whether 0 < slope * x + offset < 1, with no rounding error."""
     with rounded_to(x.dtype):  # the ends are needed in full for any precision
         a, b = pair(number(slope, x)), pair(number(offset, x))
@@ -127,7 +127,7 @@ def _bounds(min_value: float, max_value: float) -> list[float]:
 
 @activation(kinks=_bounds, integers="keep")
 def hard_tanh(
-    x: Array, min_value: float | Array = -1.0, max_value: float | Array = 1.0
+    x: Array, min_value: Parameter = -1.0, max_value: Parameter = 1.0
 ) -> Array:
     """Piecewise linear tanh.
 
@@ -162,9 +162,9 @@ def hard_tanh(
 
 def _clipped(
     x: Array,
-    min_value: float | Array,
-    max_value: float | Array,
-    below: Callable[[Array, float | Array], Array],
+    min_value: Parameter,
+    max_value: Parameter,
+    below: Callable[[Array, Parameter], Array],
 ) -> Array:
     if not (isinstance(min_value, Array) or isinstance(max_value, Array)):
         return el.clip(x, -1, 1)
@@ -198,7 +198,7 @@ def _hard_tanh_dmax_value(x: Array, min_value: Array, max_value: Array) -> Array
 
 @activation(kinks=_bounds, integers="keep")
 def hard_tanh_open(
-    x: Array, min_value: float | Array = -1.0, max_value: float | Array = 1.0
+    x: Array, min_value: Parameter = -1.0, max_value: Parameter = 1.0
 ) -> Array:
     """`hard_tanh` with slope 0 at its ends, so that the output tells the slope.
 

@@ -9,7 +9,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array
 
-from .._core import activation, definition_of, pushforward_of
+from .._core import Parameter, activation, definition_of, pushforward_of
 from .._numerics import elementary as el, pieces as num
 from .._numerics.rows import Axis, largest, smallest
 
@@ -101,10 +101,10 @@ def _without_leading(
 @activation
 def poly_norm(
     x: Array,
-    weights: Array | tuple[float, ...] = (1 / 3, 1 / 3, 1 / 3),
-    bias: float | Array = 0.0,
+    weights: Parameter | tuple[float, ...] = (1 / 3, 1 / 3, 1 / 3),
+    bias: Parameter = 0.0,
     axis: Axis = -1,
-    epsilon: float | Array = 1e-6,
+    epsilon: Parameter = 1e-6,
 ) -> Array:
     """PolyNorm: a polynomial of x, each power over its root mean square.
 

@@ -4,13 +4,15 @@ The sums are those that `normalizers` divide by; the same entries are left out.
 """
 
 import math
-from typing import Any
+from typing import Any, Literal, overload
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
+from jax.typing import ArrayLike
 
 from .._core import (
+    Parameter,
     activation,
     definition_of,
     derivative_of,
@@ -37,9 +39,9 @@ from ._weights import no_slope, weights
 def _kernel(
     x: Array,
     axis: Axis = None,
-    b: Array | None = None,
+    b: Parameter | None = None,
     keepdims: bool = False,
-    where: Array | None = None,
+    where: Parameter | None = None,
 ) -> Array:
     """The activation behind `logsumexp`, which has another name for x."""
     if jnp.iscomplexobj(x):
@@ -110,6 +112,25 @@ def _logsumexp_push(
     return jnp.sum(el.where(p == 0, 0, p * t), axis, keepdims=keepdims)
 
 
+@overload
+def logsumexp(
+    a: ArrayLike,
+    axis: Axis = ...,
+    b: ArrayLike | None = ...,
+    keepdims: bool = ...,
+    return_sign: Literal[False] = ...,
+    where: ArrayLike | None = ...,
+) -> Array: ...
+@overload
+def logsumexp(
+    a: ArrayLike,
+    axis: Axis = ...,
+    b: ArrayLike | None = ...,
+    keepdims: bool = ...,
+    *,
+    return_sign: Literal[True],
+    where: ArrayLike | None = ...,
+) -> tuple[Array, Array]: ...
 @spelled(_logsumexp)
 def logsumexp(
     a: Any,
@@ -177,7 +198,7 @@ def logsumexp(
 def logmeanexp(
     x: Array,
     axis: Axis = None,
-    where: Array | None = None,
+    where: Parameter | None = None,
     keepdims: bool = False,
 ) -> Array:
     """Logarithm of a mean of exponentials.
@@ -243,7 +264,11 @@ def _count(x: Array, axis: Any, where: Any) -> Array:
 
 @activation
 def _weights_of_mean(
-    x: Array, base: Array, near: Array, axis: Axis = None, where: Array | None = None
+    x: Array,
+    base: Parameter,
+    near: Array,
+    axis: Axis = None,
+    where: Parameter | None = None,
 ) -> Array:
     """The softmax, of what `logmeanexp` computes anyway."""
     e = _e_or_expm1(x, base, near)

@@ -18,7 +18,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array, lax
 
-from .._core import activation, definition_of, derivative_of, pushforward_of
+from .._core import Parameter, activation, definition_of, derivative_of, pushforward_of
 from .._numerics import elementary as el, pieces as num
 from .._numerics.rows import (
     Axis,
@@ -41,8 +41,8 @@ from ._weights import softmax_dtemperature, weights
 def softmax(
     x: Array,
     axis: Axis = -1,
-    where: Array | None = None,
-    temperature: float | Array = 1.0,
+    where: Parameter | None = None,
+    temperature: Parameter = 1.0,
 ) -> Array:
     """Softmax: probabilities from scores.
 
@@ -124,8 +124,8 @@ derivative_of(softmax, wrt="temperature")(softmax_dtemperature)
 def softmin(
     x: Array,
     axis: Axis = -1,
-    where: Array | None = None,
-    temperature: float | Array = 1.0,
+    where: Parameter | None = None,
+    temperature: Parameter = 1.0,
 ) -> Array:
     """Softmin: probabilities from costs, the `softmax` of -x.
 
@@ -182,8 +182,8 @@ def _softmin_dtemperature(
 def log_softmax(
     x: Array,
     axis: Axis = -1,
-    where: Array | None = None,
-    temperature: float | Array = 1.0,
+    where: Parameter | None = None,
+    temperature: Parameter = 1.0,
 ) -> Array:
     """Logarithm of the softmax: log-probabilities from scores.
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
+from jax.typing import ArrayLike
 
 from .._core import describe, is_number
 
@@ -67,12 +68,12 @@ class packed:
         name = getattr(self.function, "__name__", repr(self.function))
         return f"packed({name}, {self.layout!r})"
 
-    def __call__(self, x: Array, axis: int = -1, **parameters: Any) -> Array:
+    def __call__(self, x: ArrayLike, axis: int = -1, **parameters: Any) -> Array:
         gate, value = split(x, axis, self.layout, repr(self))
         return self.function(gate, value, **parameters)
 
 
-def split(x: Array, axis: int, layout: Layout, name: str) -> tuple[Array, Array]:
+def split(x: ArrayLike, axis: int, layout: Layout, name: str) -> tuple[Array, Array]:
     """Gate and value of an array; `name` is for the messages."""
     if hasattr(x, "__jax_array__"):  # an object that only knows how to become one
         x = jnp.asarray(x)
@@ -91,7 +92,8 @@ def split(x: Array, axis: int, layout: Layout, name: str) -> tuple[Array, Array]
 
 
 @partial(jax.jit, static_argnums=(1, 2))
-def _parts(x: Array, axis: int, interleaved: bool) -> list[Array]:
+def _parts(x: ArrayLike, axis: int, interleaved: bool) -> list[Array]:
     if not interleaved:
         return jnp.split(x, 2, axis)
+    x = jnp.asarray(x)
     return [lax.slice_in_dim(x, i, None, stride=2, axis=axis) for i in (0, 1)]

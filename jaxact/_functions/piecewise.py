@@ -6,7 +6,7 @@ They cost no exponential, and are exactly 0 or exactly linear outside the bend.
 import jax.numpy as jnp
 from jax import Array
 
-from .._core import activation, derivative_of
+from .._core import Parameter, activation, derivative_of
 from .._numerics import elementary as el, pieces as num
 
 
@@ -54,7 +54,10 @@ def _relu_squared_dx2(x: Array) -> Array:
 
 @activation(kinks=(0.0,))
 def star_relu(
-    x: Array, scale: float | Array = 0.8944, bias: float | Array = -0.4472
+    x: Array,
+    scale: Parameter = 0.8944,
+    bias: Parameter = -0.4472,
+    axis: int | None = None,
 ) -> Array:
     """Squared rectifier, scaled and shifted to mean 0 and variance 1.
 
@@ -68,12 +71,14 @@ def star_relu(
         x: an array or number of real dtype; integers count as float32.
         scale: the factor of the square, a number or an array that broadcasts with x.
         bias: the value up to 0, a number or an array that broadcasts with x.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Returns:
         An array of the shape and dtype of `x + scale + bias`.
 
     Raises:
-        TypeError: an argument is not an array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype, or x has no such
+            axis.
 
     Example:
         >>> jaxact.star_relu(jnp.array([-1.0, 2.0]))
@@ -184,7 +189,7 @@ def _hard_mish_dx2(x: Array) -> Array:
 
 
 @activation(kinks=lambda beta: [-beta, beta], domain={"beta": (0.0, float("inf"))})
-def smelu(x: Array, beta: float | Array = 1.0) -> Array:
+def smelu(x: Array, beta: Parameter = 1.0) -> Array:
     """Smooth rectifier: a parabola from -beta to beta joins its two halves.
 
     smelu(x, beta) = 0 if x <= -beta else x if x >= beta else (x + beta)**2 / (4 * beta)
@@ -241,10 +246,11 @@ def _bends(t_left: float, a_left: float, t_right: float, a_right: float) -> list
 @activation(kinks=_bends)
 def srelu(
     x: Array,
-    t_left: float | Array = 0.0,
-    a_left: float | Array = 0.2,
-    t_right: float | Array = 1.0,
-    a_right: float | Array = 1.0,
+    t_left: Parameter = 0.0,
+    a_left: Parameter = 0.2,
+    t_right: Parameter = 1.0,
+    a_right: Parameter = 1.0,
+    axis: int | None = None,
 ) -> Array:
     """S-shaped rectifier: three straight lines, the outer two of them learnt.
 
@@ -262,12 +268,14 @@ def srelu(
         a_left: its slope.
         t_right: where the right line begins.
         a_right: its slope.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Returns:
         An array of the shape and dtype of `x + t_left + a_left + t_right + a_right`.
 
     Raises:
-        TypeError: an argument is not an array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype, or x has no such
+            axis.
 
     Example:
         >>> jaxact.srelu(jnp.array([-1.0, 2.0]))
@@ -280,7 +288,7 @@ def srelu(
     return el.where(x >= t_right, right, el.where(x > t_left, x, left))
 
 
-def _line(x: Array, t: float | Array, a: float | Array) -> Array:
+def _line(x: Array, t: Parameter, a: Parameter) -> Array:
     """t + a * (x - t), exact where a is 1."""
     return a * num.unless(a == 0, x) + t * (1 - a)
 

@@ -10,10 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from .._core import activation, definition_of, pushforward_of
+from .._core import Parameter, activation, definition_of, pushforward_of
 from .._numerics import elementary as el, pieces as num
-
-Value = tuple[Array, Array]  # of a polynomial, and its derivative
+from ._coefficients import in_rows, spread
 
 
 @activation(
@@ -22,7 +21,9 @@ Value = tuple[Array, Array]  # of a polynomial, and its derivative
         "denominator": [0.125, 1.0, 0.25, 0.0625],
     }
 )
-def rational(x: Array, numerator: Array, denominator: Array) -> Array:
+def rational(
+    x: Array, numerator: Parameter, denominator: Parameter, axis: int | None = None
+) -> Array:
     """Safe Padé activation unit: a ratio of polynomials without poles.
 
     rational(x) is P(x) / (1 + |Q(x)|), where P(x) = numerator[0] + numerator[1] x + ...
@@ -34,15 +35,19 @@ def rational(x: Array, numerator: Array, denominator: Array) -> Array:
 
     Args:
         x: an array or number of real dtype; integers count as float32.
-        numerator: the coefficients of P, constant first, of one dimension.
-        denominator: those of Q, which has no constant, of one dimension.
+        numerator: the coefficients of P, constant first: of shape (n,) for all of x,
+            (channels, n) for each channel, or (groups, n) for groups of neighbours; of
+            more dimensions if all but the last broadcast with x.
+        denominator: those of Q, which has no constant, likewise.
+        axis: where channels lie in x; None for the last axis.
 
     Returns:
         An array of the shape and dtype of x.
 
     Raises:
         TypeError: an argument is not an array or number of real dtype.
-        ValueError: coefficients are not of one dimension.
+        ValueError: there is no numerator, x has no such axis, or its length is not a
+            multiple of the groups.
 
     Example:
         >>> p, q = jnp.array([0.0, 1.0]), jnp.array([0.0, 1.0])  # x / (1 + x**2)
@@ -50,35 +55,37 @@ def rational(x: Array, numerator: Array, denominator: Array) -> Array:
         Array([-0.5,  0.4], dtype=float32)
 
     Reference:
-        Molina, Schramowski, Kersting (2019), arXiv:1907.06732
+        Molina, Schramowski, Kersting (2019), arXiv:1907.06732; by groups: Yang, Wang
+        (2024), Kolmogorov-Arnold transformer, arXiv:2409.10594
     """
-    _check(numerator, denominator)
-    near, end = _limited(x, numerator, denominator)
-    p, q = _polynomials(near, numerator, denominator)
-    value = p[0] / (1 + el.maximum(q[0], -q[0]))  # of slope 0 at 0
-    growth = len(numerator) - 1 - len(denominator)
+    top, bottom = _lists(x, numerator, denominator, axis)
+    near, end = _limited(x, top, bottom)
+    (p, _), (q, _) = _horner(near, top), _horner(near, bottom)
+    value = p / (1 + el.maximum(q, -q))  # of slope 0 at 0
+    growth = len(top) - len(bottom)
     if growth == 0:
         return value
     return value * el.maximum(jnp.abs(x) / end, 1) ** growth
 
 
-def _limited(x: Array, numerator: Array, denominator: Array) -> tuple[Array, float]:
+def _lists(
+    x: Array, numerator: Array, denominator: Array, axis: int | None
+) -> tuple[list[Array], list[Array]]:
+    """The coefficients of P and of Q, constant first; each broadcasts with x."""
+    top = in_rows(numerator, x, axis, "rational: numerator")
+    bottom = in_rows(denominator, x, axis, "rational: denominator", least=0)
+    return list(top), [jnp.zeros((), x.dtype), *bottom]
+
+
+def _limited(x: Array, top: list[Array], bottom: list[Array]) -> tuple[Array, float]:
     """x where no power overflows, and the end, beyond which the highest count alone."""
     info = jnp.finfo(x.dtype)
-    degree = max(len(numerator) - 1, len(denominator), 1)
+    degree = max(len(top) - 1, len(bottom) - 1, 1)
     end = 2.0 ** min(info.nmant + 1, (info.maxexp - 8) // degree)
     return el.clip(x, -end, end), end
 
 
-def _check(numerator: Array, denominator: Array) -> None:
-    if numerator.ndim != 1 or denominator.ndim != 1 or not len(numerator):
-        raise ValueError(
-            f"rational: the coefficients are of shapes {numerator.shape} and "
-            f"{denominator.shape}; expected one dimension each, and a numerator"
-        )
-
-
-def _ratio_slope(x: Array, numerator: Array, denominator: Array) -> Array:
+def _ratio_slope(x: Array, top: list[Array], bottom: list[Array]) -> Array:
     """The slope where numerator and denominator have one degree.
 
     Where |x| > 1 it is computed in z = 1 / x, the polynomials being divided by their
@@ -88,34 +95,29 @@ def _ratio_slope(x: Array, numerator: Array, denominator: Array) -> Array:
     # far enough out the ratio has its limit, and powers of z would underflow
     big = el.clip(el.where(outer, x, 1), -(2.0**25), 2.0**25)
     z = el.where(outer, 1 / big, x)
-    n = len(denominator)
-    p, dp = _horner(z, _turned(outer, numerator))
-    q, dq = _horner(z, _turned(outer, jnp.pad(denominator, (1, 0))))
+    n = len(bottom) - 1
+    p, dp = _horner(z, _turned(outer, top))
+    q, dq = _horner(z, _turned(outer, bottom))
     one, done = el.where(outer, num.magnitude(z) ** n, 1), 0
     if n:
         done = n * num.magnitude(z) ** (n - 1) * jnp.sign(z)
-    bottom = one + q * jnp.sign(q)  # unlike jnp.abs of slope 0 at 0
+    whole = one + q * jnp.sign(q)  # unlike jnp.abs of slope 0 at 0
     done = el.where(outer, done, 0)
-    slope = (dp - p / bottom * (done + jnp.sign(q) * dq)) / bottom
+    slope = (dp - p / whole * (done + jnp.sign(q) * dq)) / whole
     far = -z / el.where(outer, x, 1) * slope
     if n % 2:
         far = far * jnp.sign(x)
     return el.where(outer, far, slope)
 
 
-def _polynomials(x: Array, numerator: Array, denominator: Array) -> list[Value]:
-    """P and Q, each with its derivative."""
-    return [_horner(x, list(c)) for c in (numerator, jnp.pad(denominator, (1, 0)))]
-
-
-def _turned(outer: Array, coefficients: Array) -> list[Array]:
+def _turned(outer: Array, coefficients: list[Array]) -> list[Array]:
     """The coefficients, at the outer points in the opposite order."""
     pairs = zip(coefficients, coefficients[::-1], strict=True)
     return [el.where(outer, back, ahead) for ahead, back in pairs]
 
 
-def _horner(z: Array, coefficients: list[Array]) -> Value:
-    """A polynomial, its coefficients constant first, and its derivative."""
+def _horner(z: Array, coefficients: list[Array]) -> tuple[Array, Array]:
+    """A polynomial and its derivative."""
     *rest, value = coefficients
     slope = jnp.zeros_like(z)
     for c in reversed(rest):
@@ -124,19 +126,26 @@ def _horner(z: Array, coefficients: list[Array]) -> Value:
 
 
 @definition_of(rational)
-def _rational(x: Array, numerator: Array, denominator: Array) -> Array:
-    top = sum(c * x**i for i, c in enumerate(numerator))
-    bottom = sum(c * x**i for i, c in enumerate(denominator, 1))
+def _rational(
+    x: Array, numerator: Array, denominator: Array, axis: int | None = None
+) -> Array:
+    upper = spread(numerator, x, axis, "numerator")
+    lower = spread(denominator, x, axis, "denominator", least=0)
+    top = sum(upper[..., i] * x**i for i in range(upper.shape[-1]))
+    bottom = sum(lower[..., i] * x ** (i + 1) for i in range(lower.shape[-1]))
     return top / (1 + jnp.maximum(bottom, -bottom))
 
 
 @pushforward_of(rational)
-def _rational_push(t: Array, x: Array, numerator: Array, denominator: Array) -> Array:
-    growth = len(numerator) - 1 - len(denominator)
+def _rational_push(
+    t: Array, x: Array, numerator: Array, denominator: Array, axis: int | None
+) -> Array:
+    top, bottom = _lists(x, numerator, denominator, axis)
+    growth = len(top) - len(bottom)
     if growth == 0:  # far out it is constant, and the terms of the slope cancel
-        return t * _ratio_slope(x, numerator, denominator)
-    near, end = _limited(x, numerator, denominator)
-    (p, dp), (q, dq) = _polynomials(near, numerator, denominator)
+        return t * _ratio_slope(x, top, bottom)
+    near, end = _limited(x, top, bottom)
+    (p, dp), (q, dq) = _horner(near, top), _horner(near, bottom)
     # not p / bottom, which XLA would store to share it with the forward pass
     inverse = 1 / (1 + el.maximum(q, -q))
     value = p * inverse

@@ -12,8 +12,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.core import Tracer
+from jax.typing import ArrayLike
 
-from .._core import activation, chooses, derivative_of
+from .._core import Parameter, activation, chooses, derivative_of
 from .._numerics import elementary as el, pieces as num
 
 
@@ -88,7 +89,7 @@ def _relu_dx(y: Array) -> Array:
 
 
 @activation(kinks=(0.0,), integers="weak")
-def leaky_relu(x: Array, negative_slope: float | Array = 0.01) -> Array:
+def leaky_relu(x: Array, negative_slope: Parameter = 0.01) -> Array:
     """Leaky rectified linear unit.
 
     leaky_relu(x, negative_slope) = x if x >= 0 else negative_slope * x
@@ -122,7 +123,7 @@ def leaky_relu(x: Array, negative_slope: float | Array = 0.01) -> Array:
     return _leaky(x, negative_slope)
 
 
-def _leaky(x: Array, slope: float | Array) -> Array:
+def _leaky(x: Array, slope: Parameter) -> Array:
     # the maximum only turns -0 into 0: the sign bit of the output then tells the
     # branch, also where the product underflows
     low = num.unless(slope == 0, x)
@@ -143,9 +144,7 @@ def _leaky_relu_dnegative_slope(x: Array) -> Array:
 
 
 @activation(kinks=(0.0,))
-def prelu(
-    x: Array, negative_slope: float | Array = 0.25, axis: int | None = None
-) -> Array:
+def prelu(x: Array, negative_slope: Parameter = 0.25, axis: int | None = None) -> Array:
     """Parametric rectified linear unit: `leaky_relu` with a slope that is learnt.
 
     prelu(x, negative_slope) = x if x >= 0 else negative_slope * x
@@ -186,7 +185,7 @@ derivative_of(prelu, wrt="negative_slope")(_leaky_relu_dnegative_slope)
 
 
 @activation(kinks=(0.0,))
-def leaky_relu_left(x: Array, negative_slope: float | Array = 0.01) -> Array:
+def leaky_relu_left(x: Array, negative_slope: Parameter = 0.01) -> Array:
     """`leaky_relu` with the slope from the left at 0.
 
     leaky_relu_left(x, negative_slope) = x if x > 0 else negative_slope * x
@@ -222,10 +221,10 @@ derivative_of(leaky_relu_left, wrt="negative_slope")(_leaky_relu_dnegative_slope
 
 @chooses(leaky_relu_left)
 def rrelu(
-    x: Array,
+    x: ArrayLike,
     key: Array | None = None,
-    lower: float | Array = 1 / 8,
-    upper: float | Array = 1 / 3,
+    lower: Parameter = 1 / 8,
+    upper: Parameter = 1 / 3,
 ) -> Array:
     """Randomized `leaky_relu`: in training every element has a slope of its own.
 
@@ -301,7 +300,7 @@ def _corners(threshold: float, max_value: float) -> list[float]:
     return [p for p in (threshold, max_value) if math.isfinite(p)]
 
 
-def _capped(x: Array, max_value: float | Array) -> Array:
+def _capped(x: Array, max_value: Parameter) -> Array:
     if _is_infinite(max_value):
         return jnp.zeros_like(x, bool)
     return (x >= max_value) & (max_value <= float(jnp.finfo(x.dtype).max))
@@ -315,9 +314,9 @@ def _is_infinite(max_value: Any) -> bool:
 @activation(kinks=_corners)
 def general_relu(
     x: Array,
-    negative_slope: float | Array = 0.0,
-    max_value: float | Array = math.inf,
-    threshold: float | Array = 0.0,
+    negative_slope: Parameter = 0.0,
+    max_value: Parameter = math.inf,
+    threshold: Parameter = 0.0,
 ) -> Array:
     """Rectifier with a cap, a slope below and a threshold, as `keras` has it.
 

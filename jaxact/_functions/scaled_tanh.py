@@ -8,14 +8,14 @@ import math
 import jax.numpy as jnp
 from jax import Array
 
-from .._core import activation, derivative_of
+from .._core import Parameter, activation, derivative_of
 from .._numerics import elementary as el, pieces as num
 from . import _parts as parts
 from .sigmoids import tanh
 
 
 @activation(domain={"cap": (0.0, float("inf"))})
-def softcap(x: Array, cap: float | Array = 50.0) -> Array:
+def softcap(x: Array, cap: Parameter = 50.0) -> Array:
     """Soft cap: keeps scores within -cap to cap.
 
     softcap(x, cap) = cap * tanh(x / cap)
@@ -85,7 +85,7 @@ def lecun_tanh(x: Array) -> Array:
 
 @activation
 def adaptive_tanh(
-    x: Array, alpha: float | Array = 1.0, n: float | Array = 1.0
+    x: Array, alpha: Parameter = 1.0, n: Parameter = 1.0, axis: int | None = None
 ) -> Array:
     """Tanh with a slope to train, for networks that solve differential equations.
 
@@ -98,12 +98,14 @@ def adaptive_tanh(
         x: an array or number of real dtype; integers count as float32.
         alpha: the slope to train, a number or an array that broadcasts with x.
         n: a fixed factor of the slope, which makes alpha learn faster.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Returns:
         An array of the shape and dtype of `x + alpha + n`.
 
     Raises:
-        TypeError: an argument is not an array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype, or x has no such
+            axis.
 
     Example:
         >>> jaxact.adaptive_tanh(jnp.array([-1.0, 2.0]))
@@ -118,9 +120,10 @@ def adaptive_tanh(
 @activation
 def dyt(
     x: Array,
-    alpha: float | Array = 0.5,
-    gamma: float | Array = 1.0,
-    beta: float | Array = 0.0,
+    alpha: Parameter = 0.5,
+    gamma: Parameter = 1.0,
+    beta: Parameter = 0.0,
+    axis: int | None = None,
 ) -> Array:
     """Dynamic tanh: in place of a normalisation layer.
 
@@ -134,12 +137,14 @@ def dyt(
         alpha: the scale of the input, one for all, to train.
         gamma: the scale of the output, usually one for each channel.
         beta: what is added to the output, usually one for each channel.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Returns:
         An array of the shape and dtype of `x + alpha + gamma + beta`.
 
     Raises:
-        TypeError: an argument is not an array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype, or x has no such
+            axis.
 
     Example:
         >>> jaxact.dyt(jnp.array([-1.0, 2.0]))
@@ -154,10 +159,11 @@ def dyt(
 @activation
 def derf(
     x: Array,
-    alpha: float | Array = 0.5,
-    shift: float | Array = 0.0,
-    gamma: float | Array = 1.0,
-    beta: float | Array = 0.0,
+    alpha: Parameter = 0.5,
+    shift: Parameter = 0.0,
+    gamma: Parameter = 1.0,
+    beta: Parameter = 0.0,
+    axis: int | None = None,
 ) -> Array:
     """Dynamic erf: in place of a normalisation layer, as `dyt`.
 
@@ -173,12 +179,14 @@ def derf(
         shift: what is added to the input, one for all, to train.
         gamma: the scale of the output, usually one for each channel.
         beta: what is added to the output, usually one for each channel.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Returns:
         An array of the shape and dtype of `x + alpha + shift + gamma + beta`.
 
     Raises:
-        TypeError: an argument is not an array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype, or x has no such
+            axis.
 
     Example:
         >>> jaxact.derf(jnp.array([-1.0, 2.0]))
@@ -194,7 +202,7 @@ def derf(
 
 
 @activation
-def stan(x: Array, beta: float | Array = 1.0) -> Array:
+def stan(x: Array, beta: Parameter = 1.0, axis: int | None = None) -> Array:
     """Self-scalable tanh: tanh that grows, for networks that solve equations.
 
     stan(x, beta) = tanh(x) * (1 + beta * x)
@@ -205,12 +213,14 @@ def stan(x: Array, beta: float | Array = 1.0) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
         beta: the weight of x * tanh(x), a number or an array that broadcasts with x.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Returns:
         An array of the shape and dtype of `x + beta`.
 
     Raises:
-        TypeError: an argument is not an array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype, or x has no such
+            axis.
 
     Example:
         >>> jaxact.stan(jnp.array([-1.0, 2.0]))
@@ -270,7 +280,7 @@ derivative_of(lisht, order=2)(parts.SecondDerivative(_lisht))
 
 
 @activation(domain={"a": (0.0, float("inf"))})
-def soft_modulus_t(x: Array, a: float | Array = 0.01) -> Array:
+def soft_modulus_t(x: Array, a: Parameter = 0.01) -> Array:
     """Soft modulus by tanh: `lisht` brought closer to |x|.
 
     soft_modulus_t(x, a) = x * tanh(x / a)
@@ -298,7 +308,7 @@ def soft_modulus_t(x: Array, a: float | Array = 0.01) -> Array:
     return _soft_modulus_t(x, a)
 
 
-def _soft_modulus_t(x: Array, a: float | Array) -> Array:
+def _soft_modulus_t(x: Array, a: Parameter) -> Array:
     return num.opened(x, parts.tanh_of(*parts.over(x, a)))
 
 

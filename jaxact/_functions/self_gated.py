@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from .._core import activation, derivative_of, kernels_of
+from .._core import Parameter, activation, derivative_of, kernels_of
 from .._numerics import elementary as el, pieces as num
 from .._numerics.pairs import constant, number, pair, shared
 from .._numerics.pieces import Scale
@@ -22,7 +22,7 @@ class _Steep(NamedTuple):
     """|x| as far as its gate is not 0, and |u| = a * times + rest."""
 
     a: Array
-    times: float | Array
+    times: Parameter
     rest: Array | None
     up: Array  # whether u > 0
     sign: Array | int  # of beta
@@ -52,7 +52,7 @@ def _lifted(s: _Steep) -> Array:
 
 
 @activation(holomorphic=True)
-def silu(x: Array, beta: float | Array = 1.0) -> Array:
+def silu(x: Array, beta: Parameter = 1.0, axis: int | None = None) -> Array:
     """Sigmoid linear unit, also called swish.
 
     silu(x, beta) = x / (1 + exp(-beta * x))
@@ -64,12 +64,13 @@ def silu(x: Array, beta: float | Array = 1.0) -> Array:
     Args:
         x: an array or number of real or complex dtype; integers count as float32.
         beta: how steep the gate is, a number or an array that broadcasts with x.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Returns:
         An array of the shape and dtype of `x + beta`.
 
     Raises:
-        TypeError: an argument is not an array or number.
+        TypeError: an argument is not an array or number, or x has no such axis.
 
     Example:
         >>> jaxact.silu(jnp.array([-1.0, 2.0]))
@@ -179,7 +180,7 @@ def _quick_gelu_dx2(x: Array) -> Array:
 
 
 @activation
-def e_swish(x: Array, beta: float | Array = 1.5) -> Array:
+def e_swish(x: Array, beta: Parameter = 1.5) -> Array:
     """Silu times a constant.
 
     e_swish(x, beta) = beta * x / (1 + exp(-x))

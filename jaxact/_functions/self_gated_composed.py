@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from .._core import activation, derivative_of, kernels_of
+from .._core import Parameter, activation, derivative_of, kernels_of
 from .._numerics import elementary as el, pieces as num, polynomials as poly
 from .._numerics.pairs import Pair, constant, pair, shared, where
 from . import _parts as parts
@@ -311,7 +311,7 @@ derivative_of(phish, order=2)(parts.SecondDerivative(_phish))
 
 
 @activation
-def mila(x: Array, beta: float | Array = -0.25) -> Array:
+def mila(x: Array, beta: Parameter = -0.25) -> Array:
     """Mish with its gate shifted.
 
     mila(x, beta) = x * tanh(log(1 + exp(beta + x)))
@@ -339,7 +339,7 @@ def mila(x: Array, beta: float | Array = -0.25) -> Array:
     return _mila(x, beta)
 
 
-def _mila(x: Array, beta: float | Array) -> Array:
+def _mila(x: Array, beta: Parameter) -> Array:
     u = parts.softplus_of(*parts.total(beta, x))
     return num.opened(x, parts.tanh_of(*u, 1.0))
 

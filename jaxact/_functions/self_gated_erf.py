@@ -8,7 +8,7 @@ import math
 import jax.numpy as jnp
 from jax import Array
 
-from .._core import activation, derivative_of
+from .._core import Parameter, activation, derivative_of
 from .._numerics import elementary as el, pieces as num
 from . import _parts as parts
 from .distributions import erf
@@ -52,7 +52,7 @@ def _serf_dx(x: Array) -> Array:
     return _slope_of_serf(x, num.exp_in_range(-jnp.abs(x)), 1.0)
 
 
-def _slope_of_serf(v: Array, e: Array, gamma: float | Array) -> Array:
+def _slope_of_serf(v: Array, e: Array, gamma: Parameter) -> Array:
     """erf(u) + gamma * v * sigmoid(v) * 2 / sqrt(pi) * exp(-u**2), e = exp(-|v|)."""
     u = gamma * (el.maximum(v, 0) + num.log1p_up_to_1(e))
     gate = el.where(v < 0, e, 1) / (1 + e)
@@ -66,7 +66,9 @@ derivative_of(serf, order=2)(parts.SecondDerivative(_serf))
 
 
 @activation
-def erfact(x: Array, alpha: float | Array = 0.75, beta: float | Array = 0.75) -> Array:
+def erfact(
+    x: Array, alpha: Parameter = 0.75, beta: Parameter = 0.75, axis: int | None = None
+) -> Array:
     """ErfAct: the input times the error function of an exponential.
 
     erfact(x, alpha, beta) = x * erf(alpha * exp(beta * x))
@@ -79,12 +81,14 @@ def erfact(x: Array, alpha: float | Array = 0.75, beta: float | Array = 0.75) ->
         x: an array or number of real dtype; integers count as float32.
         alpha: the factor of the exponential, a number or an array that broadcasts.
         beta: the factor in the exponent, a number or an array that broadcasts.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Returns:
         An array of the shape and dtype of `x + alpha + beta`.
 
     Raises:
-        TypeError: an argument is not an array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype, or x has no such
+            axis.
 
     Example:
         >>> jaxact.erfact(jnp.array([-1.0, 2.0]))
@@ -96,7 +100,7 @@ def erfact(x: Array, alpha: float | Array = 0.75, beta: float | Array = 0.75) ->
     return _erfact(x, alpha, beta)
 
 
-def _erfact(x: Array, alpha: float | Array, beta: float | Array) -> Array:
+def _erfact(x: Array, alpha: Parameter, beta: Parameter) -> Array:
     u, rest = parts.product(beta, x)
     u = el.minimum(u, 80)  # of a finite exponential
     return num.opened(x, parts.erf_of(*parts.exp_of(u, rest, alpha)))
@@ -119,7 +123,9 @@ derivative_of(erfact, order=2)(parts.SecondDerivative(_erfact))
 
 
 @activation
-def pserf(x: Array, gamma: float | Array = 1.25, delta: float | Array = 0.85) -> Array:
+def pserf(
+    x: Array, gamma: Parameter = 1.25, delta: Parameter = 0.85, axis: int | None = None
+) -> Array:
     """Parametric serf: the input times the error function of a scaled softplus.
 
     pserf(x, gamma, delta) = x * erf(gamma * log(1 + exp(delta * x)))
@@ -132,12 +138,14 @@ def pserf(x: Array, gamma: float | Array = 1.25, delta: float | Array = 0.85) ->
         x: an array or number of real dtype; integers count as float32.
         gamma: the scale of the softplus, a number or an array that broadcasts.
         delta: the scale of its argument, a number or an array that broadcasts.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Returns:
         An array of the shape and dtype of `x + gamma + delta`.
 
     Raises:
-        TypeError: an argument is not an array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype, or x has no such
+            axis.
 
     Example:
         >>> jaxact.pserf(jnp.array([-1.0, 2.0]))
@@ -149,7 +157,7 @@ def pserf(x: Array, gamma: float | Array = 1.25, delta: float | Array = 0.85) ->
     return _pserf(x, gamma, delta)
 
 
-def _pserf(x: Array, gamma: float | Array, delta: float | Array) -> Array:
+def _pserf(x: Array, gamma: Parameter, delta: Parameter) -> Array:
     u = parts.softplus_of(*parts.product(delta, x))
     return num.opened(x, parts.erf_of(*parts.product(gamma, *u)))
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
-from .._core import activation, derivative_of, kernel_of, kernels_of
+from .._core import Parameter, activation, derivative_of, kernel_of, kernels_of
 from .._numerics import elementary as el, pieces as num, polynomials as poly
 from .._numerics.pairs import shared
 from . import _parts as parts
@@ -32,7 +32,7 @@ class _Tanh(NamedTuple):
     slope: Array
 
 
-def _tanh_beside(alpha: float | Array, x: Array, beta: float | Array) -> _Tanh:
+def _tanh_beside(alpha: Parameter, x: Array, beta: Parameter) -> _Tanh:
     """Where alpha and tanh(u) cancel, also where the latter is 1, digits are left."""
     times, end = jnp.asarray(2 * jnp.abs(beta), x.dtype), num.growth_end(x)
     largest = float(jnp.finfo(x.dtype).max)
@@ -55,9 +55,10 @@ def _tanh_beside(alpha: float | Array, x: Array, beta: float | Array) -> _Tanh:
 @activation
 def aptx(
     x: Array,
-    alpha: float | Array = 1.0,
-    beta: float | Array = 1.0,
-    gamma: float | Array = 0.5,
+    alpha: Parameter = 1.0,
+    beta: Parameter = 1.0,
+    gamma: Parameter = 0.5,
+    axis: int | None = None,
 ) -> Array:
     """Alpha plus tanh times x: at the defaults silu(2x) / 2, a steeper silu.
 
@@ -71,12 +72,14 @@ def aptx(
         alpha: what is added to tanh, a number or an array that broadcasts with x.
         beta: the scale of the argument of tanh, a number or an array that broadcasts.
         gamma: the scale of it all, a number or an array that broadcasts with x.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Returns:
         An array of the shape and dtype of `x + alpha + beta + gamma`.
 
     Raises:
-        TypeError: an argument is not an array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype, or x has no such
+            axis.
 
     Example:
         >>> jaxact.aptx(jnp.array([-1.0, 2.0]))
@@ -88,9 +91,7 @@ def aptx(
     return _aptx(num.unless(gamma == 0, x), alpha, beta, gamma)
 
 
-def _aptx(
-    x: Array, alpha: float | Array, beta: float | Array, gamma: float | Array
-) -> Array:
+def _aptx(x: Array, alpha: Parameter, beta: Parameter, gamma: Parameter) -> Array:
     if not isinstance(alpha, Array):  # 1 + tanh(u) is 2 * sigmoid(2 * u)
         return 2 * gamma * _silu(x, 2 * beta)
     return num.opened(x, gamma * _tanh_beside(alpha, x, beta).total)
@@ -127,9 +128,10 @@ def _aptx_dgamma(x: Array, alpha: Array, beta: Array) -> Array:
 @activation
 def acon_c(
     x: Array,
-    p1: float | Array = 1.0,
-    p2: float | Array = 0.0,
-    beta: float | Array = 1.0,
+    p1: Parameter = 1.0,
+    p2: Parameter = 0.0,
+    beta: Parameter = 1.0,
+    axis: int | None = None,
 ) -> Array:
     """ACON-C: a smooth maximum of p1 * x and p2 * x.
 
@@ -147,12 +149,14 @@ def acon_c(
         p1: one slope, a number or an array that broadcasts with x.
         p2: the other slope, a number or an array that broadcasts with x.
         beta: how sharply to choose, a number or an array that broadcasts with x.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Returns:
         An array of the shape and dtype of `x + p1 + p2 + beta`.
 
     Raises:
-        TypeError: an argument is not an array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype, or x has no such
+            axis.
 
     Example:
         >>> jaxact.acon_c(jnp.array([-1.0, 2.0]))
@@ -176,7 +180,9 @@ def _acon_c_dp2(x: Array, p1: Array, p2: Array, beta: Array) -> Array:
 
 
 @activation
-def smu(x: Array, alpha: float | Array = 0.25, mu: float | Array = 1e6) -> Array:
+def smu(
+    x: Array, alpha: Parameter = 0.25, mu: Parameter = 1e6, axis: int | None = None
+) -> Array:
     """Smooth maximum unit: a smooth leaky_relu.
 
     smu(x, alpha, mu) = x * (erfc(-mu * (1 - alpha) * x)
@@ -193,12 +199,14 @@ def smu(x: Array, alpha: float | Array = 0.25, mu: float | Array = 1e6) -> Array
         x: an array or number of real dtype; integers count as float32.
         alpha: the slope far below 0, a number or an array that broadcasts with x.
         mu: the sharpness of the bend, a number or an array that broadcasts with x.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Returns:
         An array of the shape and dtype of `x + alpha + mu`.
 
     Raises:
-        TypeError: an argument is not an array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype, or x has no such
+            axis.
 
     Example:
         >>> jaxact.smu(jnp.array([-1.0, 2.0]))
@@ -210,7 +218,7 @@ def smu(x: Array, alpha: float | Array = 0.25, mu: float | Array = 1e6) -> Array
     return _smu(x, alpha, mu)
 
 
-def _smu(x: Array, alpha: float | Array, mu: float | Array) -> Array:
+def _smu(x: Array, alpha: Parameter, mu: Parameter) -> Array:
     v = parts.product(mu * (1 - alpha), x)
     if isinstance(alpha, Array):
         return num.opened(x, alpha + (1 - alpha) * parts.half_erfc_of(*v))
@@ -237,7 +245,7 @@ def _smu_dalpha(x: Array, alpha: Array, mu: Array) -> Array:
 
 
 @activation
-def b_silu(x: Array, alpha: float | Array = 1.67) -> Array:
+def b_silu(x: Array, alpha: Parameter = 1.67, axis: int | None = None) -> Array:
     """Bounded silu: a silu that tends to -alpha / 2.
 
     b_silu(x, alpha) = x / (1 + exp(-x)) + alpha / 2 * tanh(x / 2)
@@ -249,12 +257,14 @@ def b_silu(x: Array, alpha: float | Array = 1.67) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
         alpha: twice the bound below, a number or an array that broadcasts with x.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Returns:
         An array of the shape and dtype of `x + alpha`.
 
     Raises:
-        TypeError: an argument is not an array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype, or x has no such
+            axis.
 
     Example:
         >>> jaxact.b_silu(jnp.array([-1.0, 2.0]))
@@ -284,7 +294,7 @@ def _b_silu_dx(x: Array, alpha: Array) -> Array:
     return gate + (el.clip(x, -end, end) + alpha) * ((e * inverse) * inverse)
 
 
-def _b_silu(x: Array, alpha: float | Array) -> Array:
+def _b_silu(x: Array, alpha: Parameter) -> Array:
     return silu(x) + alpha / 2 * tanh(x / 2)
 
 
@@ -297,7 +307,7 @@ def _b_silu_dalpha(x: Array) -> Array:
 
 
 @activation
-def x_silu(x: Array, alpha: float | Array = 0.0) -> Array:
+def x_silu(x: Array, alpha: Parameter = 0.0, axis: int | None = None) -> Array:
     """Silu with an expanded gate, from -alpha to 1 + alpha.
 
     x_silu(x, alpha) = x * (1 / (1 + exp(-x)) + alpha * tanh(x / 2))
@@ -309,12 +319,14 @@ def x_silu(x: Array, alpha: float | Array = 0.0) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
         alpha: how far the gate exceeds 0 and 1, a number or an array that broadcasts.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Returns:
         An array of the shape and dtype of `x + alpha`.
 
     Raises:
-        TypeError: an argument is not an array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype, or x has no such
+            axis.
 
     Example:
         >>> jaxact.x_silu(jnp.array([-1.0, 2.0]))
@@ -332,7 +344,7 @@ def _x_silu_dalpha(x: Array) -> Array:
 
 
 @activation
-def x_gelu(x: Array, alpha: float | Array = 0.0) -> Array:
+def x_gelu(x: Array, alpha: Parameter = 0.0, axis: int | None = None) -> Array:
     """Gelu with an expanded gate, from -alpha to 1 + alpha.
 
     x_gelu(x, alpha) = x * (erfc(-x / sqrt(2)) / 2 + alpha * erf(x / sqrt(2)))
@@ -344,12 +356,14 @@ def x_gelu(x: Array, alpha: float | Array = 0.0) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
         alpha: how far the gate exceeds 0 and 1, a number or an array that broadcasts.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Returns:
         An array of the shape and dtype of `x + alpha`.
 
     Raises:
-        TypeError: an argument is not an array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype, or x has no such
+            axis.
 
     Example:
         >>> jaxact.x_gelu(jnp.array([-1.0, 2.0]))

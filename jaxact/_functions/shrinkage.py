@@ -6,7 +6,7 @@ They come from the denoising of signals, where small coefficients are noise.
 import jax.numpy as jnp
 from jax import Array
 
-from .._core import activation, derivative_of
+from .._core import Parameter, activation, derivative_of
 from .._numerics import elementary as el, pieces as num, polynomials as poly
 
 _POSITIVE = {"lambd": (0.0, float("inf"))}
@@ -17,7 +17,7 @@ def _edges(lambd: float) -> list[float]:
 
 
 @activation(kinks=_edges, domain=_POSITIVE)
-def hard_shrink(x: Array, lambd: float | Array = 0.5) -> Array:
+def hard_shrink(x: Array, lambd: Parameter = 0.5) -> Array:
     """Hard shrinkage: 0 up to a size of lambd, and x itself beyond.
 
     hard_shrink(x, lambd) = x if abs(x) > lambd else 0
@@ -57,7 +57,7 @@ def _hard_shrink_dlambd() -> float:
 
 
 @activation(kinks=_edges, domain=_POSITIVE)
-def soft_shrink(x: Array, lambd: float | Array = 0.5) -> Array:
+def soft_shrink(x: Array, lambd: Parameter = 0.5) -> Array:
     """Soft shrinkage: x moved towards 0 by lambd, and 0 if that would overshoot.
 
     soft_shrink(x, lambd) = x - lambd if x > lambd else x + lambd if x < -lambd else 0
@@ -86,7 +86,7 @@ def soft_shrink(x: Array, lambd: float | Array = 0.5) -> Array:
     return _shrunk(x, lambd, lambd)
 
 
-def _shrunk(x: Array, lambd: float | Array, bias: float | Array) -> Array:
+def _shrunk(x: Array, lambd: Parameter, bias: Parameter) -> Array:
     return el.where(x < -lambd, x + bias, el.where(x <= lambd, 0, x - bias))
 
 
@@ -108,7 +108,7 @@ def _soft_shrink_dlambd(x: Array, lambd: Array) -> Array:
 
 
 @activation(kinks=_edges, domain=_POSITIVE)
-def shrink(x: Array, lambd: float | Array = 0.5, bias: float | Array = 0.0) -> Array:
+def shrink(x: Array, lambd: Parameter = 0.5, bias: Parameter = 0.0) -> Array:
     """Shrinkage that chooses by lambd and moves by bias, as in ONNX.
 
     shrink(x, lambd, bias) = x + bias if x < -lambd else x - bias if x > lambd else 0

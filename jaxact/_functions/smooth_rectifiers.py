@@ -6,13 +6,13 @@ Each is the integral of a sigmoid of `sigmoids`, which is therefore its derivati
 import jax.numpy as jnp
 from jax import Array
 
-from .._core import activation, derivative_of
+from .._core import Parameter, activation, derivative_of
 from .._numerics import elementary as el, pieces as num, polynomials as poly
 from .._numerics.pairs import number, shared
 
 
 @activation(holomorphic=True)
-def softplus(x: Array, beta: float | Array = 1.0) -> Array:
+def softplus(x: Array, beta: Parameter = 1.0) -> Array:
     """Softplus, the integral of `sigmoid`.
 
     softplus(x, beta) = log(1 + exp(beta * x)) / beta
@@ -44,7 +44,7 @@ def softplus(x: Array, beta: float | Array = 1.0) -> Array:
     return _softplus(x, beta)
 
 
-def _softplus(x: Array, beta: float | Array) -> Array:
+def _softplus(x: Array, beta: Parameter) -> Array:
     if isinstance(beta, Array):
         tail, _, below = _scaled(x, beta, 1 / beta)
         return el.where(below, 0, x) + num.log1p(tail)
@@ -81,7 +81,7 @@ def _softplus_dbeta(x: Array, beta: Array) -> Array:
 
 
 def _scaled(
-    x: Array, beta: Array, factor: Array | None = None
+    x: Array, beta: Array, factor: Parameter | None = None
 ) -> tuple[num.Exp, Array, Array]:
     """exp(-|u|) of u = beta * x, with a factor; |u|; and where u < 0."""
     u, below = num.angle(x, beta)
@@ -90,7 +90,7 @@ def _scaled(
 
 @activation(domain={"beta": (0.0, float("inf"))})
 def softplus_thresholded(
-    x: Array, beta: float | Array = 1.0, threshold: float | Array = 20.0
+    x: Array, beta: Parameter = 1.0, threshold: Parameter = 20.0
 ) -> Array:
     """Softplus as in PyTorch: the identity where beta * x is above a threshold.
 
@@ -249,7 +249,7 @@ def _sqrt_softplus_dx2(x: Array) -> Array:
 
 
 @activation(domain={"b": (0.0, float("inf"))})
-def squareplus(x: Array, b: float | Array = 4.0) -> Array:
+def squareplus(x: Array, b: Parameter = 4.0) -> Array:
     """Squareplus, an algebraic softplus.
 
     squareplus(x, b) = (x + sqrt(x**2 + b)) / 2
@@ -282,7 +282,7 @@ def squareplus(x: Array, b: float | Array = 4.0) -> Array:
     return el.where(x > 0, y, b * 0.25 / y)
 
 
-def _hypotenuse(x: Array, b: float | Array) -> tuple[Array, ...]:
+def _hypotenuse(x: Array, b: Parameter) -> tuple[Array, ...]:
     """z, sqrt(z**2 + m), m and a power of two: |x| is z * 2**k, and b is m * 4**k.
 
     z is limited to where its square nearly overflows.

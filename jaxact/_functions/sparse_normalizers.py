@@ -8,8 +8,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
+from jax.typing import ArrayLike
 
-from .._core import activation, chooses, definition_of, pushforward_of
+from .._core import Parameter, activation, chooses, definition_of, pushforward_of
 from .._numerics import elementary as el
 from .._numerics.rows import (
     Axis,
@@ -34,7 +35,7 @@ def _less_largest(x: Array, axis: Any, where: Any) -> Array:
 def sparsemax(
     x: Array,
     axis: Axis = -1,
-    where: Array | None = None,
+    where: Parameter | None = None,
 ) -> Array:
     """Sparsemax: the nearest point of the probability simplex, with exact zeros.
 
@@ -113,7 +114,7 @@ def _centred(t: Array, g: Array, axis: Any) -> Array:
 def entmax15(
     x: Array,
     axis: Axis = -1,
-    where: Array | None = None,
+    where: Parameter | None = None,
 ) -> Array:
     """Entmax with alpha = 1.5: between softmax and sparsemax, with exact zeros.
 
@@ -195,7 +196,7 @@ def _entmax15_push(t: Array, y: Array, axis: Any) -> Array:
 def hardmax(
     x: Array,
     axis: Axis = -1,
-    where: Array | None = None,
+    where: Parameter | None = None,
     straight_through: bool = False,
 ) -> Array:
     """Hardmax: 1 for the largest entry, the first of several, 0 for the others.
@@ -257,9 +258,9 @@ def _hardmax_push(
 
 @chooses(softmax)
 def gumbel_softmax(
-    x: Array,
+    x: ArrayLike,
     key: Array,
-    temperature: float | Array = 1.0,
+    temperature: ArrayLike = 1.0,
     hard: bool = False,
     axis: Axis = -1,
 ) -> Array:

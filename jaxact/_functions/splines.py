@@ -7,19 +7,24 @@ the kernel, those by x are written down.
 
 import itertools
 import math
+from collections.abc import Callable
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from .._core import activation, definition_of, pushforward_of
+from .._core import Parameter, activation, definition_of, pushforward_of
 from .._numerics import elementary as el
 from .._numerics.rows import gathering
+from ._coefficients import in_rows, spread
 
 
 @activation(examples={"slopes": [0.25, -0.5, 0.125], "hinges": [-1.5, 0.25, 2.0]})
-def apl(x: Array, slopes: Array, hinges: Array) -> Array:
+def apl(
+    x: Array, slopes: Parameter, hinges: Parameter, axis: int | None = None
+) -> Array:
     """Adaptive piecewise linear unit: a rectifier with hinges that are learnt.
 
     apl(x) is relu(x) and the sum over i of slopes[i] * relu(hinges[i] - x).
@@ -30,16 +35,19 @@ def apl(x: Array, slopes: Array, hinges: Array) -> Array:
 
     Args:
         x: an array or number of real dtype; integers count as float32.
-        slopes: one for every hinge along the first axis; what is left of its shape
-            broadcasts with x, such as a number for each channel.
-        hinges: where the slope changes, of the same shape as `slopes`.
+        slopes: one for every hinge: of shape (n,) for all of x, (channels, n) for each
+            channel, or (groups, n) for groups of neighbours; of more dimensions if all
+            but the last broadcast with x.
+        hinges: where the slope changes, likewise.
+        axis: where channels lie in x; None for the last axis.
 
     Returns:
         An array of the shape and dtype of x.
 
     Raises:
         TypeError: an argument is not an array or number of real dtype.
-        ValueError: `slopes` and `hinges` differ in length, or have no axis.
+        ValueError: `slopes` and `hinges` differ in length, x has no such axis, or its
+            length is not a multiple of the groups.
 
     Example:
         >>> jaxact.apl(jnp.array([-1.0, 2.0]), jnp.array([0.5]), jnp.array([0.0]))
@@ -48,7 +56,7 @@ def apl(x: Array, slopes: Array, hinges: Array) -> Array:
     Reference:
         Agostinelli, Hoffman, Sadowski, Baldi (2014), arXiv:1412.6830
     """
-    total, terms = el.maximum(x, 0), _hinges(x, slopes, hinges)
+    total, terms = el.maximum(x, 0), _hinges(x, slopes, hinges, axis)
     largest = float(jnp.finfo(x.dtype).max)
     near = el.where(x < -largest, -largest, x)  # faster than a maximum
     for slope, hinge in terms:
@@ -61,33 +69,32 @@ def apl(x: Array, slopes: Array, hinges: Array) -> Array:
     return el.where(x < -largest, start - slope * far, total)
 
 
-def _rows(x: Array, rows: Array, name: str) -> Array:
-    """An array of one number or row per index, its rows of the rank of x."""
-    if rows.ndim == 0 or rows.ndim - 1 > x.ndim:
-        raise ValueError(
-            f"{name} has shape {rows.shape}; expected a first axis, and then what "
-            f"broadcasts with x of shape {x.shape}"
-        )
-    return jnp.expand_dims(rows, tuple(range(1, 2 + x.ndim - rows.ndim)))
-
-
-def _hinges(x: Array, slopes: Array, hinges: Array) -> list[tuple[Array, Array]]:
-    slopes, hinges = _rows(x, slopes, "apl: slopes"), _rows(x, hinges, "apl: hinges")
+def _hinges(
+    x: Array, slopes: Array, hinges: Array, axis: int | None
+) -> list[tuple[Array, Array]]:
+    slopes = in_rows(slopes, x, axis, "apl: slopes", least=0)
+    hinges = in_rows(hinges, x, axis, "apl: hinges", least=0)
     if len(slopes) != len(hinges):
         raise ValueError(f"apl: {len(slopes)} slopes for {len(hinges)} hinges")
     return list(zip(slopes, hinges, strict=True))
 
 
 @definition_of(apl)
-def _apl(x: Array, slopes: Array, hinges: Array) -> Array:
-    bent = [a * jnp.where(x < b, b - x, 0) for a, b in zip(slopes, hinges, strict=True)]
-    return jnp.where(x > 0, x, 0) + sum(bent)
+def _apl(x: Array, slopes: Array, hinges: Array, axis: int | None = None) -> Array:
+    slopes, hinges = (spread(c, x, axis, "", least=0) for c in (slopes, hinges))
+    total = jnp.where(x > 0, x, 0)
+    for i in range(slopes.shape[-1]):
+        a, b = slopes[..., i], hinges[..., i]
+        total = total + a * jnp.where(x < b, b - x, 0)
+    return total
 
 
 @pushforward_of(apl)
-def _apl_push(t: Array, x: Array, slopes: Array, hinges: Array) -> Array:
+def _apl_push(
+    t: Array, x: Array, slopes: Array, hinges: Array, axis: int | None
+) -> Array:
     total = el.where(x > 0, 1, 0).astype(x.dtype)
-    for slope, hinge in _hinges(x, slopes, hinges):
+    for slope, hinge in _hinges(x, slopes, hinges, axis):
         total -= el.where(x < hinge, slope, 0)
     return t * total
 
@@ -95,30 +102,35 @@ def _apl_push(t: Array, x: Array, slopes: Array, hinges: Array) -> Array:
 @activation(examples={"coefficients": [0.5, -0.25, 1.0, 0.75, -1.5, 0.125, 0.5, 1.25]})
 def b_spline(
     x: Array,
-    coefficients: Array,
+    coefficients: Parameter,
     grid: tuple[float, float] = (-1.0, 1.0),
     degree: int = 3,
-    extrapolation: str = "clamped",
+    extrapolation: Literal["linear", "clamped"] = "linear",
+    axis: int | None = None,
 ) -> Array:
     """Spline on a uniform grid, as on the edges of a Kolmogorov-Arnold network.
 
     b_spline(x) is the sum over i of coefficients[i] * B_i(x), the B_i being the bumps
-    of the degree given, each over degree + 1 of the len(coefficients) - degree equal
-    parts of the grid and its continuation (Cox and de Boor).
+    of the degree given, each over degree + 1 of the n - degree equal parts of the grid
+    and its continuation (Cox and de Boor), n being the number of coefficients.  Beyond
+    the grid it goes on as a straight line: b_spline(e) + (x - e) * b_spline'(e), e
+    being the end, so that no unit is dead there.
 
     Derivative: the spline of one degree less with the coefficients' differences over
-    the width of a part; beyond the grid 0 where clamped, the slope at the end where
-    linear.
+    the width of a part; beyond the grid the slope at the end, or 0 where clamped.
+    `b_spline_coefficients` gives coefficients to start from.
 
     Args:
         x: an array or number of real dtype; integers count as float32.
-        coefficients: more than `degree` along the first axis; what is left of the shape
-            broadcasts with x, such as a spline for each channel.
+        coefficients: n of them, more than `degree`: of shape (n,) for all of x,
+            (channels, n) for each channel, or (groups, n) for groups of neighbours; of
+            more dimensions if all but the last broadcast with x.
         grid: where it begins and ends.
         degree: of the polynomials, 0 for steps, 1 for straight lines, 3 for a curve
             with two continuous derivatives.
-        extrapolation: what comes beyond the grid: "clamped" keeps the value at its end,
-            "linear" the slope too.
+        extrapolation: what comes beyond the grid: "linear" goes on with the slope at
+            its end, "clamped" keeps the value there.
+        axis: where channels lie in x; None for the last axis.
 
     Returns:
         An array of the shape and dtype of x.
@@ -126,7 +138,8 @@ def b_spline(
     Raises:
         TypeError: an argument is not an array or number of real dtype.
         ValueError: there are too few coefficients, the grid is empty, the degree is
-            negative or the extrapolation unknown.
+            negative or the extrapolation unknown; x has no such axis, or its length is
+            not a multiple of the groups.
 
     Example:
         >>> line = jnp.array([-1.0, 0.0, 1.0])  # through its knots
@@ -136,21 +149,25 @@ def b_spline(
     Reference:
         Liu et al. (2024), KAN: Kolmogorov-Arnold networks, arXiv:2404.19756
     """
-    rows = _rows(x, coefficients, "b_spline: coefficients")
-    _check_spline(len(rows), grid, degree, extrapolation)
+    per_bump = in_rows(coefficients, x, axis, "b_spline: coefficients")
+    _check_spline(len(per_bump), grid, degree, extrapolation)
     at = el.where(x < grid[0], grid[0], el.where(x > grid[1], grid[1], x))
-    y = _spline(at, rows, grid, degree)
+    y = _spline(at, per_bump, grid, degree)
     if extrapolation == "clamped":
         return y
-    slope = _spline_slope(at, rows, grid, degree)
+    slope = _spline_slope(at, per_bump, grid, degree)
     return y + el.where(slope == 0, 0, el.where(at == x, 0, x - at) * slope)
 
 
 def _check_spline(
-    count: int, grid: tuple[float, float], degree: int, extrapolation: str
+    count: int,
+    grid: tuple[float, float],
+    degree: int,
+    extrapolation: str,
+    caller: str = "b_spline",
 ) -> None:
-    if extrapolation not in ("clamped", "linear"):
-        problem = f"extrapolation={extrapolation!r}; expected 'clamped' or 'linear'"
+    if extrapolation not in ("linear", "clamped"):
+        problem = f"extrapolation={extrapolation!r}; expected 'linear' or 'clamped'"
     elif len(grid) != 2 or not grid[0] < grid[1]:
         problem = f"grid={grid!r}; expected (low, high) with low < high"
     elif degree < 0:
@@ -159,7 +176,7 @@ def _check_spline(
         problem = f"{count} coefficients; degree {degree} needs {degree + 1} or more"
     else:
         return
-    raise ValueError(f"b_spline: {problem}")
+    raise ValueError(f"{caller}: {problem}")
 
 
 def _spline(at: Array, rows: Array, grid: tuple[float, float], degree: int) -> Array:
@@ -206,6 +223,8 @@ def _picked(rows: Array, first: Array, start: int, parts: int) -> Array:
     def picked(index: Array, rows: Array) -> Array:
         return jnp.take_along_axis(rows, index[None], 0, mode="clip")[0]
 
+    if rows.ndim == 1:
+        rows = rows.reshape(-1, *[1] * first.ndim)
     return gathering(picked, first + start, rows)
 
 
@@ -224,31 +243,38 @@ def _b_spline(
     coefficients: Array,
     grid: tuple[float, float] = (-1.0, 1.0),
     degree: int = 3,
-    extrapolation: str = "clamped",
+    extrapolation: str = "linear",
+    axis: int | None = None,
 ) -> Array:
     low, high = grid
-    parts = len(coefficients) - degree
-    steps = np.arange(-degree, parts + degree + 1)
-    knots = (low + (high - low) / parts * steps).tolist()  # of no dtype of their own
+    wide = spread(coefficients, x, axis, "coefficients")
 
     def inside(x: Array) -> Array:
-        after = [jnp.where(x >= k, 1.0, 0.0).astype(x.dtype) for k in knots]
-        after[degree + parts] = jnp.zeros_like(x)  # the last part has its end
-        bumps = [a - b for a, b in itertools.pairwise(after)]
-        for d in range(1, degree + 1):
-            up = [(x - knots[i]) / (knots[i + d] - knots[i]) for i in range(len(bumps))]
-            bumps = [
-                up[i] * bumps[i] + (1 - up[i + 1]) * bumps[i + 1]
-                for i in range(len(bumps) - 1)
-            ]
-        terms = [c * b for c, b in zip(coefficients, bumps, strict=True)]
-        return sum(terms, jnp.zeros_like(x))
+        bumps = _bumps(x, wide.shape[-1], grid, degree)
+        return sum((wide[..., i] * b for i, b in enumerate(bumps)), jnp.zeros_like(x))
 
     at = jnp.where(x < low, low, jnp.where(x > high, high, x))
     if extrapolation == "clamped":
         return inside(at)
     value, slope = jax.jvp(inside, (at,), (jnp.ones_like(at),))
     return value + slope * (x - at)
+
+
+def _bumps(x: Any, count: int, grid: tuple[float, float], degree: int) -> list[Any]:
+    """The B_i at points of the grid, of jnp or NumPy (Cox and de Boor)."""
+    (low, high), parts = grid, count - degree
+    steps = np.arange(-degree, parts + degree + 1)
+    knots = (low + (high - low) / parts * steps).tolist()  # of no dtype of their own
+    after = [(x >= k).astype(x.dtype) for k in knots]
+    after[degree + parts] = 0 * after[0]  # the last part has its end
+    bumps = [a - b for a, b in itertools.pairwise(after)]
+    for d in range(1, degree + 1):
+        up = [(x - knots[i]) / (knots[i + d] - knots[i]) for i in range(len(bumps))]
+        bumps = [
+            up[i] * bumps[i] + (1 - up[i + 1]) * bumps[i + 1]
+            for i in range(len(bumps) - 1)
+        ]
+    return bumps
 
 
 @pushforward_of(b_spline)
@@ -259,8 +285,47 @@ def _b_spline_push(
     grid: tuple[float, float],
     degree: int,
     extrapolation: str,
+    axis: int | None,
 ) -> Array:
-    rows = _rows(x, coefficients, "b_spline: coefficients")
+    per_bump = in_rows(coefficients, x, axis, "b_spline: coefficients")
     at = el.where(x < grid[0], grid[0], el.where(x > grid[1], grid[1], x))
-    slope = _spline_slope(at, rows, grid, degree)
+    slope = _spline_slope(at, per_bump, grid, degree)
     return t * (slope if extrapolation == "linear" else el.where(at == x, slope, 0))
+
+
+def b_spline_coefficients(
+    function: Callable[[Array], Array],
+    grid: tuple[float, float] = (-1.0, 1.0),
+    degree: int = 3,
+    count: int = 8,
+) -> Array:
+    """Coefficients with which `b_spline` is close to another function on its grid.
+
+    They are the least-squares fit at many points, denser towards the ends, where the
+    slope counts for what comes beyond.  A polynomial of no more than the degree is met
+    exactly.
+
+    Args:
+        function: any elementwise function, such as an activation.
+        grid: where to be close: the grid of the spline.
+        degree: that of the spline.
+        count: how many coefficients, more than `degree`.
+
+    Returns:
+        The coefficients that `b_spline` takes, of shape (count,), in float32.
+
+    Raises:
+        ValueError: the grid is empty, the degree negative or the count too small.
+
+    Example:
+        >>> line = jaxact.b_spline_coefficients(lambda x: 2 * x, (-1.0, 1.0), degree=1)
+        >>> round(float(jaxact.b_spline(3.0, line, degree=1)), 4)
+        6.0
+    """
+    _check_spline(count, grid, degree, "linear", "b_spline_coefficients")
+    low, high = grid
+    x = (low + high - (high - low) * np.cos(np.pi * np.linspace(0, 1, 1001))) / 2
+    x = x.astype(np.float32)
+    y = np.asarray(function(jnp.asarray(x)), np.float64)
+    bumps = np.stack(_bumps(x.astype(np.float64), count, grid, degree), 1)
+    return jnp.asarray(np.linalg.lstsq(bumps, y)[0], jnp.float32)

@@ -6,7 +6,7 @@ keeps the output, as with the rectifiers.
 
 from jax import Array
 
-from .._core import activation, derivative_of
+from .._core import Parameter, activation, derivative_of
 from .._numerics import elementary as el
 
 
@@ -15,7 +15,7 @@ def _at_threshold(threshold: float) -> list[float]:
 
 
 @activation(kinks=_at_threshold)
-def thresholded_relu(x: Array, threshold: float | Array = 1.0) -> Array:
+def thresholded_relu(x: Array, threshold: Parameter = 1.0) -> Array:
     """Rectifier that begins at a threshold, with a jump there.
 
     thresholded_relu(x, threshold) = x if x > threshold else 0
@@ -51,7 +51,7 @@ def _thresholded_relu_dx(x: Array, y: Array, threshold: Array) -> Array:
 
 
 @activation(kinks=_at_threshold)
-def threshold(x: Array, threshold: float | Array, value: float | Array) -> Array:
+def threshold(x: Array, threshold: Parameter, value: Parameter) -> Array:
     """Threshold: a value of your choice for every x that is not above it.
 
     threshold(x, threshold, value) = x if x > threshold else value
@@ -95,7 +95,7 @@ def _threshold_dvalue(x: Array, threshold: Array) -> Array:
 
 
 @activation(kinks=lambda tau: [tau])
-def tlu(x: Array, tau: float | Array = 0.0) -> Array:
+def tlu(x: Array, tau: Parameter = 0.0, axis: int | None = None) -> Array:
     """Thresholded linear unit: the larger of x and a threshold that is learnt.
 
     tlu(x, tau) = x if x > tau else tau
@@ -107,12 +107,14 @@ def tlu(x: Array, tau: float | Array = 0.0) -> Array:
         x: an array or number of real dtype; integers count as float32.
         tau: the least value, a number or an array that broadcasts with x, such as one
             for each channel.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Returns:
         An array of the shape and dtype of `x + tau`.
 
     Raises:
-        TypeError: an argument is not an array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype, or x has no such
+            axis.
 
     Example:
         >>> jaxact.tlu(jnp.array([-1.0, 2.0]))
@@ -137,7 +139,7 @@ def _tlu_dtau(x: Array, tau: Array) -> Array:
 
 
 @activation(kinks=_at_threshold)
-def step(x: Array, threshold: float | Array = 0.0) -> Array:
+def step(x: Array, threshold: Parameter = 0.0) -> Array:
     """Heaviside step: whether x has reached a threshold, as a number.
 
     step(x, threshold) = 1 if x >= threshold else 0

@@ -7,7 +7,7 @@ evaluated at a number from its own side, so that its slopes are finite.
 import jax.numpy as jnp
 from jax import Array
 
-from .._core import activation, derivative_of
+from .._core import Parameter, activation, derivative_of
 from .._numerics import elementary as el, pieces as num
 from .._numerics.pairs import shared
 from .exponential_units import elu
@@ -92,7 +92,7 @@ def _hard_elish_dx2(x: Array) -> Array:
 
 
 @activation(kinks=(0.0,))
-def delu(x: Array, n: float | Array = 1.0) -> Array:
+def delu(x: Array, n: Parameter = 1.0) -> Array:
     """Silu below 0, a straight line and an exponential above.
 
     delu(x, n) = x / (1 + exp(-x)) if x <= 0 else (n + 0.5) * x + (1 - exp(-x))
@@ -148,7 +148,7 @@ def _delu_dn(x: Array) -> Array:
 
 
 @activation(kinks=(0.0,))
-def nelu(x: Array, alpha: float | Array = 0.2) -> Array:
+def nelu(x: Array, alpha: Parameter = 0.2) -> Array:
     """Negative slope linear unit: the identity above 0, a falling tail below.
 
     nelu(x, alpha) = x if x > 0 else -alpha / (1 + x**2)

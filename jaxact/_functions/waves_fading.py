@@ -8,8 +8,9 @@ import math
 
 import jax.numpy as jnp
 from jax import Array, lax
+from jax.typing import ArrayLike
 
-from .._core import activation, chooses, derivative_of
+from .._core import Parameter, activation, chooses, derivative_of
 from .._numerics import (
     angles as angles,
     elementary as el,
@@ -84,7 +85,7 @@ def _sinc_dx2(x: Array) -> Array:
 
 
 @activation
-def gabor(x: Array, w0: float | Array = 10.0, s0: float | Array = 10.0) -> Array:
+def gabor(x: Array, w0: Parameter = 10.0, s0: Parameter = 10.0) -> Array:
     """Gabor wavelet, a cosine under a bell: the real part of WIRE's activation.
 
     gabor(x, w0, s0) = cos(w0 * x) * exp(-(s0 * x)**2)
@@ -113,14 +114,14 @@ def gabor(x: Array, w0: float | Array = 10.0, s0: float | Array = 10.0) -> Array
     return _wave(x, w0, s0, 2)
 
 
-def _wave(x: Array, w0: float | Array, s0: float | Array, eighths: int) -> Array:
+def _wave(x: Array, w0: Parameter, s0: Parameter, eighths: int) -> Array:
     """The sine of w0 * x and so many eighths of a turn, times exp(-(s0 * x)**2)."""
     x, _ = _lit(x, s0)
     wave = angles.sin(angles.product(x, w0), eighths)
     return _bell(x, s0)[0].times(wave.value())
 
 
-def _lit(x: Array, s0: float | Array) -> tuple[Array, Array]:
+def _lit(x: Array, s0: Parameter) -> tuple[Array, Array]:
     """x limited to where the bell is not 0 (anywhere if s0 is 0); whether it is 0."""
     limit, size = num.bell_limit(x) / math.sqrt(2), jnp.abs(number(s0, x))
     # not an infinite quotient
@@ -129,7 +130,7 @@ def _lit(x: Array, s0: float | Array) -> tuple[Array, Array]:
     return el.where(dark, el.where(x < 0, -most, most), x), dark
 
 
-def _bell(x: Array, s0: float | Array) -> tuple[num.Exp, Pair]:
+def _bell(x: Array, s0: Parameter) -> tuple[num.Exp, Pair]:
     """exp(-z * z), and z = s0 * x."""
     z = num.exact_product(x, number(s0, x))
     toward = el.where(z.head < 0, -z.tail(), z.tail())
@@ -203,7 +204,7 @@ def _gabor_ds0(x: Array, w0: Array, s0: Array) -> Array:
 
 
 @activation
-def gabor_sine(x: Array, w0: float | Array = 10.0, s0: float | Array = 10.0) -> Array:
+def gabor_sine(x: Array, w0: Parameter = 10.0, s0: Parameter = 10.0) -> Array:
     """Gabor wavelet, a sine under a bell: the imaginary part of WIRE's activation.
 
     gabor_sine(x, w0, s0) = sin(w0 * x) * exp(-(s0 * x)**2)
@@ -256,9 +257,7 @@ def _gabor_sine_ds0(x: Array, w0: Array, s0: Array) -> Array:
 
 
 @chooses(gabor, gabor_sine)
-def gabor_complex(
-    x: Array, w0: float | Array = 10.0, s0: float | Array = 10.0
-) -> Array:
+def gabor_complex(x: ArrayLike, w0: Parameter = 10.0, s0: Parameter = 10.0) -> Array:
     """Complex Gabor wavelet, the activation of WIRE: exp(i * w0 * x - |s0 * x|**2).
 
     `gabor` and `gabor_sine` are its parts on the real line, and carry its derivatives;

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
-from .._core import activation, derivative_of
+from .._core import Parameter, activation, derivative_of
 from .._numerics import angles as angles, elementary as el, pieces as num
 from .._numerics.pairs import Pair, constant, number, pair, where
 from .._numerics.precision import cancelling
@@ -53,7 +53,9 @@ def _gcu_dx2(x: Array) -> Array:
 
 
 @activation
-def sinlu(x: Array, a: float | Array = 1.0, b: float | Array = 1.0) -> Array:
+def sinlu(
+    x: Array, a: Parameter = 1.0, b: Parameter = 1.0, axis: int | None = None
+) -> Array:
     """Sinusoidal-sigmoidal linear unit: a silu with a wave on its input.
 
     sinlu(x, a, b) = (x + a * sin(b * x)) / (1 + exp(-x))
@@ -65,12 +67,14 @@ def sinlu(x: Array, a: float | Array = 1.0, b: float | Array = 1.0) -> Array:
         x: an array or number of real dtype; integers count as float32.
         a: the amplitude of the wave, a number or an array that broadcasts with x.
         b: the frequency of the wave, a number or an array that broadcasts with x.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Returns:
         An array of the shape and dtype of `x + a + b`.
 
     Raises:
-        TypeError: an argument is not an array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype, or x has no such
+            axis.
 
     Example:
         >>> jaxact.sinlu(jnp.array([-1.0, 2.0]))
@@ -90,7 +94,7 @@ def _seen(x: Array) -> Array:
     return el.maximum(x, num.lowest_argument(x))
 
 
-def _wavy(x: Array, a: float | Array, s: Pair) -> Array:
+def _wavy(x: Array, a: Parameter, s: Pair) -> Array:
     """x + a s."""
     wave = pair(number(a, x)) * s
     far = (x + wave.head) + wave.tail()

@@ -8,23 +8,23 @@ Where no limit exists at infinity the value is NaN.
 import jax.numpy as jnp
 from jax import Array
 
-from .._core import activation, derivative_of
+from .._core import Parameter, activation, derivative_of
 from .._numerics import angles as angles, elementary as el, pieces as num
 from .._numerics.pairs import Pair, constant, number, pair
 from .._numerics.precision import cancelling
 
 
-def _seen(x: Array, frequency: float | Array) -> Array:
+def _seen(x: Array, frequency: Parameter) -> Array:
     """x, but finite where the frequency is 0, because 0 * inf is NaN."""
     return num.unless(frequency == 0, x)
 
 
-def _angle(x: Array, frequency: float | Array) -> angles.Angle:
+def _angle(x: Array, frequency: Parameter) -> angles.Angle:
     return angles.product(_seen(x, frequency), frequency)
 
 
 @activation
-def sine(x: Array, w0: float | Array = 30.0) -> Array:
+def sine(x: Array, w0: Parameter = 30.0) -> Array:
     """Sine, the activation of SIREN.
 
     sine(x, w0) = sin(w0 * x)
@@ -78,7 +78,7 @@ def _sine_dw0(x: Array, w0: Array) -> Array:
 
 
 @activation
-def cosine(x: Array, w0: float | Array = 1.0) -> Array:
+def cosine(x: Array, w0: Parameter = 1.0) -> Array:
     """Cosine, as in random Fourier features.
 
     cosine(x, w0) = cos(w0 * x)
@@ -121,12 +121,12 @@ def _cosine_dw0(x: Array, w0: Array) -> Array:
     return -x * angles.sin(angles.product(x, w0)).value()
 
 
-def _finer_angle(x: Array, w0: float | Array) -> angles.Angle:
+def _finer_angle(x: Array, w0: Parameter) -> angles.Angle:
     return angles.product(x, w0) + angles.product(x, num.magnitude(x), w0)
 
 
 @activation(kinks=(0.0,))
-def finer(x: Array, w0: float | Array = 30.0) -> Array:
+def finer(x: Array, w0: Parameter = 30.0) -> Array:
     """A sine whose frequency grows with the input, the activation of FINER.
 
     finer(x, w0) = sin(w0 * (abs(x) + 1) * x)
@@ -180,7 +180,7 @@ def _finer_dw0(x: Array, w0: Array) -> Array:
     return x * ((num.magnitude(x) + 1) * cosine)
 
 
-def _over(p: Pair, alpha: float | Array, limit: Array) -> Pair:
+def _over(p: Pair, alpha: Parameter, limit: Array) -> Pair:
     """p / alpha, or the limit where alpha is 0."""
     alpha = number(alpha, limit)
     ratio = p.halved() / pair(el.where(alpha == 0, 1, alpha))
@@ -189,7 +189,7 @@ def _over(p: Pair, alpha: float | Array, limit: Array) -> Pair:
 
 
 @activation
-def snake(x: Array, alpha: float | Array = 1.0) -> Array:
+def snake(x: Array, alpha: Parameter = 1.0, axis: int | None = None) -> Array:
     """Snake: the identity with a periodic part, for audio and other periodic signals.
 
     snake(x, alpha) = x + sin(alpha * x)**2 / alpha
@@ -201,12 +201,14 @@ def snake(x: Array, alpha: float | Array = 1.0) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
         alpha: the frequency, a number or an array that broadcasts with x.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Returns:
         An array of the shape and dtype of `x + alpha`.
 
     Raises:
-        TypeError: an argument is not an array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype, or x has no such
+            axis.
 
     Example:
         >>> jaxact.snake(jnp.array([-1.0, 2.0]))
@@ -243,7 +245,7 @@ def _snake_dalpha(x: Array, alpha: Array) -> Array:
 
 @activation(domain={"beta": (0.0, float("inf"))})
 def snake_beta(
-    x: Array, alpha: float | Array = 1.0, beta: float | Array = 1.0
+    x: Array, alpha: Parameter = 1.0, beta: Parameter = 1.0, axis: int | None = None
 ) -> Array:
     """Snake with a magnitude of its own, as in BigVGAN.
 
@@ -257,12 +259,14 @@ def snake_beta(
         x: an array or number of real dtype; integers count as float32.
         alpha: the frequency, a number or an array that broadcasts with x.
         beta: the inverse magnitude, positive, a number or an array likewise.
+        axis: where parameters of one dimension lie in x; None for the last axis.
 
     Returns:
         An array of the shape and dtype of `x + alpha + beta`.
 
     Raises:
-        TypeError: an argument is not an array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype, or x has no such
+            axis.
 
     Example:
         >>> jaxact.snake_beta(jnp.array([-1.0, 2.0]))

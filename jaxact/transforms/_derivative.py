@@ -5,7 +5,7 @@ import inspect
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 import jax
 import jax.numpy as jnp
@@ -20,14 +20,21 @@ from .._core import (
     signature_of,
     usage,
 )
+from .._core.types import Activation, Kernel, P
 from ._elementwise import require_elementwise
 
 _SEVERAL = inspect.Parameter.VAR_POSITIONAL
 
 
+@overload
 def derivative(
-    f: Callable[..., Array], order: int = 1, wrt: str = "x"
-) -> Callable[..., Array]:
+    f: Kernel[P, Array], order: int = ..., wrt: str = ...
+) -> Activation[P, Array]: ...
+@overload
+def derivative(
+    f: Callable[P, Array], order: int = ..., wrt: str = ...
+) -> Callable[P, Array]: ...
+def derivative(f: Callable[..., Array], order: int = 1, wrt: str = "x") -> Any:
     """The derivative of an elementwise function, elementwise, as a function.
 
     derivative(f, n)(x) = d^n f / dx^n at every element of x; shape and dtype are those
@@ -65,9 +72,15 @@ def derivative(
     return Derivative(f, wrt, order)
 
 
+@overload
 def value_and_derivative(
-    f: Callable[..., Array], wrt: str = "x"
-) -> Callable[..., tuple[Array, Array]]:
+    f: Kernel[P, Array], wrt: str = ...
+) -> Activation[P, tuple[Array, Array]]: ...
+@overload
+def value_and_derivative(
+    f: Callable[P, Array], wrt: str = ...
+) -> Callable[P, tuple[Array, Array]]: ...
+def value_and_derivative(f: Callable[..., Array], wrt: str = "x") -> Any:
     """The value of an elementwise function and its first derivative, in one pass.
 
     value_and_derivative(f)(x) = (f(x), f'(x)), both elementwise, of the shape and dtype

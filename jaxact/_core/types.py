@@ -1,0 +1,41 @@
+"""How an activation is called, for type checkers: any array or number will do.
+
+A kernel sees arrays, so it says `x: Array` and `alpha: Parameter`; the public function
+takes `ArrayLike` for both.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+from jax import Array
+from jax.typing import ArrayLike
+
+P = ParamSpec("P")
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+Kernel = Callable[Concatenate[Array, P], R]
+
+
+class Activation(Protocol[P, R_co]):
+    """A kernel made public: `x`, and what else the kernel takes, under its names."""
+
+    @property
+    def __name__(self) -> str: ...
+
+    def __call__(self, x: ArrayLike, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
+
+
+if TYPE_CHECKING:
+
+    class _Number(Any, Protocol):
+        """What is an array to a kernel, and any array or number to its caller.
+
+        Not text, lists or None, which have no conjugate.  The base Any lets a
+        kernel compute with it, which it could not with a union that has complex in it.
+        """
+
+        def conjugate(self) -> Any: ...
+
+    Parameter = Array | _Number
+else:
+    Parameter = float | Array
