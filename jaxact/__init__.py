@@ -30,7 +30,8 @@ Make your own:
   `definition_of` a plain reference if it has no short formula.
 - `jaxact.combinators` makes activations from activations.
 - `packed` makes a gated unit of one array out of a gated unit of two.
-- `rational_coefficients` fits `rational` to another function.
+- `rational_coefficients` and `b_spline_coefficients` fit `rational` and `b_spline` to
+  another function.
 
 Check and measure:
 
