@@ -130,8 +130,8 @@ def b_spline(
 
     Example:
         >>> line = jnp.array([-1.0, 0.0, 1.0])  # through its knots
-        >>> jaxact.b_spline(jnp.array([-0.5, 2.0]), line, degree=1)
-        Array([-0.5,  1. ], dtype=float32)
+        >>> jaxact.b_spline(jnp.array([-0.5, 0.25]), line, degree=1)
+        Array([-0.5 ,  0.25], dtype=float32)
 
     Reference:
         Liu et al. (2024), KAN: Kolmogorov-Arnold networks, arXiv:2404.19756
