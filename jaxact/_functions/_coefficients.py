@@ -46,7 +46,7 @@ def _broadcasts(shape: tuple[int, ...], x: Array) -> bool:
 
 
 def _not_grouped(groups: int, x: Array, axis: int) -> str | None:
-    """Why the channels along an axis of x do not form so many groups; None if they do."""
+    """The reason why channels along an axis do not form so many groups, or None."""
     if not -x.ndim <= axis < x.ndim:
         return f"x has no axis {axis}"
     channels = x.shape[axis]
