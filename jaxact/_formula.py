@@ -135,7 +135,7 @@ def find_formula(name: str, doc: str, variables: Iterable[str]) -> Formula | Non
     for line in lines:
         match = _ANY_LINE.match(line)
         named = _split(match[2]) if match else ()
-        if match and named[0] == "x" and set(named) <= set(known):
+        if match and named[:1] == ("x",) and set(named) <= set(known):
             raise ValueError(
                 f"{name}: the formula line {line!r} names {match[1]!r}; write "
                 f"'{name}({match[2]}) = {match[3]}', or begin the line with a word if "
@@ -337,7 +337,8 @@ def _build(node: ast.expr, text: str, world: World) -> Thunk:
             ]
             pivot = build(fixed[0]) if fixed else (lambda env: None)
             if len(fixed) == 2 and ast.dump(fixed[0]) == ast.dump(fixed[1]):
-                point = pivot  # one point alone, where the other branch may have a pole
+                # one point alone, where the other branch may have a pole
+                point = build(fixed[0])
                 pivot = lambda env: point(env) + 1  # noqa: E731
             return lambda env: world.select(condition(env), yes, no, pivot(env), env)
     raise AssertionError(ast.dump(node))  # parse_formula let something through

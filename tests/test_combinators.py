@@ -244,7 +244,7 @@ def test_equal_when_built_equally():
 def test_the_name_tells_the_parameters_of_the_parts():
     leaky, steep = (jaxact.get("leaky_relu", negative_slope=s) for s in (0.2, 0.5))
     f, g = add(leaky, tanh), add(steep, tanh)
-    assert repr(f) == "add(leaky_relu(negative_slope=0.2), tanh)" == f.__name__
+    assert repr(f) == "add(leaky_relu(negative_slope=0.2), tanh)" == known(f).name
     assert repr(g) == "add(leaky_relu(negative_slope=0.5), tanh)" != repr(f)
     deep = compose(tanh, scale(f, input=2.0))
     assert repr(deep) == f"compose(tanh, scale({f!r}, output=1.0, input=2.0))"

@@ -1,5 +1,6 @@
 """Activations of which only the formula line is given."""
 
+import doctest
 import inspect
 import pickle
 from typing import Any
@@ -152,22 +153,32 @@ def test_parameters_broadcast_and_other_dtypes_count_as_ever():
     by_hand = jnp.stack([gate(X, 0.5), gate(X, 2.0)])
     chex.assert_trees_all_close(gate(X[None], beta), by_hand, rtol=1e-6)
     assert jax.grad(lambda b: gate(X[None], b).sum())(beta).shape == (2, 1)
-    assert gate(2).dtype == jnp.float32 and gate(jnp.bfloat16(2)).dtype == jnp.bfloat16
+    two: Any = 2
+    assert gate(two).dtype == jnp.float32
+    assert gate(jnp.bfloat16(2)).dtype == jnp.bfloat16
 
 
 def test_a_derivative_may_be_declared_later():
     @jaxact.activation
-    def cubed(x):
+    def cubed(x: Any) -> Any:
         """cubed(x) = x**3"""
         ...
 
     chex.assert_trees_all_close(jaxact.derivative(cubed)(X), 3 * X * X)
 
     @jaxact.derivative_of(cubed)
-    def _cubed_dx(x):
+    def _cubed_dx(x: Any):
         return 30 * x * x
 
     chex.assert_trees_all_close(jaxact.derivative(cubed)(X), 30 * X * X)
+
+
+def test_the_example_of_the_docstring():
+    finder = doctest.DocTestFinder(recurse=False)
+    (example,) = finder.find(jaxact.activation, globs={"jaxact": jaxact})
+    runner = doctest.DocTestRunner()
+    runner.run(example)
+    assert runner.summarize() == (0, 2)
 
 
 def test_neither_body_nor_formula():
@@ -182,7 +193,7 @@ def test_neither_body_nor_formula():
 
 def test_a_body_counts_though_there_is_a_formula():
     @jaxact.activation
-    def other(x):
+    def other(x: Any):
         """other(x) = x + 1"""
         return x + 2
 

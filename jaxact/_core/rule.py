@@ -94,11 +94,10 @@ class _Call:
         """
         names, kernel = tuple(arrays), self.definition.kernels[()]
 
+        @self.ruled(())
         def value(*primals: Array) -> Array:
             arrays = self.widen(zip(names, primals, strict=True))
             return self.run(kernel, arrays).astype(self.dtype)
-
-        value = self.ruled(value, ())
 
         def rule(primals: Any, tangents: Any) -> tuple[Array, Array]:
             y = value(*primals)
@@ -116,10 +115,14 @@ class _Call:
         value.defjvp(rule, symbolic_zeros=self.may_be_constant(names))
         return value(*arrays.values())
 
-    def ruled(self, f: Callable[..., Array], path: Path) -> Any:
-        """A function to be given a rule, in jaxprs under the name of the derivative."""
-        f.__name__ = "_".join((self.definition.name, *(f"d{n}" for n in path)))
-        return jax.custom_jvp(f)
+    def ruled(self, path: Path) -> Callable[[Any], Any]:
+        """Let a function have a rule, in jaxprs under the name of the derivative."""
+
+        def decorate(f: Any) -> Any:
+            f.__name__ = "_".join((self.definition.name, *(f"d{n}" for n in path)))
+            return jax.custom_jvp(f)
+
+        return decorate
 
     def may_be_constant(self, names: Path) -> bool:
         """Whether a parameter is given that is often not trained.
@@ -136,10 +139,9 @@ class _Call:
         read = {n for kernel in beyond for n in read_by(kernel)}
         names = tuple(n for n in arrays if n in read)
 
+        @self.ruled(path)
         def slope(*primals: Array) -> Array:
             return self.run(kernels[path], dict(zip(names, primals, strict=True)))
-
-        slope = self.ruled(slope, path)
 
         def rule(primals: Any, tangents: Any) -> tuple[Array, Array]:
             out = slope(*primals)
