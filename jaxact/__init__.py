@@ -1,14 +1,49 @@
 """Activation functions for JAX with analytic derivatives, correct to the last bits.
 
-An activation is a function: `jaxact.gelu(x)`.  `jaxact.get("gelu")` finds it by name,
-`jaxact.derivative` gives its derivative, `jaxact.combinators` makes new ones of them,
-`jaxact.activation` those of your own, and `jaxact.testing` measures them all.
+An activation is a function:
 
-Where an activation is, and where a new one belongs, in `jaxact/_functions`:
+    >>> import jax, jax.numpy as jnp, jaxact
+    >>> jaxact.elu(jnp.array([-1.0, 2.0]), alpha=0.5)
+    Array([-0.31606027,  2.        ], dtype=float32)
+    >>> jax.grad(jaxact.gelu)(1.0).item()
+    1.0829640626907349
+
+The examples in other docstrings need the same imports, some also `jaxact.testing`.
+
+Find and set:
+
+- `get` finds an activation by its name here, or by that of another framework:
+  `jaxact.get("torch.nn.LeakyReLU", negative_slope=0.2)`.
+- `names` lists the names; `jaxact.catalogue` knows more about each.
+- `to_config` and `from_config` turn an activation into plain data and back.
+- `jaxact.frameworks` has the names of the other frameworks.
+
+Differentiate:
+
+- `derivative` and `value_and_derivative` make elementwise derivatives, of any order, of
+  an activation or of any other elementwise function.
+
+Make your own:
+
+- `activation` makes your kernel a public activation; `derivative_of` adds a
+  derivative, `pushforward_of` a tangent map if it is not elementwise, and
+  `definition_of` a plain reference if it has no short formula.
+- `jaxact.combinators` makes activations from activations.
+- `packed` makes a gated unit of one array out of a gated unit of two.
+- `rational_coefficients` and `b_spline_coefficients` fit `rational` and `b_spline` to
+  another function.
+
+Check and measure:
+
+- `jaxact.testing` has an exact oracle, errors in ULP, and assertions for your tests.
+- `python -m jaxact` does this from the command line: `check`, `bench`, `list`.
+
+The activations stand in `jaxact/_functions`, one file for each family; `help` of an
+activation gives its formula, its derivatives and its source:
 
 - rectifiers: the identity on one side of 0, little or nothing on the other: relu
-- thresholds: what lies below a threshold counts as one value: thresholded_relu, step
-- shrinkage: what is small becomes 0: soft_shrink
+- thresholds: everything below a threshold becomes one value: thresholded_relu, step
+- shrinkage: small values become 0: soft_shrink
 - piecewise: pieces of polynomials: relu_squared, smelu
 - hard_sigmoids: straight in the middle, constant outside: hard_sigmoid, hard_tanh
 - exponential_units: the identity above 0, an exponential below: elu, selu
@@ -17,7 +52,7 @@ Where an activation is, and where a new one belongs, in `jaxact/_functions`:
 - sigmoids: S-shaped: sigmoid, tanh, soft_sign
 - distributions: distribution functions, and S-shapes with other tails: erf, asinh
 - scaled_tanh: tanh and erf with scales to be trained: softcap, dyt
-- exponentials: what rises or falls like a power of e: exponential, gaussian
+- exponentials: they rise or fall like a power of e: exponential, gaussian
 - log_probabilities: logarithms of probabilities: log_sigmoid
 - two_sided: one formula below 0 and another above: elish
 - self_gated: x times a sigmoid of x: silu, hard_silu

@@ -1,4 +1,4 @@
-"""What a combination of activations is: its rule, formula, kinks and definition."""
+"""Combinations of activations: their rules, formulas, kinks and definitions."""
 
 import functools
 import inspect
@@ -75,7 +75,7 @@ class Combination(Defined):
 
 
 def combined(how: str, fs: Sequence[Activation], **settings: float) -> Combination:
-    """A combination, its parts and numbers looked at."""
+    """A combination, after a check of its parts and numbers."""
     if not fs:
         raise TypeError(f"{how}: expected an activation or more, got none")
     for f in fs:
@@ -120,7 +120,7 @@ def _name(f: Any) -> str:
 def _label(
     how: str, parts: Sequence[Activation], settings: Sequence[tuple[str, float]]
 ) -> str:
-    """How it is written."""
+    """The text of a combination."""
     names = ", ".join(map(_name, parts))
     values = [v for _, v in settings]
     several = f"({', '.join(map(repr, values))}{',' * (len(values) == 1)})"
@@ -135,19 +135,19 @@ def _label(
 
 
 class _Rule(NamedTuple):
-    """What a combinator means.
+    """The meaning of a combinator.
 
-    Each is a function of the parts, of what is applied to them, x, and of the numbers
-    by name: on arrays, and on the texts of formulas.
+    Each field is a function of the parts, of x, and of the numbers by name: on arrays,
+    or on the texts of formulas.
     """
 
     kernel: Callable[..., Array]
     text: Callable[..., str]
-    # what the parts are applied to, if not to x; more places where a kink may be, as
+    # the arguments of the parts, if they are not x; more places where a kink may be, as
     # pairs of a text and the level that it crosses
     inside: Callable[..., list[str]] = lambda fs, x, **_: [x] * len(fs)
     levels: Callable[..., list[tuple[str, str]]] = lambda fs, x, **_: []
-    fixed: bool = False  # whether the numbers are not parameters
+    fixed: bool = False  # whether the numbers are constants, not parameters
 
 
 def _chain(fs: Sequence[Unary], x: Any) -> Any:
@@ -202,7 +202,7 @@ def _leaky_rule(f: Activation) -> _Rule:
 
 
 def _way(x: Array, low: float, high: float) -> Array:
-    """How far x has gone from 0, or from the end next to 0, inside an interval."""
+    """The length of the way from 0 to x that lies inside an interval, with its sign."""
     start = min(max(0.0, low), high)
     y = x - start if start else x
     for end, beyond in ((low, x < low), (high, x > high)):
@@ -317,7 +317,7 @@ def _parts(parts: tuple[Activation, ...], own: Mapping[str, Any]) -> _Parts:
 def _define(
     how: str, parts: tuple[Activation, ...], settings: tuple[tuple[str, float], ...]
 ) -> Definition:
-    """The activation of a combination; one for all that are equal."""
+    """The activation of a combination; equal ones share it."""
     found = _RULES[how]
     rule = found if isinstance(found, _Rule) else found(parts[0])
     numbers = {"value": _REQUIRED} if how == "gated" else dict(settings)
@@ -353,7 +353,7 @@ def _define(
 
 
 def _given(f: Activation, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters to call a part with: what is its default need not be told."""
+    """The parameters to call a part with; those at their defaults are left out."""
     default = part("", f).default
     return {
         n: v if isinstance(v, Array) else float(v)
@@ -364,7 +364,7 @@ def _given(f: Activation, parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 def _signature(parameters: Mapping[str, Any]) -> inspect.Signature:
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    # what must be given comes first, as Python wants it
+    # parameters without a default come first, as Python requires
     ordered = sorted(parameters.items(), key=lambda item: item[1] is not _REQUIRED)
     note: Any = float | Array
     listed = [
@@ -378,7 +378,7 @@ def _signature(parameters: Mapping[str, Any]) -> inspect.Signature:
 
 
 def _text(f: Activation, renamed: Mapping[str, str]) -> Callable[[str], str] | None:
-    """The formula of a part, as a function of what takes the place of x."""
+    """The formula of a part, as a function of the text to put in the place of x."""
     formula = part("", f).formula
     if formula is None:
         return None
@@ -425,7 +425,7 @@ def _exactly(text: str, parameters: Mapping[str, float]) -> Callable[[Any], np.n
 def _kinks(
     rule: _Rule, layout: _Parts, texts: Sequence[Any], own: Mapping[str, Any]
 ) -> Callable[..., tuple[float, ...]]:
-    """Where the arguments of the parts cross a kink of theirs."""
+    """The points where the argument of a part crosses a kink of that part."""
 
     def kinks(**parameters: float) -> tuple[float, ...]:
         usual = {n: 1.0 if v is _REQUIRED else v for n, v in layout.parameters.items()}
@@ -453,7 +453,7 @@ def _kinks(
 
 
 def _crossings(f: Callable[[Any], np.ndarray]) -> list[float]:
-    """Where the sign of f changes, to or from 0 too."""
+    """The points where the sign of f changes, also to or from 0."""
     grid = _grid()
     signs = np.sign(f(grid))
     found = [float(x) for x, s in zip(grid, signs, strict=True) if s == 0]

@@ -17,7 +17,7 @@ from .frameworks import MODULES
 
 Modules = str | ModuleType | Iterable[str | ModuleType]
 
-_WORDS = ("inf", "-inf", "nan")  # what JSON has no numbers for
+_WORDS = ("inf", "-inf", "nan")  # JSON has no numbers for these
 
 
 def to_config(f: Callable[..., Any]) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def to_config(f: Callable[..., Any]) -> dict[str, Any]:
     An activation made from others is `{"combine": ..., "of": [...], "with": {...}}`.
 
     Args:
-        f: an activation, or what `get` or a combinator made of one.
+        f: an activation, also one made by `get` or by a combinator.
 
     Returns:
         A dict of dicts, lists, strings, numbers and None.
@@ -70,14 +70,14 @@ def to_config(f: Callable[..., Any]) -> dict[str, Any]:
 def from_config(
     config: Mapping[str, Any], *, allow: Modules = ()
 ) -> Activation[..., Array]:
-    """The activation that a config of `to_config` says, or one of a layer of Keras.
+    """The activation that a config of `to_config` or of a Keras layer describes.
 
     Names are looked up as by `jaxact.get`, also those of other frameworks, such as
     `"torch.nn.GELU"`.  Nothing is evaluated, and only modules that you name are
     imported.
 
     Args:
-        config: what `to_config` gave, or `keras.layers.serialize`.
+        config: the result of `to_config` or of `keras.layers.serialize`.
         allow: modules, or their names, from which activations of your own may come.
 
     Returns:

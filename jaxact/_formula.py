@@ -63,7 +63,7 @@ class Formula:
         return tuple(v for v in self.variables if v in found and v != "x")
 
     def with_names(self, names: Mapping[str, str]) -> str:
-        """The text, expressions being put in the place of variables."""
+        """The text, with expressions in the place of variables."""
         found = [n for n in ast.walk(self.tree) if isinstance(n, ast.Name)]
         text = self.text
         for node in sorted(found, key=lambda n: n.col_offset, reverse=True):
@@ -226,7 +226,7 @@ def _instead(name: str, args: list[ast.expr]) -> str:
 
 
 class World:
-    """What the numbers, functions and conditions of a formula mean."""
+    """The meaning of the numbers, functions and conditions of a formula."""
 
     functions: Mapping[str, Callable[..., Any]]
     constants: Mapping[str, Any]
@@ -249,12 +249,12 @@ class World:
         raise NotImplementedError
 
     def idiom(self, node: ast.expr) -> Idiom | None:
-        """What a world does at once with an expression, and the arguments of that."""
+        """A function for a whole expression and its arguments, if the world has one."""
         return None
 
 
 def fits(pattern: str, node: ast.expr) -> tuple[ast.expr, ...] | None:
-    """What the letters a, b, u of a pattern stand for in an expression; None if no fit.
+    """The parts of an expression at the letters a, b, u of a pattern; None if no fit.
 
     In alphabetical order.
     """

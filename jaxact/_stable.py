@@ -1,7 +1,7 @@
 """A formula as a kernel, made of activations, which keep their digits.
 
-It is computed as it is written, but for the expressions below, which are known.  What
-cancels or overflows otherwise does so here too.
+It is computed as it is written, except for the expressions below, which are known.
+Where other expressions cancel or overflow they do so here too.
 """
 
 import ast
@@ -24,12 +24,12 @@ from ._functions.smooth_rectifiers import softplus
 
 
 def product(*factors: Any, known: Any = True) -> Any:
-    """The product, in which a factor that vanishes wins over an infinite one.
+    """The product, in which 0 times an infinite factor is 0.
 
-    So it does where `known`, elsewhere NaN stays.
+    That is so where `known`; elsewhere it is NaN.
     """
     plain = functools.reduce(operator.mul, factors)
-    # NaN of no NaN; its slopes would be so at other infinities too
+    # 0 where NaN comes from no NaN; slopes would be NaN at other infinities too
     value = jnp.where((plain != plain) & known, 0, plain)
     largest = float(jnp.finfo(plain.dtype).max)
     finite = (value_of(jnp.clip(y, -largest, largest), y) for y in factors)
@@ -37,7 +37,7 @@ def product(*factors: Any, known: Any = True) -> Any:
 
 
 def _times(a: Any, b: Any) -> Any:
-    """A product of two expressions, of which numbers and parameters are finite."""
+    """A product of two expressions, whose numbers and parameters are finite."""
     if a is b or not (isinstance(a, Array) and isinstance(b, Array)):
         return a * b
     a, b = jnp.broadcast_arrays(a, b)
@@ -45,7 +45,7 @@ def _times(a: Any, b: Any) -> Any:
 
 
 def _expm1(u: Any) -> Any:
-    return value_of(jnp.expm1(u), exponential(u))  # that of JAX is expm1(u) + 1
+    return value_of(jnp.expm1(u), exponential(u))  # JAX takes expm1(u) + 1
 
 
 def _bell(u: Any) -> Any:
@@ -56,7 +56,7 @@ def _erfc(u: Any) -> Any:
     return 2 * parts.half_erfc_of(-u, jnp.zeros_like(u))
 
 
-# the first that fits counts
+# the first that fits is taken
 _IDIOMS: dict[str, Callable[..., Any]] = {
     "exp(u) / (1 + exp(u))": sigmoid,
     "a / (1 + exp(u))": lambda a, u: _times(a, sigmoid(-u)),
@@ -79,7 +79,7 @@ _IDIOMS: dict[str, Callable[..., Any]] = {
 
 @formula_world
 class StableWorld(JnpWorld):
-    """Arrays, with functions that keep their digits, and their derivatives theirs."""
+    """Arrays, with functions that keep their digits, in their derivatives too."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -94,7 +94,7 @@ class StableWorld(JnpWorld):
         }
 
     def idiom(self, node: ast.expr) -> Idiom | None:
-        """What is computed at once."""
+        """The function for a whole expression, if it is one of those above."""
         for pattern, function in _IDIOMS.items():
             arguments = fits(pattern, node)
             if arguments:

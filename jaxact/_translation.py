@@ -11,7 +11,7 @@ from .frameworks import ALIASES, MODULES, TABLE, Choice, Module, Needed, Same, U
 
 
 class Meant(NamedTuple):
-    """What a name of a framework and its keywords mean.
+    """The meaning of a name of a framework, and of its keywords.
 
     Attributes:
         name: that of an activation of jaxact.
@@ -25,7 +25,7 @@ class Meant(NamedTuple):
 
 
 def translated(framework: str, name: str, given: Mapping[str, Any]) -> Meant:
-    """What a name means that is in the table of a framework.
+    """The meaning of a name that is in the table of a framework.
 
     Raises:
         TypeError: there is no such keyword, one is missing, or it has no value here.

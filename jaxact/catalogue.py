@@ -1,6 +1,6 @@
 """The catalogue: activations by name, with parameters set.
 
-It is read off what the decorators saw; there is no second list.
+It is made from what the decorators saw; there is no second list.
 """
 
 import functools
@@ -60,8 +60,15 @@ def names(family: str | None = None) -> tuple[str, ...]:
     They are those of the activations and of the functions that choose among them, such
     as `gelu`; `aliases` gives other names.
 
+    Returns:
+        A tuple of names.
+
     Raises:
         ValueError: there is no such family.
+
+    Example:
+        >>> jaxact.names("sigmoids")
+        ('sigmoid', 'tanh', 'soft_sign')
     """
     _require_family(family)
     return tuple(n for n, f in _public().items() if family in (None, _family(f)))
@@ -70,28 +77,58 @@ def names(family: str | None = None) -> tuple[str, ...]:
 def defined(family: str | None = None) -> tuple[str, ...]:
     """The names of the activations themselves, without those that choose among them.
 
+    Returns:
+        A tuple of names.
+
     Raises:
         ValueError: there is no such family.
+
+    Example:
+        >>> jaxact.catalogue.defined("gelus")
+        ('gelu_tanh', 'gelu_exact', 'gelu_clipped')
     """
     _require_family(family)
     return tuple(n for n, d in _ours().items() if family in (None, d.family))
 
 
 def families() -> tuple[str, ...]:
-    """The families, one per file of `jaxact/_functions`."""
+    """The families, one per file of `jaxact/_functions`.
+
+    Returns:
+        A tuple of names of families.
+
+    Example:
+        >>> "gelus" in jaxact.catalogue.families()
+        True
+    """
     return tuple(dict.fromkeys(d.family for d in _ours().values()))
 
 
 def aliases() -> dict[str, str]:
-    """The other names of activations, each with the name it stands for."""
+    """The other names of activations, each with the name it stands for.
+
+    Returns:
+        A dict from the other name to the name.
+
+    Example:
+        >>> jaxact.catalogue.aliases()["swish"]
+        'silu'
+    """
     return {n: d.name for n, d in _in_files() if n != d.name}
 
 
 def choices(name: str) -> tuple[str, ...]:
     """The activations that a name stands for: several of a chooser, the default first.
 
+    Returns:
+        A tuple of names.
+
     Raises:
         ValueError: there is no such name.
+
+    Example:
+        >>> jaxact.catalogue.choices("gelu")
+        ('gelu_tanh', 'gelu_exact')
     """
     function = _function("catalogue", name)
     return tuple(info(f.__name__).name for f in choosers.get(function, (function,)))
@@ -100,10 +137,17 @@ def choices(name: str) -> tuple[str, ...]:
 def info(name: str) -> Definition:
     """The definition of an activation: formula, parameters, kinks, kernels.
 
-    Of a chooser, such as `gelu`, what it chooses if nothing else is said.
+    For a chooser, such as `gelu`, it is the definition of its default.
+
+    Returns:
+        A `Definition`, with what its decorators saw.
 
     Raises:
         ValueError: there is no activation of that name or alias.
+
+    Example:
+        >>> jaxact.catalogue.info("elu").formula.text
+        'x if x > 0 else alpha * (exp(x) - 1)'
     """
     function = _function("catalogue", name)
     if function in choosers:
@@ -114,7 +158,7 @@ def info(name: str) -> Definition:
 
 
 def _ours() -> dict[str, Definition]:
-    """The activations of the families' files, less those that only kernels call."""
+    """The activations in the files of the families, without those only kernels call."""
     here = (d for d in definitions() if d.function.__module__.startswith(_HOME))
     return {
         d.name: d
@@ -131,7 +175,7 @@ def _public() -> dict[str, Activation[..., Array]]:
 
 
 def _in_files() -> Iterator[tuple[str, Definition]]:
-    """The public names that the files of the families give to activations of theirs."""
+    """The public names in the files of the families, with what they name."""
     ours = _ours().values()
     for module in dict.fromkeys(d.function.__module__ for d in ours):
         for name, value in vars(sys.modules[module]).items():
@@ -157,16 +201,16 @@ def get(
     """The activation of a name, with parameters set.
 
     get("leaky_relu") is `jaxact.leaky_relu`; get("leaky_relu", negative_slope=0.2) is
-    that function with another default.  The latter equals what is built alike, can be
-    hashed, pickled, and be a static argument or the field of a module.
+    that function with another default.  Two with the same values are equal; they can be
+    hashed and pickled, and be a static argument or the field of a module.
 
-    With a framework the name, the names of the parameters, their defaults and the
-    slope at kinks are that framework's: get("hardtanh", "torch", max_val=2.0).  So they
-    are if its module stands before the name: get("torch.nn.Hardtanh", max_val=2.0).
-    What means nothing here, such as `inplace`, is accepted.
+    With a framework the name, the names of the parameters, their defaults and the slope
+    at kinks are that framework's: get("hardtanh", "torch", max_val=2.0).  A name with
+    its module says the same: get("torch.nn.Hardtanh", max_val=2.0).  Keywords that mean
+    nothing here, such as `inplace`, are accepted.
 
     An activation of your own is "module:name", in a module that is imported already.
-    It has no shorter name: what a name means never depends on what is imported.
+    It has no shorter name, so that the meaning of a name never depends on the imports.
 
     Args:
         name: a name or an alias, or a name with the module that has it.
@@ -216,11 +260,11 @@ def get(
 
 @jax.tree_util.register_static
 class Bound(functools.partial, Defined):
-    """An activation with parameters set, which equals what is built alike."""
+    """An activation with parameters set; two with the same values are equal."""
 
     @property
     def definition(self) -> Definition | None:  # type: ignore[override]
-        """That of the activation, the parameters set being its defaults."""
+        """The definition of the activation, with the parameters set as its defaults."""
         known = lookup(self.func)
         return known and replace(known, signature=inspect.signature(self))
 
@@ -247,7 +291,7 @@ class Bound(functools.partial, Defined):
 def _require_value(
     where: str, name: str, parameter: inspect.Parameter, value: Any
 ) -> None:
-    """Refuse what a parameter does not take, and arrays, which it takes at the call."""
+    """Refuse a value that the parameter does not take; arrays belong in the call."""
     if is_option(parameter):
         try:
             hash(value)
@@ -269,7 +313,7 @@ def _require_value(
 
 
 def _function(caller: str, name: str) -> Activation[..., Array]:
-    """The public function of a name, or what "module:name" says."""
+    """The public function of a name, or the activation that "module:name" says."""
     if ":" in name:
         return _in_module(caller, *name.split(":", 1))
     public = _public()
@@ -296,7 +340,15 @@ def _in_module(caller: str, module: str, name: str) -> Activation[..., Array]:
 
 
 def is_activation(value: Any) -> bool:
-    """Whether a value is an activation, or a function that chooses among some."""
+    """Whether a value is an activation, or a function that chooses among some.
+
+    Returns:
+        True or False.
+
+    Example:
+        >>> jaxact.catalogue.is_activation(jax.nn.relu)
+        False
+    """
     return callable(value) and (lookup(value) is not None or _chooses(value))
 
 
@@ -305,7 +357,15 @@ def _chooses(value: Any) -> bool:
 
 
 def name_of(function: Callable[..., Any]) -> str | None:
-    """The name by which `get` finds a function again, or None."""
+    """The name by which `get` finds a function again, or None.
+
+    Returns:
+        A name, or None if there is none.
+
+    Example:
+        >>> jaxact.catalogue.name_of(jaxact.relu)
+        'relu'
+    """
     name = getattr(function, "__name__", "")
     if _public().get(name) is function:
         return name

@@ -1,4 +1,4 @@
-"""What other frameworks call activations: their names, defaults and kinks in ours.
+"""The activations of other frameworks, with their names, defaults and kinks, in ours.
 
 `TABLE[framework][name]` says which activation of jaxact computes what that framework
 computes under that name, with its defaults and its slope at kinks, and what each of its
@@ -63,7 +63,7 @@ _FUNCTIONS = Module("keras", "functions")
 _TORCH_LAYERS = Module("torch", "layers")
 _TORCH_FUNCTIONS = Module("torch", "functions")
 
-# what may stand before the last dot of a name
+# the modules that may stand before the last dot of a name
 MODULES: dict[str, tuple[Module, ...]] = {
     "jax.nn": (Module("jax.nn"),),
     "torch": (_TORCH_FUNCTIONS,),
@@ -147,7 +147,16 @@ class Choice(NamedTuple):
 
 
 def theirs(framework: str, name: str) -> dict[str, Mapping[str, Any]]:
-    """What a framework calls an activation, each with the parameter that chooses it."""
+    """The names of an activation in a framework, with the parameter that chooses it.
+
+    Returns:
+        A dict from their name to the parameter and the value that choose it; an empty
+        dict where nothing has to be chosen.
+
+    Example:
+        >>> jaxact.frameworks.theirs("torch", "gelu_exact")
+        {'gelu': {'approximate': 'none'}, 'GELU': {'approximate': 'none'}}
+    """
     found: dict[str, Mapping[str, Any]] = {}
     for other, row in TABLE[framework].items():
         if isinstance(row, Same):
@@ -247,7 +256,7 @@ _JAX = _by_name({
 })  # fmt: skip
 
 TABLE: dict[str, dict[str, Same | Choice]] = {
-    # what the functions of the same name replace
+    # the functions that those of the same name here replace
     "jax.nn": _JAX,
     # torch.nn.functional and torch.nn: at the kinks the slope below, 0 at a clip
     "torch": _by_name({

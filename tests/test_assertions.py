@@ -180,7 +180,7 @@ def test_a_declared_third_derivative_is_compared():
         assert_derivatives(make(6.1), dtypes=["float32"])
 
 
-def test_what_rounds_to_the_largest_number_is_no_overflow():
+def test_a_number_that_rounds_to_the_largest_is_not_an_overflow():
     at = np.array([455.0, 464.0, 465.0, -465.0])
     np.testing.assert_array_equal(
         _overflow(at, "float8_e4m3fn"), [455, 464, np.nan, np.nan]

@@ -194,7 +194,7 @@ def test_exhaustive_goes_on_where_it_was(few):
     assert done.exit_code == 2
     assert "is of another version of mine:wrong" in done.stderr
     state.write_text("{}")
-    assert "is no state" in CliRunner().invoke(app, arguments).stderr
+    assert "is not a state" in CliRunner().invoke(app, arguments).stderr
 
 
 def test_a_state_is_of_one_version_of_all_that_computes(monkeypatch):

@@ -1,4 +1,4 @@
-"""Activations from activations: what they are, and that they are right."""
+"""Activations from activations: their names, facts and results."""
 
 import functools
 import math
@@ -82,13 +82,13 @@ def test_derivatives_are_those_of_the_formula(f):
 @pytest.mark.parametrize("f", EVERY, ids=repr)
 def test_accurate(f):
     assert_accurate(f, 0.51, ["bfloat16"])
-    cancels = f == EVERY[4]  # silu and the bump are larger than what is left of them
+    cancels = f == EVERY[4]  # silu and the bump are larger than their sum
     bounds = [allowed_ulp(f, "float32", n) * (3 if cancels else 1) for n in (0, 1, 2)]
     assert_accurate(f, bounds, ["float32"], count=2**12)
 
 
 def some(value: Any) -> Any:
-    """What no type checker would let through."""
+    """A call that no type checker would accept."""
     return value
 
 
@@ -160,7 +160,7 @@ def test_standardized_has_mean_0_and_variance_1(f):
     assert abs(np.sum(weights * y * y) - 1) < 1e-6
 
 
-def test_standardized_refuses_what_has_no_variance():
+def test_standardized_refuses_a_function_without_a_variance():
     constant = mix((identity,), (0.0,))
     with pytest.raises(ValueError, match=r"standardized: .* has the variance 0"):
         standardized(constant)

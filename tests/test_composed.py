@@ -1,4 +1,4 @@
-"""Activations that are composed of others, and what is special about some of them."""
+"""Activations that are composed of others, and special properties of some of them."""
 
 import ast
 
@@ -38,7 +38,7 @@ def test_a_pattern_says_what_u_is(pattern, text, u):
     assert (found and tuple(map(ast.unparse, found))) == (u and (u,))
 
 
-def test_near_a_root_a_derivative_by_a_parameter_is_allowed_what_its_terms_round_to():
+def test_near_a_root_a_derivative_by_a_parameter_is_allowed_the_rounding_of_its_terms():
     f, root = jaxact.acon_c, np.float32(-1.2784645)
     near = root + np.float32(1e-4) * np.arange(1, 5, dtype=np.float32)
     asked = question(f)

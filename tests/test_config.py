@@ -170,7 +170,7 @@ def test_names_with_a_module(name, parameters, wanted):
 
 
 def of_keras(layer, **config):
-    """What keras.layers.serialize gives for a layer, as of Keras 3.15."""
+    """The config of a layer by keras.layers.serialize, in Keras 3.15."""
     dtype = {"module": "keras", "class_name": "DTypePolicy",
              "config": {"name": "float32"}, "registered_name": None}  # fmt: skip
     common = {"name": "layer_1", "trainable": True, "dtype": dtype}
@@ -301,7 +301,7 @@ def test_one_of_your_own_as_data(mine):
                 from_config(config, allow=allow)
 
 
-def test_only_what_the_caller_names_is_imported(mine):
+def test_only_modules_that_the_caller_names_are_imported(mine):
     config = {"combine": "compose", "of": [{"name": "tanh"}, {"name": "mine:wavy"}]}
     with pytest.raises(ValueError, match="needs the module 'mine'"):
         from_config(config, allow=["other"])
@@ -314,7 +314,7 @@ def test_only_what_the_caller_names_is_imported(mine):
         from_config(config, allow=[3])  # type: ignore[list-item]
 
 
-def test_what_cannot_be_found_again_has_no_config(mine):
+def test_an_activation_that_cannot_be_found_again_has_no_config(mine):
     told = re.escape(
         "to_config: maker.<locals>.inner is not at the top of the module 'mine'"
     )

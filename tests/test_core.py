@@ -464,7 +464,7 @@ def test_pushforward_keeps_the_output_alone():
     assert_keeps(softmax, (x,), [softmax(x)])
 
 
-def test_a_mask_has_no_say_in_the_dtype_and_is_kept_as_one():
+def test_a_mask_does_not_count_in_the_dtype_and_is_kept_as_a_mask():
     @jaxact.activation
     def masked(x: Any, where: Any = None):
         assert where is None or where.dtype == x.dtype
@@ -823,7 +823,7 @@ def test_an_error_inside_a_kernel_is_its_own():
         broken(1.0)
 
 
-# what a kernel returns
+# the results of kernels
 
 
 @pytest.mark.parametrize(
@@ -841,7 +841,7 @@ def test_an_error_inside_a_kernel_is_its_own():
         (lambda x: [x], "list .*; expected an array"),
     ],
 )
-def test_errors_of_what_a_kernel_returns(kernel, message):
+def test_errors_about_the_result_of_a_kernel(kernel, message):
     def make(*kernels):
         @jaxact.activation
         def f(x):
@@ -868,7 +868,7 @@ def test_errors_of_what_a_kernel_returns(kernel, message):
             jaxact.activation(kernel)(x)
 
 
-def test_errors_of_what_a_pushforward_returns():
+def test_errors_about_the_result_of_a_pushforward():
     @jaxact.activation
     def total(x):
         return x / jnp.sum(x)
@@ -972,7 +972,7 @@ def fresh():
     return fresh
 
 
-def test_errors_of_no_activation():
+def test_errors_of_functions_that_are_not_activations():
     for verb in (jaxact.derivative_of, jaxact.pushforward_of, jaxact.definition_of):
         name = verb.__name__
         told = (

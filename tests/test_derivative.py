@@ -43,7 +43,7 @@ def ours(x, alpha: Any = 1.0, n: int = 3):
 
 @jaxact.derivative_of(ours)
 def _ours_dx(x, alpha, n):
-    return 100 * alpha * n * power(x, n - 1)  # not the slope, so that a test can tell
+    return 100 * alpha * n * power(x, n - 1)  # not the true slope: a test can tell
 
 
 def close(a: Any, b: Any, rtol: float = 2e-5) -> None:
@@ -55,7 +55,7 @@ def scaled(x, scale: Any = None):
     return jnp.sin(x) if scale is None else jnp.sin(scale * x)
 
 
-# --- of what ------------------------------------------------------------------------
+# --- of which functions -------------------------------------------------------------
 
 
 def test_of_an_activation_it_is_the_declared_kernel():
@@ -192,7 +192,7 @@ def test_complex():
     close(derivative(jaxact.identity)(z), jnp.ones_like(z))
 
 
-# --- what it gives is a function like any ---------------------------------------------
+# --- its result is a function like any other ----------------------------------------
 
 
 @pytest.mark.parametrize("f", [jnp.sin, jaxact.gelu, ours])
@@ -283,7 +283,7 @@ def changing(kind):
 
 @pytest.mark.parametrize("kind", ["closure", "object", "method", "array"])
 @pytest.mark.parametrize("make", [derivative, value_and_derivative])
-def test_reads_what_has_changed_since(make, kind):
+def test_sees_changes_since_the_last_call(make, kind):
     f, change = changing(kind)
     g = make(f)
     for width in (1.0, 2.0, 0.5):
@@ -293,7 +293,7 @@ def test_reads_what_has_changed_since(make, kind):
             close(jax.tree.leaves(made(X))[-1], wanted)
 
 
-def test_trains_what_it_closes_over():
+def test_trains_parameters_that_it_closes_over():
     def loss(w):
         def f(x):
             return jnp.sin(w * x)
@@ -476,7 +476,7 @@ def less_mean(v):
         (lambda x: None, "of shape (3, 3) it gives NoneType"),
     ],
 )
-def test_refuses_what_is_not_elementwise(f, problem):
+def test_refuses_a_function_that_is_not_elementwise(f, problem):
     name = getattr(f, "__name__", type(f).__name__)
     for make in (derivative, value_and_derivative):
         for transform in (lambda g: g, jax.jit):
@@ -501,7 +501,7 @@ def test_refuses_what_is_not_elementwise(f, problem):
     ],
 )
 @pytest.mark.parametrize("shape", [(3, 3), (2, 1, 3)])
-def test_takes_what_is_elementwise_by_any_means(f, shape):
+def test_takes_a_function_that_is_elementwise_by_any_means(f, shape):
     x = jnp.linspace(0.2, 1.9, int(np.prod(shape))).reshape(shape)
     with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
         wanted = jax.vmap(jax.grad(lambda v: f(v.reshape(1, 1))[0, 0]))(x.ravel())
@@ -520,7 +520,7 @@ def test_refuses_orders(order):
         derivative(jnp.sin, order)
 
 
-def test_refuses_what_is_no_variable():
+def test_refuses_a_name_that_is_not_a_variable():
     with error("derivative: elu has no argument 'beta' to differentiate by; it has "
                "x, alpha", ValueError):  # fmt: skip
         derivative(jaxact.elu, wrt="beta")
@@ -533,7 +533,7 @@ def test_refuses_what_is_no_variable():
         derivative(lambda: jnp.ones(()))
 
 
-def test_refuses_what_is_no_function():
+def test_refuses_a_thing_that_is_not_a_function():
     for thing in (3, "relu", None, [jnp.sin]):
         anything: Any = thing
         with error(f"derivative: expected a function, got {thing!r}"):

@@ -78,7 +78,7 @@ KINKS = [
     ("tensorflow selu()", 0.0),
     ("ggml STEP()", 0.0),
 ]
-# projections on the simplex that are none, as their sums tell
+# projections on the simplex that are wrong, as their sums show
 WRONG = ["keras sparsemax()", "keras sparsemax(axis=0)"]
 
 
@@ -105,7 +105,7 @@ def called(case):
 RESOLVED = [case for case in CASES if resolves(case)]
 
 
-# --- against what they gave ---------------------------------------------------------
+# --- against their recorded results -------------------------------------------------
 
 
 def without_kink(case):
@@ -200,7 +200,7 @@ def test_the_points_have_the_kinks():
     assert all(float(np.float32(v)) == v for v in line)
 
 
-def test_with_what_it_was_recorded():
+def test_the_versions_it_was_recorded_with():
     recorded = recording()["frameworks"]
     assert set(recorded) == set(TABLE) == set(record.RECORDED)
     versions = {p: v for r in recorded.values() for p, v in r["versions"].items()}
@@ -210,7 +210,7 @@ def test_with_what_it_was_recorded():
 
 
 def unresolved():
-    """What a framework has and jaxact has not, by the name it should have."""
+    """The functions of a framework that jaxact lacks, by the names they should have."""
     missing = set()
     for rows in TABLE.values():
         for row in rows.values():
@@ -224,7 +224,7 @@ def test_what_is_missing():
 
 
 def test_what_is_called_otherwise():
-    """Of what is there, parameters that are not: none may be left in the end."""
+    """Parameters that jaxact lacks in functions that it has: none may be left."""
     missing = unresolved()
     tables = ((f, n, TABLE[f][n]) for f in TABLE for n in TABLE[f])
     there = {
@@ -294,7 +294,7 @@ SIGNATURES = {
     for framework, recorded in recording()["frameworks"].items()
     for name, told in recorded["signatures"].items()
 }
-# what Keras 2 called it; arguments of the call; of a function in C
+# names of Keras 2; arguments of the call; arguments of a function in C
 BEYOND = {
     ("keras", "LeakyReLU"): {"alpha"},
     ("huggingface", "laplace"): {"mu", "sigma"},
@@ -374,7 +374,7 @@ def test_a_wrong_kink_shows(monkeypatch):
 
 
 def live(framework, evaluate, function):
-    """What was recorded is what they give here too, under every name."""
+    """They give here the recorded results too, under every name."""
     compared = 0
     for case in (c for c in CASES if c.framework == framework):
         for name in case.names:

@@ -73,7 +73,7 @@ def test_a_faint_gate_times_a_huge_value_is_a_number(name, value):
     for order in (0, 1, 2):
         g = jaxact.derivative(f, order) if order else f
         exact = oracle(f, at, order, value=value)
-        usual = np.abs(exact.high / value) > 1e-37  # what is less counts as 0
+        usual = np.abs(exact.high / value) > 1e-37  # smaller ones count as 0
         assert 30 < usual.sum() < 300
         got = np.asarray(g(at, value))
         assert unit_error(got, exact)[usual].max() <= 4
@@ -151,7 +151,7 @@ def test_mixed_derivatives_are_those_of_the_formula(name):
         chex.assert_trees_all_close(got, wanted, rtol=1e-5, atol=1e-6)
 
 
-# --- derivatives and what is kept -------------------------------------------------
+# --- derivatives and kept arrays ----------------------------------------------------
 
 
 @pytest.mark.slow
@@ -375,7 +375,7 @@ def test_the_forward_of_a_model(theirs):
 @pytest.mark.parametrize("theirs", PUBLISHED, ids=lambda f: f.__name__)
 def test_the_gradient_of_a_model(theirs):
     ours = PUBLISHED[theirs]
-    # the published forward with jnp for np: what JAX itself makes of it
+    # the published forward with jnp for np, differentiated by JAX itself
     functions = (np_sigmoid, np_silu, np_gelu_tanh)
     sources = [inspect.getsource(f) for f in (*functions, theirs)]
     names = {"np": jnp, "np_erf": jax.lax.erf}
@@ -489,7 +489,7 @@ def test_packed_takes_any_function():
         (
             lambda: packed(jaxact.swiglu, "gate_first"),
             ValueError,
-            "layout 'gate_first' is none of 'gate first', 'gate last', 'interleaved'",
+            "layout 'gate_first' is not one of 'gate first', 'gate last', 'inter",
         ),
         (lambda: packed("swiglu", "gate first"), TypeError, "expected a function"),
         (
@@ -555,7 +555,7 @@ def test_glu_is_that_of_jax_nn():
     assert jaxact.glu(jnp.arange(4)).dtype == jnp.float32
 
 
-# --- silu with beta, and what goes with it ----------------------------------------
+# --- silu with beta, and its relatives ----------------------------------------------
 
 
 def test_silu_without_beta_is_as_light_as_before():

@@ -25,7 +25,7 @@ from jaxact import catalogue
 # a network puts any number into its activation: not for one that is given x > 0 alone
 NAMES = [
     n
-    for n in catalogue.defined()  # of any depth: what oscillates or grows is left out
+    for n in catalogue.defined()  # not those that oscillate or grow with depth
     if hasattr(jax.nn, n) or n in ("gelu_tanh", "gelu_exact")
     if catalogue.info(n).elementwise and "x" not in catalogue.info(n).domain
 ]
@@ -141,7 +141,7 @@ LIBRARIES = (run_nnx, run_linen, run_haiku, run_equinox)
 
 @pytest.mark.parametrize("name", FEW)
 @pytest.mark.parametrize("run", LIBRARIES)
-def test_a_model_gives_what_it_gives_with_jax_nn(run, name):
+def test_a_model_gives_the_same_as_with_jax_nn(run, name):
     y, grads = run(getattr(jaxact, name))
     wanted, wanted_grads = run(getattr(jax.nn, name))
     assert y.shape == (len(X), OUT)

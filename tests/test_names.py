@@ -41,7 +41,7 @@ def test_a_name_alone_is_the_public_function(name):
     assert get(name) is getattr(jaxact, name)
 
 
-def test_names_are_those_of_the_catalogue_and_of_what_chooses():
+def test_names_are_those_of_the_catalogue_and_of_choosers():
     assert jaxact.names is catalogue.names and jaxact.get is catalogue.get
     assert len(jaxact.names()) == len(set(jaxact.names()))
     chosen = set(jaxact.names()) - set(catalogue.defined())
@@ -86,7 +86,7 @@ def test_no_public_function_of_the_families_is_without_name():
         ([jaxact.relu], {}, TypeError, "get: expected a name; got function"),
     ],
 )
-def test_errors_say_what_there_is(arguments, parameters, error, told):
+def test_errors_say_which_names_there_are(arguments, parameters, error, told):
     with pytest.raises(error, match=re.escape(told)):
         get(*arguments, **parameters)
 
@@ -168,7 +168,7 @@ def test_an_array_is_for_the_call(arguments, keyword, ours, array):
     assert f"functools.partial(f, {ours}=array)" in str(error.value)
 
 
-def test_what_the_error_of_an_array_says_to_do():
+def test_the_advice_in_the_error_about_an_array():
     f, slopes = get("PReLU", "torch"), jnp.float32([0.5, 0.25])
     x = jnp.float32([[-1, -1], [1, 1]])
     same(f(x, negative_slope=slopes), [[-0.5, -0.25], [1, 1]])
@@ -266,7 +266,7 @@ def test_measured_with_its_parameters(order):
     f, x = get("elu", alpha=0.3), points("bfloat16")[::31]
     found = measure(f, "bfloat16", order, points=x)
     wanted = measure(jaxact.elu, "bfloat16", order, points=x, alpha=0.3)
-    assert repr(found) == repr(wanted)  # NaN for what there is not
+    assert repr(found) == repr(wanted)  # some are NaN
     assert found.max_ulp <= 0.51 and not found.wrong
     assert disagreement(f, "float32", 1) is None
 

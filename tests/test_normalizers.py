@@ -1,4 +1,4 @@
-"""What runs along an axis: values, masks, limits, derivatives and what is kept."""
+"""Functions along an axis: values, masks, limits, derivatives and kept arrays."""
 
 import functools
 
@@ -27,7 +27,7 @@ def close(a, b, rtol=1e-5, atol=1e-6):
 
 
 def loss(f, **options):
-    """A scalar of all that f gives."""
+    """A scalar made from all results of f."""
 
     def scalar(x, *args):
         y = f(x, *args, **options)
@@ -211,7 +211,7 @@ def test_softmax_and_its_logarithm_to_the_last_bits(dtype, scale):
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_a_weight_near_one_is_not_dead(dtype):
-    """1 - y is lost in y, but not to the derivative."""
+    """1 - y is lost in the rounding of y, but not in the derivative."""
     x = row(20.0, 0.0, 1.0, dtype=dtype)
     small = np.exp([-20.0, -19.0])
     jacobian = np.asarray(jax.jacrev(jaxact.softmax)(x), np.float64)
@@ -247,7 +247,7 @@ RUBBISH = (NAN, INF, -INF, 3e38, -3e38)
 
 @pytest.mark.parametrize("rubbish", RUBBISH)
 @pytest.mark.parametrize("name", MASKED)
-def test_what_is_masked_has_no_influence(name, rubbish):
+def test_masked_entries_have_no_influence(name, rubbish):
     f, mask = catalogue.get(name), jnp.asarray(MASK)
     x = jnp.asarray(X[:, 0, :4])
     dirty = jnp.where(mask, x, rubbish)
@@ -283,7 +283,7 @@ def test_what_is_masked_has_no_influence(name, rubbish):
 
 
 @pytest.mark.parametrize("name", WEIGHTS[:3])
-def test_a_temperature_does_not_see_what_is_masked(name):
+def test_a_temperature_does_not_see_masked_entries(name):
     f, mask = catalogue.get(name), jnp.asarray(MASK)
     x = jnp.asarray(X[:, 0, :4])
     slopes = [
@@ -382,7 +382,7 @@ def test_hardmax_keeps_nothing():
 @pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp"])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_memory_is_no_more_than_that_of_jax_nn(name, dtype):
-    """Of layers that mix x by the weights, as attention does."""
+    """For layers that mix x by the weights, as attention does."""
     x = jax.ShapeDtypeStruct((32, 256, 256), dtype)
 
     def temporary(f):

@@ -305,7 +305,7 @@ def test_arithmetic_of_pairs(dtype, run, name):
     error = np.abs(exact(got) - wanted)[apart] / np.abs(wanted[apart])
     assert apart.sum() > 0.5 * size.size
     assert float(error.max()) < 2.0 ** -BITS[dtype]
-    # what cancels loses no more than the larger term had
+    # where terms cancel, the error is at most that of the larger term
     assert np.all(np.abs(exact(got) - wanted) <= np.maximum(size, np.abs(wanted))
                   * 2.0 ** -BITS[dtype])  # fmt: skip
     # the head is a half, so that products with it are exact
@@ -463,7 +463,7 @@ def test_functions_of_jnp_that_go_straight_to_lax():
 
 @pytest.mark.slow
 def test_without_fused_products():
-    # what is fused on this backend need not be on another: some digits of the tails go
+    # another backend need not fuse as this one does: some digits of the tails go
     names = "silu sigmoid tanh gelu_tanh gelu_exact erf quick_gelu normal_cdf softcap"
     flags = {"XLA_FLAGS": "--xla_cpu_max_isa=AVX", "JAX_PLATFORMS": "cpu"}
     done = subprocess.run(

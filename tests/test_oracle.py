@@ -215,7 +215,7 @@ def test_a_root_of_a_derivative_sets_the_scale():
     exact = testing.oracle(plain, single(root, -8, 3), 1, formula=SILU)
     slope = testing.oracle(plain, single(root), 2, formula=SILU).high[0]
     assert exact.root_scale[0] == pytest.approx(abs(root * slope), rel=1e-6)
-    assert np.isnan(exact.root_scale[1:]).all()  # a tail is no root
+    assert np.isnan(exact.root_scale[1:]).all()  # a tail is not a root
     got = exact.rounded[:1] + np.float32(1e-7)
     assert testing.ulp_error(got, exact[:1])[0] < 4
     assert testing.ulp_error(got, exact.high[:1])[0] > 1e4
@@ -304,11 +304,11 @@ def test_points_of_large_formats_cover_every_exponent(dtype):
 
 
 def test_points_need_a_floating_dtype():
-    with pytest.raises(TypeError, match="int32 is no floating dtype"):
+    with pytest.raises(TypeError, match="int32 is not a floating dtype"):
         testing.points("int32")
 
 
-def test_measure_counts_what_is_wrong():
+def test_measure_counts_wrong_results():
     def silu(x):
         return x / (1 + jnp.exp(-x))
 
@@ -437,7 +437,7 @@ def test_faint_results_need_a_sign_alone(dtype):
     assert unit_error(np.array([1e-31]), exactly(0.0)) > 100
 
 
-def test_a_half_precision_is_forgiven_what_float32_rounds_at_a_root():
+def test_at_a_root_a_half_precision_is_forgiven_the_rounding_of_float32():
     exact = exactly(2.0**-20, scale=1.0)
     got = np.array([2.0**-20 + 2.0**-21 + 2.0**-24], np.float16)
     assert unit_error(got, exact) < testing.ulp_error(got, exact)

@@ -1,4 +1,4 @@
-"""The package as a whole: what it needs, what it is made of, how it reads."""
+"""The package as a whole: its needs, its files, its text."""
 
 import ast
 import importlib
@@ -36,7 +36,7 @@ def python(code, *args):
     )
 
 
-# refuses to import what is not jax's own, Python's own, or needed
+# refuses to import modules that are not jax's own, Python's own, or needed
 ALONE = """
 import sys
 import importlib.abc
@@ -214,7 +214,12 @@ def test_only_the_core_makes_rules():
 @pytest.mark.parametrize("path", sorted((PACKAGE / "_functions").glob("*.py")),
                          ids=lambda p: p.name)  # fmt: skip
 def test_families_are_short(path):
-    assert len(path.read_text().splitlines()) <= 330
+    text, told = path.read_text(), 0
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)):
+            if ast.get_docstring(node):  # as long as the reader needs
+                told += (node.body[0].end_lineno or 0) - node.body[0].lineno + 1
+    assert len(text.splitlines()) - told <= 240
 
 
 def imports(path):

@@ -30,7 +30,7 @@ CASES = [
     if catalogue.info(name).elementwise
     for parameter in catalogue.info(name).parameters
     for value in values(name, parameter)
-] + [  # extremes that a kernel must see to
+] + [  # extremes that a kernel must take care of
     ("aptx", "alpha", 1e-3),
     ("aptx", "alpha", 0.0),
     ("snake_beta", "beta", 1e-3),

@@ -23,7 +23,7 @@ ALL = catalogue.defined()
 # a sum of polynomials whose coefficients are arrays, which a kernel wants as inputs
 TAKES_ARRAYS = tuple(n for n in ALL if catalogue.info(n).examples)
 IN_KERNELS = [n for n in NAMES if n not in TAKES_ARRAYS]
-CONFIG: Any = jax.config  # whose flags no type checker knows
+CONFIG: Any = jax.config  # type checkers do not know its flags
 X = np.linspace(-3, 3, 32, dtype=np.float32).reshape(4, 8)
 
 
@@ -74,7 +74,7 @@ def lower(f: Any, count: int, platform: str, dtype: Any, backward: bool) -> None
 
 
 def not_there(platform: str, name: str) -> str | None:
-    """Why a function has no lowering, if it has none."""
+    """The reason why a function has no lowering, or None if it has one."""
     if (platform, name) == ("tpu", "arctan"):
         return "Unimplemented primitive.*: atan"
     return None
@@ -104,7 +104,7 @@ def test_half_precisions_and_numbers_in_a_pallas_kernel(name):
             lower(lambda x: jaxact.leaky_relu(x, 0.2), 1, "tpu", jnp.float32, backward)
 
 
-def test_a_kernel_computes_what_the_function_does():
+def test_a_kernel_computes_the_same_as_the_function():
     def kernel(x, y, dx):
         value, pull = jax.vjp(jaxact.gelu_tanh, x[...])
         y[...] = value
@@ -117,7 +117,7 @@ def test_a_kernel_computes_what_the_function_does():
     chex.assert_trees_all_close(tuple(got), wanted, rtol=1e-6)
 
 
-def test_a_number_in_a_program_is_what_it_is_outside():
+def test_a_number_counts_in_a_program_as_it_does_outside():
     inputs: Any = (X, X.astype(jnp.bfloat16), np.arange(-3, 3, dtype=np.int32), 0.5)
     for a in (2, 2.0, -0.0, 0.0):
         for x in inputs:
@@ -228,7 +228,7 @@ def test_checkify_finds_nothing():
     chex.assert_trees_all_close(slope, jax.grad(jaxact.gelu_tanh)(-2.0), rtol=1e-6)
 
 
-def test_forward_mode_twice_batches_what_does_not_move():
+def test_forward_mode_twice_batches_arrays_that_do_not_move():
     x = jnp.asarray(X[0])
     for name in ("gelu_tanh", "lecun_tanh", "b_silu", "softmax"):
         f = catalogue.get(name)

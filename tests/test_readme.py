@@ -1,4 +1,4 @@
-"""What the README shows runs, and its example is caught as it says."""
+"""The code in the README runs, and its example is caught as it says."""
 
 import pathlib
 import re

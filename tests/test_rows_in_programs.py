@@ -110,7 +110,7 @@ def test_behind_a_product_as_without_it(options):
 
 
 def test_a_check_compiles_behind_a_product():
-    """A log_softmax that trusts the difference is wrong there, and there alone."""
+    """A log_softmax that trusts the difference is wrong there, and only there."""
 
     def trusting(x):
         base = jnp.max(x, -1, keepdims=True)
@@ -271,7 +271,7 @@ print("same")
 
 
 def test_explicit_sharding():
-    """Of batches, and along the rows."""
+    """With axes along the batch, and along the rows."""
     flags = "--xla_force_host_platform_device_count=4"
     done = subprocess.run(
         [sys.executable, "-c", SHARDED % (ROWS,)],
@@ -428,7 +428,7 @@ def test_axes_and_arrays_in_other_forms(name):
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("name", SOFT)
 def test_an_infinite_temperature(name, dtype):
-    """What is not left out weighs the same, and no derivative is left."""
+    """Entries that are not left out weigh the same, and no derivative is left."""
     sign, more = -1 if name == "softmin" else 1, name == "softmax_with_sink"
     hot = jnp.asarray(INF, dtype)
 

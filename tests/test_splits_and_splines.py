@@ -92,7 +92,7 @@ def test_values_and_derivatives_are_those_of_the_reference(name, x, arguments):
 
 
 @pytest.mark.parametrize(("name", "x", "arguments"), CASES)
-def test_keeps_only_what_comes_in(name, x, arguments):
+def test_keeps_only_its_inputs(name, x, arguments):
     f, _, arrays = parts(name, arguments)
     y, pull = jax.vjp(lambda x: f(x, arrays), x)
     allowed = [y] if name == "crelu" else [x, *arrays.values()]

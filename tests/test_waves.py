@@ -1,4 +1,4 @@
-"""What is special about sines, bells and wavelets, and the pieces made for them."""
+"""Special properties of sines, bells and wavelets, and the pieces made for them."""
 
 import jax
 import jax.numpy as jnp
@@ -89,7 +89,7 @@ def test_snake_beta_of_equal_parameters_is_snake(alpha):
         np.testing.assert_allclose(got, wanted, rtol=1e-6, atol=1e-12)
 
 
-def test_sinlu_of_no_wave_is_silu():
+def test_sinlu_without_a_wave_is_silu():
     x = jnp.asarray(X)
     for order in (0, 1, 2):
         got, wanted = (

@@ -1,4 +1,4 @@
-"""No activation is heavier than what it replaces: its operations are counted.
+"""No activation is heavier than the function it replaces: operations are counted.
 
 Counted is what is left when calls are inlined, in the jaxpr and in the optimised HLO of
 the forward pass, and of value and pullback, against the rival of ``jaxact bench``.  The
@@ -40,24 +40,24 @@ from jaxact.combinators import (
 )
 
 MOST = 1.6  # times the operations of the rival
-LEAST = 16  # operations: what has fewer waits for memory, and counts as so many
+LEAST = 16  # operations: with fewer, a function waits for memory
 
-# What the compiler writes out counts as what it becomes, here in the instructions that
-# XLA has for it on a CPU with jax 0.10.2; the sine and its kind are calls of the C
-# library there, and take longer.
+# A function that the compiler writes out counts as the instructions that XLA makes of
+# it on a CPU with jax 0.10.2; the sine and its kind are calls of the C library there,
+# and take longer.
 WEIGHTS = {
     **{"exp": 32, "expm1": 76, "log": 52, "log1p": 88, "erf": 32, "erfc": 96},
     **{"tanh": 32, "logistic": 36, "sin": 300, "cos": 300, "atan": 300, "asinh": 200},
     **{"exponential": 32, "exponential-minus-one": 76, "log-plus-one": 88},
     **{"sine": 300, "cosine": 300, "atan2": 300},
 }
-# what is no arithmetic, in HLO and in jaxprs
+# operations that are not arithmetic, in HLO and in jaxprs
 NOTHING = FREE | {
     *("broadcast", "fusion", "call", "copy", "convert"),
     *("broadcast_in_dim", "convert_element_type", "stop_gradient", "reshape"),
 }
 
-# what is heavier: by how much it may be, and why
+# the activations that are heavier: by how much they may be, and why
 AGAIN = "x alone is kept, so the pullback computes the exponential again"
 REDUCED = "the argument is reduced without losing digits"
 LEADS = "the entry that leads keeps its digits"
@@ -148,7 +148,7 @@ NESTED: dict[str, str] = {
 }
 
 relu, tanh, elu, silu = jaxact.relu, jaxact.tanh, jaxact.elu, jaxact.silu
-# each with what a user would write with jax.nn
+# each with the code that a user would write with jax.nn
 COMBINATIONS: dict[str, tuple[Any, Callable[..., Any]]] = {
     "identity * tanh(softplus)": (
         multiply(jaxact.identity, compose(tanh, jaxact.softplus)),
@@ -213,7 +213,7 @@ def functions(name: str) -> tuple[tuple[Callable[..., Any], ...], list[Any]]:
 
 
 def ratios(name: str) -> list[float]:
-    """Of jaxpr and HLO of the forward pass, then of value and pullback."""
+    """The ratios for jaxpr and HLO, of the forward pass, then of value and pullback."""
     pair, arrays = functions(name)
     found = []
     for run in (lambda f: f, value_and_pullback):
@@ -263,14 +263,14 @@ def inside(equation: Any) -> Iterator[core.Jaxpr]:
 
 
 def nested(name: str) -> set[str]:
-    """What is called in a kernel and is no activation."""
+    """The functions that a kernel calls and that are not activations."""
     (ours, _), arrays = functions(name)
     traced = jax.jit(value_and_pullback(ours)).trace(*arrays)
     return set(calls(traced.jaxpr.jaxpr)) - {d.name for d in definitions()}
 
 
 @pytest.mark.parametrize("name", [*catalogue.defined(), *COMBINATIONS])
-def test_no_heavier_than_what_it_replaces(name):
+def test_no_heavier_than_the_function_it_replaces(name):
     most, _ = EXCEPTIONS.get(name, (MOST, ""))
     assert max(ratios(name)) <= most
 

@@ -1,7 +1,7 @@
-"""What an activation is, how one is declared, and the rule that JAX sees.
+"""The core: how an activation is declared, and the rule that JAX sees.
 
-- `definition`: what the decorators saw of an activation, and where to look it up.
-- `call`: the arguments of a call, as the rule wants them, or what is wrong with them.
+- `definition`: what the decorators saw of an activation, and how it is found again.
+- `call`: the arguments of a call, as the rule takes them, or what is wrong with them.
 - `tangents`: tangents that are computed late, so that little is kept for them.
 - `values`: values with derivatives that are not theirs.
 - `rule`: the `jax.custom_jvp` of a call: dtypes, rounding, derivatives of every order.

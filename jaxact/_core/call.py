@@ -1,4 +1,4 @@
-"""The arguments of a call, as the rule wants them, or what is wrong with them."""
+"""The arguments of a call, as the rule takes them, or what is wrong with them."""
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -57,7 +57,7 @@ def plain_axis(axis: Any) -> Any:
 def complaint_about(
     definition: Definition, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> str | None:
-    """What is wrong with the arguments of a call, or None if they are fine."""
+    """The problem with the arguments of a call, or None if they are fine."""
     name, signature = definition.name, definition.signature
     try:
         given = signature.bind(*args, **kwargs).arguments
@@ -104,7 +104,7 @@ def complaint_about(
 
 @dataclass(frozen=True)
 class Constant:
-    """A number given in a program that is being traced: it stays one there.
+    """A number given in a program that is being traced: it stays a number there.
 
     1, 1.0 and -0.0 are told apart.
     """
@@ -121,7 +121,7 @@ def with_constants(
 ) -> Array:
     """The call inside a program, where a number need not be an argument.
 
-    What is not an argument has no tangent, and no Pallas kernel has to know of it.
+    A number that is not an argument has no tangent, and Pallas kernels do not see it.
     """
     given = definition.signature.bind(*args, **kwargs).arguments
     numbers = {

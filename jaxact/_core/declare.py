@@ -63,7 +63,7 @@ def activation(
     holomorphic: bool = False,
     examples: Mapping[str, Any] | None = None,
 ) -> Any:
-    """Make a kernel a public activation; bare, or with the facts code cannot compute.
+    """Make a kernel a public activation: `@activation` alone, or with facts about it.
 
     The kernel takes `x` and its parameters in float32 or float64, all of one dtype,
     and returns that dtype.  Parameters annotated `int`, `bool` or `str` are options,
@@ -94,6 +94,11 @@ def activation(
             typed float32), or `"keep"` (the kernel is exact on integers).
         holomorphic: whether the kernel is meaningful for complex arrays.
         examples: values to measure with of parameters without a default; 3/4 of others.
+
+    Returns:
+        The activation: a function with the signature of the kernel.  Elementwise, its
+        result has the shape to which the arguments broadcast and the dtype to which
+        they promote.
 
     Raises:
         TypeError: the signature does not start with `x`, has arguments without a name,
@@ -211,10 +216,23 @@ def derivative_of(
             in turn, such as `("value", "x")` for the derivative by x of that by value.
         order: the order; order n needs order n - 1 declared before.
 
+    Returns:
+        A decorator, which returns the kernel as it is.
+
     Raises:
         TypeError: `function` is not an activation, or the kernel reads something else.
-        ValueError: `wrt` is not a parameter, or `order` does not follow on; there is a
+        ValueError: `wrt` is not a parameter, `order` does not follow on, or there is a
             rule already.
+
+    Example:
+        >>> @jaxact.activation
+        ... def cube(x):
+        ...     return x * x * x
+        >>> @jaxact.derivative_of(cube)
+        ... def slope(x):
+        ...     return 3 * x * x
+        >>> jaxact.derivative(cube)(jnp.array([-1.0, 2.0]))
+        Array([ 3., 12.], dtype=float32)
     """
     definition = _require(function, "derivative_of")
     name = definition.name
@@ -269,9 +287,22 @@ def pushforward_of(function: Callable[..., Any], /) -> Callable[[F], F]:
     The kernel takes `t`, the tangent of `x`, beside any of `x`, `y`, the parameters and
     the options, and returns the tangent of the output; it must be linear in `t`.
 
+    Returns:
+        A decorator, which returns the kernel as it is.
+
     Raises:
         TypeError: `function` is not an activation, or the kernel reads something else.
         ValueError: a derivative of it is declared already.
+
+    Example:
+        >>> @jaxact.activation
+        ... def centred(x):
+        ...     return x - x.mean()
+        >>> @jaxact.pushforward_of(centred)
+        ... def push(t):
+        ...     return t - t.mean()
+        >>> jax.grad(lambda x: centred(x)[0])(jnp.array([-1.0, 2.0]))
+        Array([ 0.5, -0.5], dtype=float32)
     """
     definition = _require(function, "pushforward_of")
     if definition.slopes:
@@ -304,9 +335,21 @@ def pushforward_of(function: Callable[..., Any], /) -> Callable[[F], F]:
 def definition_of(function: Callable[..., Any], /) -> Callable[[F], F]:
     """Declare a plain jnp function that defines an activation without a formula line.
 
+    Returns:
+        A decorator, which returns the function as it is.
+
     Raises:
         TypeError: `function` is not an activation, or the signatures differ.
         ValueError: the activation has a formula or a definition already.
+
+    Example:
+        >>> @jaxact.activation
+        ... def doubled(x):
+        ...     return x + x
+        >>> @jaxact.definition_of(doubled)
+        ... def plain(x):
+        ...     return 2 * x
+        >>> jaxact.testing.assert_derivatives(doubled, dtypes=["float32"])
     """
     definition = _require(function, "definition_of")
 

@@ -1,4 +1,4 @@
-"""What is known of an activation, and where to look it up."""
+"""The facts about an activation, and how to find them."""
 
 import functools
 import inspect
@@ -21,7 +21,7 @@ Arrays = Mapping[str, Array]
 _SEVERAL = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
 Path = tuple[str, ...]  # the variables of a derivative in turn: ("x", "x") is order 2
 
-# what static options are annotated with, alone or with None
+# the annotations of static options, alone or with None
 _OPTIONS = {bool, int, str, tuple, Literal}
 # jnp makes arrays or dtypes of some of these; an activation does not
 _NOT_ARRAYS = (str, bytes, list, tuple, dict, type, np.dtype, type(None))
@@ -29,7 +29,7 @@ _NOT_ARRAYS = (str, bytes, list, tuple, dict, type, np.dtype, type(None))
 
 @dataclass(frozen=True, eq=False)
 class Definition:
-    """What the decorators saw of one activation.
+    """All that the decorators saw of one activation.
 
     `kernels` maps a path to the kernel of that derivative: `()` is the value,
     `("x", "x")` the second derivative by x, `("alpha",)` the first by alpha.
@@ -102,7 +102,7 @@ class Definition:
         return self.examples.get(name, 0.75)
 
     def forget_compiled(self) -> None:
-        """Compile anew: calls so far had no such rule."""
+        """Compile again: earlier calls did not have the new rule."""
         for compiled in self.derived.values():
             compiled.clear_cache()
         self.derived.clear()
@@ -155,7 +155,7 @@ def kernel_of_formula(formula: Formula, function: F) -> F:
 class Defined:
     """The base of objects that are activations, each with its definition.
 
-    Not any object with such an attribute is one: `functools.wraps` copies attributes.
+    An attribute alone would not tell them: `functools.wraps` copies attributes.
     """
 
     definition: Definition | None
@@ -164,7 +164,7 @@ class Defined:
 def lookup(function: Callable[..., Any]) -> Definition | None:
     """The definition of an activation, or None for any other function.
 
-    One whose parameters are set (`jaxact.get`) has these as defaults.
+    If its parameters are set (`jaxact.get`) these are the defaults.
     """
     if isinstance(function, Defined):
         return function.definition
@@ -188,7 +188,7 @@ def kernels_of(function: Callable[..., Array]) -> tuple[Callable[..., Array], ..
 def chooses(*among: Callable[..., Any]) -> Callable[[F], F]:
     """Declare a public function that calls one of some activations, the default first.
 
-    It has no rule of its own; what is asked about it is asked about these.
+    It has no rule of its own: questions about it are answered by these.
     """
 
     def decorate(function: F) -> F:
@@ -204,7 +204,7 @@ def definitions() -> tuple[Definition, ...]:
 
 
 def signature_of(function: Callable[..., Any]) -> inspect.Signature:
-    """The signature, annotations that are text being what they name."""
+    """The signature; annotations that are text are replaced by what they name."""
     signature = inspect.signature(function)
     scope = getattr(inspect.unwrap(function), "__globals__", {})
     parameters = [
@@ -249,7 +249,7 @@ def is_number(value: Any, holomorphic: bool = False) -> bool:
 
 
 def describe(value: Any) -> str:
-    """What a value is, for an error message."""
+    """A value in words, for an error message."""
     dtype = getattr(value, "dtype", None)
     if dtype is None:
         return f"{type(value).__name__} {value!r:.60}"

@@ -1,4 +1,4 @@
-"""Slopes that are chosen at kinks: the kernels of an activation, but for these points.
+"""Slopes that are chosen at kinks: kernels of an activation, changed at these points.
 
 A convention, or a mean of the slopes on both sides, as 0.5 of `relu` at 0.
 """
@@ -50,7 +50,7 @@ def require_kinks(
         values[n] = float(value)
     for point in slopes:
         near, far = (_jump(formula, point, 2.0**-n, values) for n in (20, 14))
-        # that of a smooth function falls as fast as the step
+        # the jump of a smooth function falls as fast as the step
         if near <= far / 8:
             raise ValueError(
                 f"activation: {formula.name}: the slope of its formula does not jump "
@@ -61,7 +61,7 @@ def require_kinks(
 def _jump(
     formula: Formula, point: float, step: float, values: Mapping[str, float]
 ) -> float:
-    """How much slopes differ on both sides, rounding apart; inf of NaN."""
+    """The difference of the slopes on both sides, without rounding; inf for NaN."""
     step *= max(1.0, abs(point))
     with jax.enable_x64(True):
         x = jnp.asarray([point - step, point, point + step], jnp.float64)
@@ -87,7 +87,7 @@ def value_with_slopes(kernel: Kernel, slopes: Slopes) -> Kernel:
         still, at = lax.stop_gradient(x), _at(x, slopes)
         slope = _with_slopes(jnp.zeros_like(x), x, slopes)
         straight = kernel(x=still, **arguments) + slope * (x - still)
-        # not where it has the kink, for its slope may be infinite there
+        # not at the kink, where the slope of the kernel may be infinite
         other = kernel(x=jnp.where(at, still + 1, x), **arguments)
         return value_of(value, jnp.where(at, straight, other))
 

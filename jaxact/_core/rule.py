@@ -131,7 +131,8 @@ class _Call:
     def may_be_constant(self, names: Path) -> bool:
         """Whether a parameter is given that is often not trained.
 
-        JAX tells a rule then which are not, but a Pallas kernel takes no such rule.
+        With such a rule JAX tells which parameters move; Pallas does not take such a
+        rule.
         """
         return not set(names) <= {"x", *self.definition.required}
 
@@ -157,8 +158,8 @@ class _Call:
 
     def tangent(self, path: Path, moving: Arrays, arrays: Arrays) -> Array:
         """The tangent of a derivative, a sum over the variables that move."""
-        # from its first term: a zero to start from would be a stored array
-        # of several tangents some may be the zeros of what is held constant
+        # from its first term: a zero to start from would be a stored array.
+        # Where there are several tangents, some may be zeros, of constants.
         product = times if len(moving) > 1 else jnp.multiply
         terms = (self.term(path, n, t, arrays, product) for n, t in moving.items())
         return functools.reduce(jnp.add, terms)
@@ -240,12 +241,12 @@ class _Call:
         return jnp.broadcast_to(out, shape)
 
     def argument(self, name: str, arrays: Arrays) -> Any:
-        """What a kernel is given for an argument."""
+        """The value that a kernel is given for an argument."""
         if name in arrays:
             return arrays[name]
         constant = self.constants[name]
         if isinstance(constant, Constant):
-            # an array, for a kernel may know the default by its not being one
+            # an array: a kernel may tell from that that it is not the default
             return lax.full((), constant.value, self.wide)
         if constant is None or name in self.definition.options:
             return constant

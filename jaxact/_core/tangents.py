@@ -1,11 +1,12 @@
-"""Tangents that are computed late: what they read is kept, not what they compute.
+"""Tangents that are computed late: only what they read is kept.
 
-A tangent is a function of what moves, in which it is linear, and of what is kept.  JAX
-would compute its factors in the forward pass and keep them for the backward pass.  As a
-primitive of its own it stays one equation until it is transposed, so that JAX keeps
-what it reads, and of that only what is wanted for what moves.  `jax.checkpoint` does as
-much, but not inside a rule under `jax_remat3`, and not inside a Pallas kernel for a
-TPU, which after a transpose meets nothing here but a `jax.custom_jvp`.
+A tangent is a function of the arrays that move, in which it is linear, and of arrays
+that are kept.  By itself JAX would compute its factors in the forward pass and keep
+these for the backward pass.  Here a tangent is a primitive of its own.  It stays one
+equation until it is transposed, so JAX keeps the arrays that it reads, and only those
+that it needs for what moves.  `jax.checkpoint` does the same, but not inside a rule
+under `jax_remat3`, and not inside a Pallas kernel for a TPU; such a kernel finds here,
+after a transpose, nothing but a `jax.custom_jvp`.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,7 +26,7 @@ Flat = Callable[..., Sequence[Array]]
 
 
 def late(tangent: Flat, moving: Sequence[Array], kept: Sequence[Array]) -> list[Array]:
-    """`tangent(*moving, *kept)`; for the backward pass, what it reads is kept."""
+    """`tangent(*moving, *kept)`; for the backward pass only what it reads is kept."""
     operands = (*moving, *kept)
     jaxpr, read = _lean(tangent, operands)
     given = [v for v, r in zip(operands, read, strict=True) if r]
@@ -73,7 +74,7 @@ def _end(over: Any, f: Flat, index: int, args: Sequence[Array]) -> int | None:
 def _partly_known(
     trace: Any, *tracers: Any, jaxpr: ClosedJaxpr, moving: int
 ) -> list[Any]:
-    """What moves and is known, of a linear function, is 0: neither that is kept."""
+    """Partial evaluation: a known tangent is 0 and is not kept, for all is linear."""
     moves = [not t.is_known() for t in tracers[:moving]]
     if not all(moves) and any(moves):
         unknown = [t for t, m in zip(tracers, moves, strict=False) if m]
@@ -156,7 +157,7 @@ def _transposed(
 
 
 def _kept_call(f: Flat) -> Flat:
-    """A function whose derivatives, of every order, keep what they read alone."""
+    """A function whose derivatives, of every order, keep only what they read."""
 
     @jax.custom_jvp
     def call(*args: Array) -> list[Array]:
@@ -181,9 +182,9 @@ ad.primitive_transposes[_late_p] = _transposed
 
 
 def times(t: Array, slope: Array) -> Array:
-    """t * slope, 0 where t is 0: JAX gives a tangent of 0 to what is held constant.
+    """t * slope, 0 where t is 0: JAX gives the tangent 0 to a parameter held constant.
 
-    An infinite slope would make NaN of it.  It is linear in t.
+    An infinite slope times 0 would be NaN.  It is linear in t.
     """
     t, slope = jnp.broadcast_arrays(t, slope)
     return _times_p.bind(t, slope)

@@ -1,4 +1,4 @@
-"""How an activation is called, for type checkers: any array or number will do.
+"""The types of activations for type checkers: they take any array or number.
 
 A kernel sees arrays, so it says `x: Array` and `alpha: Parameter`; the public function
 takes `ArrayLike` for both.
@@ -17,7 +17,7 @@ Kernel = Callable[Concatenate[Array, P], R]
 
 
 class Activation(Protocol[P, R_co]):
-    """A kernel made public: `x`, and what else the kernel takes, under its names."""
+    """A kernel made public: `x`, and the other arguments by the names in the kernel."""
 
     @property
     def __name__(self) -> str: ...
@@ -28,7 +28,7 @@ class Activation(Protocol[P, R_co]):
 if TYPE_CHECKING:
 
     class _Number(Any, Protocol):
-        """What is an array to a kernel, and any array or number to its caller.
+        """An array to a kernel, and any array or number to its caller.
 
         Not text, lists or None, which have no conjugate.  The base Any lets a
         kernel compute with it, which it could not with a union that has complex in it.

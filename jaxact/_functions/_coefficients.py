@@ -17,7 +17,7 @@ def spread(
         if problem is None:
             return _grouped(coefficients, x, along)
     elif len(shape) > 2 and axis is not None:
-        problem = "along an axis go those of shape (groups, n)"
+        problem = "coefficients along an axis have shape (groups, n)"
     elif not _broadcasts(shape[:-1], x):
         problem = "all but the last axis must broadcast with x"
     else:
@@ -46,7 +46,7 @@ def _broadcasts(shape: tuple[int, ...], x: Array) -> bool:
 
 
 def _not_grouped(groups: int, x: Array, axis: int) -> str | None:
-    """What keeps the channels along an axis of x from being so many groups."""
+    """The reason why channels along an axis do not form so many groups, or None."""
     if not -x.ndim <= axis < x.ndim:
         return f"x has no axis {axis}"
     channels = x.shape[axis]

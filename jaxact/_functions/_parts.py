@@ -1,8 +1,8 @@
 """Parts of compositions whose argument is known to more digits than a float holds.
 
-Each is a function of x + rest.  The rest, at most some roundings of x, is too small for
-the value, and is not computed there; where a slope falls off exponentially it counts.
-Every derivative is made of parts again, so that JAX can go on.
+Each is a function of x + rest.  The rest is at most a few rounding errors of x.  It is
+too small to change a value, where it is left out; where a slope falls off exponentially
+it counts.  Every derivative is made of parts again, so that JAX can go on.
 """
 
 import functools
@@ -132,7 +132,7 @@ for _part in (
     *(sigmoid_of, sigmoid_slope, tanh_of, tanh_slope),
     *(bell, erf_of, half_erfc_of),
 ):
-    derivative_of(_part, wrt="rest")(_still)  # a rest moves with nothing
+    derivative_of(_part, wrt="rest")(_still)  # a rest has no derivative
 
 
 def slope(f: Callable[[Array], Array], x: Array) -> Array:
@@ -141,7 +141,7 @@ def slope(f: Callable[[Array], Array], x: Array) -> Array:
 
 
 class SecondDerivative:
-    """That of a composition, by the rules of its parts; to be declared as a kernel."""
+    """The second derivative of a composition by the rules of its parts, as a kernel."""
 
     def __init__(self, f: Callable[..., Array]) -> None:
         functools.update_wrapper(self, f)
@@ -156,18 +156,18 @@ class SecondDerivative:
 
 
 def _known(x: Any, rest: Any) -> Known:
-    # beyond, every slope is 0 or constant, and the rest not small
+    # beyond, every slope is 0 or constant, and the rest is not small
     return x, lax.stop_gradient(el.where(jnp.abs(x) < 2.0**12, rest, 0))
 
 
 def times_of(a: Parameter, x: Array) -> tuple[Array, Array, Array]:
-    """What `tanh_of` takes for tanh(a * x)."""
+    """The arguments of `tanh_of` for tanh(a * x)."""
     # a rest of the shape of x: Triton lowers no call with a constant
     return x, lax.full_like(x, 0), jnp.asarray(a, x.dtype)
 
 
 def over(x: Array, a: Parameter) -> tuple[Array, Array, Array]:
-    """What `tanh_of` takes for tanh(x / a)."""
+    """The arguments of `tanh_of` for tanh(x / a)."""
     if isinstance(a, Array):
         inverse, low = num.ratio(jnp.ones_like(a), a, 2.0**60)
     else:

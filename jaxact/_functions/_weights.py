@@ -26,7 +26,7 @@ from .._numerics.rows import (
 
 
 def no_slope(base: Array) -> Array:
-    """The derivative by what only keeps exponentials in range."""
+    """The derivative by the base, which only keeps exponentials in range."""
     return jnp.zeros_like(base)
 
 
@@ -106,7 +106,7 @@ def weight_of_sink(
 def both_weights(
     x: Array, sink: Any, axis: Any, where: Any, temperature: Temperature
 ) -> tuple[Array, Array]:
-    """The weights of a row and of its sink, to be differentiated further."""
+    """The weights of a row and of its sink, for what is differentiated further."""
     given = {"temperature": temperature} if isinstance(temperature, Array) else {}
     given.update({"sink": sink} if isinstance(sink, Array) else {})
     given = {**given, "axis": axis, "where": where}

@@ -1,4 +1,4 @@
-"""Algebraic: bends made of square roots, for where an exponential is too dear.
+"""Algebraic: bends made of square roots, where an exponential would cost too much.
 
 The square of a large number leaves the range of a format long before its root does, so
 x is limited first, to where the function is straight or constant.
@@ -30,8 +30,15 @@ def bent_identity(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.bent_identity(jnp.array([-1.0, 2.0]))
+        Array([-0.79289323,  2.618034  ], dtype=float32)
     """
     z = el.clip(x, -(2.0**60), 2.0**60)
     s = z * z
@@ -67,8 +74,15 @@ def isru(x: Array, alpha: Parameter = 1.0, axis: int | None = None) -> Array:
         alpha: sets the limits, positive, a number or an array that broadcasts with x.
         axis: where parameters of one dimension lie in x; None for the last axis.
 
+    Returns:
+        An array of the shape and dtype of `x + alpha`.
+
     Raises:
         TypeError: an argument is not a real array or number, or x has no such axis.
+
+    Example:
+        >>> jaxact.isru(jnp.array([-1.0, 2.0]))
+        Array([-0.70710677,  0.8944272 ], dtype=float32)
 
     Reference:
         Carlile, Delamarter, Kinney, Marti, Whitney (2017), arXiv:1710.09967
@@ -124,8 +138,15 @@ def isrlu(x: Array, alpha: Parameter = 1.0, axis: int | None = None) -> Array:
             broadcasts with x.
         axis: where parameters of one dimension lie in x; None for the last axis.
 
+    Returns:
+        An array of the shape and dtype of `x + alpha`.
+
     Raises:
         TypeError: an argument is not a real array or number, or x has no such axis.
+
+    Example:
+        >>> jaxact.isrlu(jnp.array([-1.0, 2.0]))
+        Array([-0.70710677,  2.        ], dtype=float32)
 
     Reference:
         Carlile, Delamarter, Kinney, Marti, Whitney (2017), arXiv:1710.09967

@@ -22,13 +22,14 @@ def softmax_with_sink(
 
     y_i = exp(x_i / T) / (exp(sink / T) + sum_j exp(x_j / T)), T being the temperature.
 
-    A row may so attend to nothing.  With sink = 0 it is the softmax that adds one to
+    So a row may attend to nothing.  With sink = 0 it is the softmax that adds one to
     its denominator ("softmax plus one", "quiet attention"); the trained sinks of
     gpt-oss are one per head.
 
     Derivative: y_i (t_i - sum_j y_j t_j) / T along t; by the sink: -y_i s / T, s being
-    the sink's weight 1 - sum_j y_j; by T: along t = (sink - x) / T.  What is kept is x
-    (and `where`), for from y alone 1 - y would be lost in the rounding of a y near 1.
+    the sink's weight 1 - sum_j y_j; by T: along t = (sink - x) / T.  The backward pass
+    keeps x (and `where`): from y alone, 1 - y would be lost in the rounding of a y near
+    1.
 
     Args:
         x: an array of real dtype; integers count as float32.
@@ -38,9 +39,16 @@ def softmax_with_sink(
         temperature: positive; a number, or an array with one entry along `axis`; of
             inf all weights are equal, the sink's too.
 
+    Returns:
+        An array of the shape of x and the dtype of `(x - sink) / temperature`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
         ValueError: x has no such axis, or the sink or temperature differs along it.
+
+    Example:
+        >>> jaxact.softmax_with_sink(jnp.array([1.0, 2.0, 3.0]))
+        Array([0.08714432, 0.23688282, 0.6439143 ], dtype=float32)
     """
     return beside_sink(x, sink, axis, where, temperature)[0]
 

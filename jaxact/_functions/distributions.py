@@ -29,8 +29,15 @@ def normal_cdf(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.normal_cdf(jnp.array([-1.0, 2.0]))
+        Array([0.15865526, 0.97724986], dtype=float32)
     """
     return num.normal(x)
 
@@ -56,8 +63,15 @@ def erf(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.erf(jnp.array([-1.0, 2.0]))
+        Array([-0.84270084,  0.9953222 ], dtype=float32)
     """
     if num.single(x):
         return num.erf(x)
@@ -94,8 +108,15 @@ def laplace(x: Array, mu: Parameter = 0.707107, sigma: Parameter = 0.282095) -> 
         mu: the mean, a number or an array that broadcasts with x.
         sigma: the deviation, positive, a number or an array likewise.
 
+    Returns:
+        An array of the shape and dtype of `x + mu + sigma`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.laplace(jnp.array([0.5, 1.0]))
+        Array([0.23142113, 0.85042965], dtype=float32)
 
     Reference:
         Ma et al. (2022), arXiv:2209.10655
@@ -104,12 +125,12 @@ def laplace(x: Array, mu: Parameter = 0.707107, sigma: Parameter = 0.282095) -> 
 
 
 def _deviations(x: Array, mu: Parameter, sigma: Parameter) -> tuple[Array, Array]:
-    """(x - mu) / sigma up to where the density is 0, and what its rounding leaves."""
+    """(x - mu) / sigma up to where the density is 0, and its rounding error."""
     end, inverse = num.gauss_limit(x), 1 / sigma
     x = num.finite(x)
     d = x - mu
     moved = d - x
-    left = (x - (d - moved)) - (mu + moved)  # what the difference has lost
+    left = (x - (d - moved)) - (mu + moved)  # the rounding error of the difference
     z = d * inverse
     near = el.clip(z, -end, end)
     rest = ((d - near * sigma) + left) * inverse
@@ -156,8 +177,15 @@ def complementary_log_log(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.complementary_log_log(jnp.array([-1.0, 2.0]))
+        Array([0.3077994, 0.999382 ], dtype=float32)
     """
     s, q = num.grown(el.clip(x, num.lowest(x), 5))  # 1 - exp(-148) is 1
     return -num.expm1_below_0(-(s * q + s))
@@ -186,14 +214,21 @@ def arctan(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.arctan(jnp.array([-1.0, 2.0]))
+        Array([-0.7853981,  1.1071489], dtype=float32)
     """
     return jnp.arctan(x)
 
 
 def _one_plus_square(x: Array) -> tuple[Pair, Array, Array]:
-    """1 + x**2, and 1 / x where 1 counts for nothing, else 0; and where that is."""
+    """1 + x**2; 1 / x where the 1 is too small to count, else 1; and where that is."""
     limit = 2.0 ** (jnp.finfo(x.dtype).nmant // 2 + 2)
     far = jnp.abs(x) > limit
     low = pair(el.clip(x, -limit, limit))
@@ -226,8 +261,15 @@ def asinh(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.asinh(jnp.array([-1.0, 2.0]))
+        Array([-0.8813736,  1.4436355], dtype=float32)
     """
     c, h = _leg(x)
     a, far = jnp.abs(x), num.infinite(x)
@@ -266,8 +308,15 @@ def symlog(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.symlog(jnp.array([-1.0, 2.0]))
+        Array([-0.6931472,  1.0986123], dtype=float32)
 
     Reference:
         Webber (2012), A bi-symmetric log transformation for wide-range data; Hafner,

@@ -12,7 +12,7 @@ from .._numerics import elementary as el, pieces as num, polynomials as poly
 
 
 def _below(x: Array) -> Array:
-    """x where it is not positive; unlike a minimum of slope 1 at 0."""
+    """The smaller of x and 0, of slope 1 at 0; that of a minimum is 1/2 there."""
     return el.where(x > 0, 0, x)
 
 
@@ -29,8 +29,15 @@ def elu(x: Array, alpha: Parameter = 1.0) -> Array:
         x: an array or number of real dtype; integers count as float32.
         alpha: the scale below 0, a number or an array that broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x + alpha`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.elu(jnp.array([-1.0, 2.0]))
+        Array([-0.63212055,  2.        ], dtype=float32)
 
     Reference:
         Clevert, Unterthiner, Hochreiter (2015), arXiv:1511.07289
@@ -66,8 +73,15 @@ def celu(x: Array, alpha: Parameter = 1.0) -> Array:
         x: an array or number of real dtype; integers count as float32.
         alpha: the scale below 0, positive, a number or an array that broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x + alpha`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.celu(jnp.array([-1.0, 2.0]))
+        Array([-0.63212055,  2.        ], dtype=float32)
 
     Reference:
         Barron (2017), arXiv:1704.07483
@@ -80,7 +94,7 @@ def celu(x: Array, alpha: Parameter = 1.0) -> Array:
 
 
 def _ratio(x: Array, alpha: Parameter) -> tuple[Array, Parameter]:
-    """x / alpha of x <= 0, and the rest that its rounding leaves."""
+    """x / alpha of x <= 0, and its rounding error."""
     return num.ratio(x, alpha, -num.lowest_argument(x))
 
 
@@ -119,8 +133,15 @@ def selu(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.selu(jnp.array([-1.0, 2.0]))
+        Array([-1.1113307,  2.101402 ], dtype=float32)
 
     Reference:
         Klambauer, Unterthiner, Mayr, Hochreiter (2017), arXiv:1706.02515
@@ -158,8 +179,15 @@ def pelu(
         b: the width of the decay, positive, a number or an array that broadcasts.
         axis: where parameters of one dimension lie in x; None for the last axis.
 
+    Returns:
+        An array of the shape and dtype of `x + a + b`.
+
     Raises:
         TypeError: an argument is not a real array or number, or x has no such axis.
+
+    Example:
+        >>> jaxact.pelu(jnp.array([-1.0, 2.0]))
+        Array([-0.63212055,  2.        ], dtype=float32)
 
     Reference:
         Trottier, Giguère, Chaib-draa (2016), arXiv:1605.09332
@@ -174,7 +202,7 @@ def _over(x: Array, b: Parameter) -> Array:
 
 
 def _exp_over(x: Array, b: Parameter) -> Array:
-    """exp(x / b) of x <= 0, with what the rounding of x / b leaves."""
+    """exp(x / b) of x <= 0, with the rounding error of x / b."""
     z = _over(x, b)
     e = num.exp_below_0(z)
     if not isinstance(b, Array):  # it is 1
@@ -228,22 +256,29 @@ def xielu(
     exp(min(x, epsilon)) - 1 - x for x <= 0; by beta: x; by epsilon:
     alpha_n * exp(epsilon) for epsilon < x <= 0.
 
-    The coefficients are those of the formula.  Code that keeps them positive trains
-    p and n with alpha_p = softplus(p), alpha_n = beta + softplus(n), as the paper,
-    Hugging Face and vLLM do; both of theirs start at 0.8.  The strip above a negative
-    epsilon is theirs too: there the slope is beta - alpha_n, and the value at 0 is
-    alpha_n * epsilon.  epsilon = 0 is the function of the paper, of slope beta at 0.
+    The coefficients are those of the formula.  The paper, Hugging Face and vLLM keep
+    them positive: they train p and n with alpha_p = softplus(p) and alpha_n = beta +
+    softplus(n), and start where both are 0.8.  They too have the strip above a negative
+    epsilon: there the slope is beta - alpha_n, and the value at 0 is alpha_n * epsilon.
+    epsilon = 0 is the function of the paper, of slope beta at 0.
 
     Args:
         x: an array or number of real dtype; integers count as float32.
         alpha_p: the curvature above 0, a number or an array that broadcasts with x.
         alpha_n: the scale below 0, a number or an array that broadcasts with x.
         beta: the slope at 0, a number or an array that broadcasts with x.
-        epsilon: where the exponential stops to grow, a number or an array.
+        epsilon: where the exponential ends, a number or an array.
         axis: where parameters of one dimension lie in x; None for the last axis.
+
+    Returns:
+        An array of the shape and dtype of `x + alpha_p + alpha_n + beta + epsilon`.
 
     Raises:
         TypeError: an argument is not a real array or number, or x has no such axis.
+
+    Example:
+        >>> jaxact.xielu(jnp.array([-1.0, 2.0]))
+        Array([-0.20569643,  4.2       ], dtype=float32)
 
     Reference:
         Huang, Schlag (2024), arXiv:2411.13010

@@ -1,7 +1,7 @@
-"""Exponentials: what rises or falls like a power of e.
+"""Exponentials: they rise or fall like a power of e.
 
 The argument of the exponential is a square or a product; it is kept to more digits than
-one float, for its rounding error is the relative error of the result.
+one float, because its rounding error is the relative error of the result.
 """
 
 from jax import Array
@@ -21,8 +21,15 @@ def exponential(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.exponential(jnp.array([-1.0, 2.0]))
+        Array([0.36787945, 7.389056  ], dtype=float32)
     """
     return num.exp_of_any(x)
 
@@ -50,8 +57,15 @@ def gaussian(x: Array, sigma: Parameter = 1.0) -> Array:
         x: an array or number of real dtype; integers count as float32.
         sigma: the width, positive, a number or an array that broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x + sigma`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.gaussian(jnp.array([-1.0, 2.0]))
+        Array([0.60653067, 0.13533528], dtype=float32)
 
     Reference:
         Ramasinghe, Lucey (2021), arXiv:2111.15135
@@ -60,7 +74,7 @@ def gaussian(x: Array, sigma: Parameter = 1.0) -> Array:
 
 
 def _deviations(x: Array, sigma: Parameter) -> tuple[Array, Parameter]:
-    """|x / sigma| up to where the bell is 0, and what its rounding leaves."""
+    """|x / sigma| up to where the bell is 0, and its rounding error."""
     a = num.magnitude(x)
     z = el.minimum(a / sigma, num.gauss_limit(x))
     if not isinstance(sigma, Array):  # it is 1

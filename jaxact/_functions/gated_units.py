@@ -39,8 +39,16 @@ def sigmoid_glu(x: Array, value: Parameter) -> Array:
             float32.
         value: what it lets through, an array that broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x * value`.
+
     Raises:
-        TypeError: an argument is no array or number.
+        TypeError: an argument is not an array or number.
+
+    Example:
+        >>> gate, value = jnp.array([-1.0, 2.0]), jnp.array([0.5, 3.0])
+        >>> jaxact.sigmoid_glu(gate, value)
+        Array([0.13447072, 2.6423912 ], dtype=float32)
 
     Reference:
         Dauphin, Fan, Auli, Grangier (2016), Language modeling with gated convolutional
@@ -81,9 +89,16 @@ def glu(x: ArrayLike, axis: int = -1) -> Array:
         x: an array of real or complex dtype; integers count as float32.
         axis: the axis that holds the two halves.
 
+    Returns:
+        An array of the dtype of x and of its shape, but half as long along the axis.
+
     Raises:
-        TypeError: `x` is no array.
+        TypeError: `x` is not an array.
         ValueError: `x` has no such axis, or one of odd size.
+
+    Example:
+        >>> jaxact.glu(jnp.array([1.0, 2.0, -1.0, 3.0]))
+        Array([0.26894143, 1.9051483 ], dtype=float32)
 
     Reference:
         Dauphin, Fan, Auli, Grangier (2016), arXiv:1612.08083
@@ -112,8 +127,16 @@ def swiglu(x: Array, value: Parameter, beta: Parameter = 1.0) -> Array:
         value: what it lets through, an array that broadcasts with x.
         beta: how steep the gate is, a number or an array that broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x * value * beta`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> gate, value = jnp.array([-1.0, 2.0]), jnp.array([0.5, 3.0])
+        >>> jaxact.swiglu(gate, value)
+        Array([-0.13447072,  5.2847824 ], dtype=float32)
 
     Reference:
         Shazeer (2020), GLU variants improve transformer, arXiv:2002.05202
@@ -159,8 +182,16 @@ def geglu_tanh(x: Array, value: Parameter) -> Array:
         x: an array or number of real dtype, the gate; integers count as float32.
         value: what it lets through, an array that broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x * value`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> gate, value = jnp.array([-1.0, 2.0]), jnp.array([0.5, 3.0])
+        >>> jaxact.geglu_tanh(gate, value)
+        Array([-0.079404 ,  5.8637934], dtype=float32)
 
     Reference:
         Shazeer (2020), GLU variants improve transformer, arXiv:2002.05202
@@ -200,8 +231,16 @@ def geglu_exact(x: Array, value: Parameter) -> Array:
         x: an array or number of real dtype, the gate; integers count as float32.
         value: what it lets through, an array that broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x * value`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> gate, value = jnp.array([-1.0, 2.0]), jnp.array([0.5, 3.0])
+        >>> jaxact.geglu_exact(gate, value)
+        Array([-0.07932763,  5.863499  ], dtype=float32)
 
     Reference:
         Shazeer (2020), GLU variants improve transformer, arXiv:2002.05202
@@ -241,8 +280,16 @@ def geglu(x: ArrayLike, value: ArrayLike, approximate: bool = True) -> Array:
         value: what it lets through, an array that broadcasts with x.
         approximate: whether to take the approximation by tanh.
 
+    Returns:
+        An array of the shape and dtype of `x * value`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> gate, value = jnp.array([-1.0, 2.0]), jnp.array([0.5, 3.0])
+        >>> jaxact.geglu(gate, value)
+        Array([-0.079404 ,  5.8637934], dtype=float32)
     """
     return geglu_tanh(x, value) if approximate else geglu_exact(x, value)
 
@@ -259,8 +306,16 @@ def qgeglu(x: Array, value: Parameter) -> Array:
         x: an array or number of real dtype, the gate; integers count as float32.
         value: what it lets through, an array that broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x * value`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> gate, value = jnp.array([-1.0, 2.0]), jnp.array([0.5, 3.0])
+        >>> jaxact.qgeglu(gate, value)
+        Array([-0.07710212,  5.806976  ], dtype=float32)
 
     Reference:
         Shazeer (2020), arXiv:2002.05202; Hendrycks, Gimpel (2016), arXiv:1606.08415

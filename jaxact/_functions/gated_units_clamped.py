@@ -1,8 +1,8 @@
 """Gated linear units whose operands are clamped, gate and value alike.
 
 A clamp keeps outliers out of low precision.  Beyond it the slope is 0; at the limit
-itself it is that from inside, as of `torch.clamp` up to PyTorch 2.13.  That of PyTorch
-2.14 has the slope 0 there, `jnp.clip` half of the one from inside.
+itself it is the slope from inside, as in `torch.clamp` up to PyTorch 2.13.  PyTorch
+2.14 has the slope 0 there, and `jnp.clip` half of the slope from inside.
 """
 
 import math
@@ -17,7 +17,7 @@ from .self_gated import silu
 
 
 def _capped(x: Array, limit: Parameter) -> Array:
-    """The smaller; at a tie x, also in what is differentiated further."""
+    """The smaller of the two; x at a tie, in higher derivatives too."""
     return el.where(x > limit, limit, x)
 
 
@@ -50,7 +50,7 @@ def swiglu_oai(
         * (limit if x > limit else x)
         / (1 + exp(-alpha * (limit if x > limit else x)))
 
-    The gate is clamped above alone.  The models hold the operands interleaved:
+    The gate is clamped only from above.  The models hold the operands interleaved:
     ``packed(swiglu_oai, "interleaved")``.
 
     Derivative: (v + 1) silu'(x, alpha) for x <= limit, else 0, with the clamped value
@@ -63,8 +63,16 @@ def swiglu_oai(
         alpha: how steep the gate is, a number or an array that broadcasts with x.
         limit: of both operands, positive, a number or an array that broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x * value * alpha * limit`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> gate, value = jnp.array([-1.0, 2.0]), jnp.array([0.5, 3.0])
+        >>> jaxact.swiglu_oai(gate, value, limit=1.5)
+        Array([-0.23130634,  3.4791555 ], dtype=float32)
 
     Reference:
         OpenAI (2025), gpt-oss-120b & gpt-oss-20b model card, arXiv:2508.10925
@@ -118,8 +126,8 @@ def swiglu_clamped(x: Array, value: Parameter, limit: Parameter = 7.0) -> Array:
         limit if value > limit else -limit if value < -limit else value)
         * (limit if x > limit else x) / (1 + exp(-(limit if x > limit else x)))
 
-    That of DeepSeek-V4, GLM and HY-V4, and SWIGLU_CLAMP of ggml; the gate is clamped
-    above alone.  `swiglu_clamped_after` clamps it later.
+    It is that of DeepSeek-V4, GLM and HY-V4, and SWIGLU_CLAMP of ggml.  The gate is
+    clamped only from above.  `swiglu_clamped_after` clamps it later.
 
     Derivative: v silu'(x) for x <= limit, else 0, with the clamped value v; by `value`:
     silu(min(x, limit)) for |value| <= limit, else 0; by `limit`: that of the clamps.
@@ -129,8 +137,16 @@ def swiglu_clamped(x: Array, value: Parameter, limit: Parameter = 7.0) -> Array:
         value: what it lets through, an array that broadcasts with x.
         limit: of both operands, positive, a number or an array that broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x * value * limit`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> gate, value = jnp.array([-1.0, 2.0]), jnp.array([0.5, 3.0])
+        >>> jaxact.swiglu_clamped(gate, value, limit=1.5)
+        Array([-0.13447072,  1.8395426 ], dtype=float32)
 
     Reference:
         The clamps: OpenAI (2025), gpt-oss model card, arXiv:2508.10925
@@ -187,8 +203,8 @@ def swiglu_clamped_after(x: Array, value: Parameter, limit: Parameter = 7.0) -> 
         limit if value > limit else -limit if value < -limit else value)
         * (limit if x / (1 + exp(-x)) > limit else x / (1 + exp(-x)))
 
-    That of Step-3.5, vLLM's swiglustep.  Further up the gate is `limit`, a little more
-    than what `swiglu_clamped` gives.
+    It is that of Step-3.5, vLLM's swiglustep.  For large x the gate is `limit`, a
+    little more than in `swiglu_clamped`.
 
     Derivative: v silu'(x) for silu(x) <= limit, else 0, with the clamped value v; by
     `value`: min(silu(x), limit) for |value| <= limit, else 0; by `limit`: that of the
@@ -199,8 +215,16 @@ def swiglu_clamped_after(x: Array, value: Parameter, limit: Parameter = 7.0) -> 
         value: what it lets through, an array that broadcasts with x.
         limit: of both factors, positive, a number or an array that broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x * value * limit`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> gate, value = jnp.array([-1.0, 2.0]), jnp.array([0.5, 3.0])
+        >>> jaxact.swiglu_clamped_after(gate, value, limit=1.5)
+        Array([-0.13447072,  2.25      ], dtype=float32)
 
     Reference:
         The clamps: OpenAI (2025), gpt-oss model card, arXiv:2508.10925
@@ -210,7 +234,7 @@ def swiglu_clamped_after(x: Array, value: Parameter, limit: Parameter = 7.0) -> 
 
 
 def _above(x: Array, limit: Array) -> Array:
-    """Whether silu(x) > limit, told by differences that are hardly rounded there."""
+    """Whether silu(x) > limit, by differences that are hardly rounded there."""
     power, q = num.grown(el.clip(x, 0, -num.lowest(x)), -1.0)
     return (x - limit) - limit * power > limit * power * q
 

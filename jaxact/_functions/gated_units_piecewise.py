@@ -1,6 +1,7 @@
 """Gated linear units whose gate is piecewise linear or quadratic: no exponential.
 
-`x` is the gate before its activation, `value` what it lets through, as in `gated`.
+`x` is the gate before its activation, `value` what it lets through, as in
+`gated_units`.
 """
 
 import jax.numpy as jnp
@@ -22,8 +23,16 @@ def bilinear(x: Array, value: Parameter) -> Array:
         x: an array or number of real dtype, the gate; integers count as float32.
         value: what it lets through, an array that broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x * value`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> gate, value = jnp.array([-1.0, 2.0]), jnp.array([0.5, 3.0])
+        >>> jaxact.bilinear(gate, value)
+        Array([-0.5,  6. ], dtype=float32)
 
     Reference:
         Shazeer (2020), GLU variants improve transformer, arXiv:2002.05202
@@ -63,8 +72,16 @@ def reglu(x: Array, value: Parameter) -> Array:
         x: an array or number of real dtype, the gate; integers count as float32.
         value: what it lets through, an array that broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x * value`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> gate, value = jnp.array([-1.0, 2.0]), jnp.array([0.5, 3.0])
+        >>> jaxact.reglu(gate, value)
+        Array([0., 6.], dtype=float32)
 
     Reference:
         Shazeer (2020), GLU variants improve transformer, arXiv:2002.05202
@@ -105,8 +122,16 @@ def sreglu(x: Array, value: Parameter) -> Array:
         x: an array or number of real dtype, the gate; integers count as float32.
         value: what it lets through, an array that broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x * value`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> gate, value = jnp.array([-1.0, 2.0]), jnp.array([0.5, 3.0])
+        >>> jaxact.sreglu(gate, value)
+        Array([ 0., 12.], dtype=float32)
 
     Reference:
         Shazeer (2020), arXiv:2002.05202; So et al. (2021), Primer, arXiv:2109.08668
@@ -148,8 +173,16 @@ def fatreglu(x: Array, value: Parameter, threshold: Parameter = 0.0) -> Array:
         value: what it lets through, an array that broadcasts with x.
         threshold: where the gate opens, a number or an array that broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x * value * threshold`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> gate, value = jnp.array([-1.0, 2.0]), jnp.array([0.5, 3.0])
+        >>> jaxact.fatreglu(gate, value)
+        Array([0., 6.], dtype=float32)
 
     Reference:
         Kurtz et al. (2020), Inducing and exploiting activation sparsity for fast neural

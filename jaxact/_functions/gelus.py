@@ -1,7 +1,8 @@
 """The input times the normal distribution function, exactly or nearly: gelus.
 
-Their tail below 0 is x times something exponentially small, a product that is normal
-long after the small factor has underflowed; their slope has a root near -0.75.
+Far below 0 they are x times an exponentially small factor.  The product is still a
+normal number where the factor alone has underflowed.  Their slope has a root near
+-0.75.
 """
 
 import math
@@ -22,7 +23,7 @@ _H = num.SCALE
 # --- gelu_tanh: x / (1 + exp(-v)) with v = sqrt(8 / pi) * (x + 0.044715 * x**3) ------
 
 _GELU_TANH_ROOT = (0.7524614220710163, -3.635560509207687e-17)
-# sqrt(8 / pi), and that times 0.044715, with what the doubles leave
+# sqrt(8 / pi), and that times 0.044715, with the rests that doubles cannot hold
 _V1 = (1.5957691216057308, -9.96930880911092e-17)
 _V3 = (0.07135481627260025, -6.175149918155315e-19)
 
@@ -32,7 +33,7 @@ def _v(a: Array) -> Pair:
 
 
 # float32: v / ln 2 and v' as polynomials in a**2, whose parts on a grid of a**2 are
-# exact: heads of few bits, and what they leave
+# exact: heads of few bits, and their rests
 _B1, _B3 = (
     (2.3022079467773438, 2.513669811391339e-07),
     (0.1029052734375, 3.796614252348742e-05),
@@ -53,7 +54,7 @@ class _Growth(NamedTuple):
 
 
 def _growth(a: Array) -> _Growth:
-    """Of |x| in float32, up to where the gelu is 0."""
+    """The growth for |x| in float32, up to where the gelu is 0."""
     magic, coarse = 1.5 * 2.0**23 + 127 - 30, 1.5 * 2.0**16
     twice = a + a
     grid = (a * a + coarse) * 2 - 2 * coarse
@@ -76,7 +77,7 @@ def _near(x: Array) -> Array:
 
 @activation(holomorphic=True)
 def gelu_tanh(x: Array) -> Array:
-    """Gaussian error linear unit, in the approximation by tanh.
+    """Gaussian error linear unit, approximated by tanh.
 
     gelu_tanh(x) = x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3)))
 
@@ -86,8 +87,15 @@ def gelu_tanh(x: Array) -> Array:
     Args:
         x: an array or number of real or complex dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number.
+        TypeError: `x` is not an array or number.
+
+    Example:
+        >>> jaxact.gelu_tanh(jnp.array([-1.0, 2.0]))
+        Array([-0.15880801,  1.9545977 ], dtype=float32)
 
     Reference:
         Hendrycks, Gimpel (2016), arXiv:1606.08415
@@ -157,8 +165,15 @@ def gelu_exact(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.gelu_exact(jnp.array([-1.0, 2.0]))
+        Array([-0.15865526,  1.9544997 ], dtype=float32)
 
     Reference:
         Hendrycks, Gimpel (2016), arXiv:1606.08415
@@ -216,8 +231,15 @@ def gelu(x: ArrayLike, approximate: bool = True) -> Array:
         x: an array or number of real dtype; integers count as float32.
         approximate: whether to take the approximation by tanh.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.gelu(jnp.array([-1.0, 2.0]))
+        Array([-0.15880801,  1.9545977 ], dtype=float32)
     """
     if getattr(x, "weak_type", type(x) in (bool, int, float)):
         x = jnp.asarray(x, jnp.result_type(x, float))  # not weakly typed, as in jax.nn
@@ -242,8 +264,15 @@ def gelu_clipped(x: Array, low: int = -10, high: int = 10) -> Array:
         low: the least value, fixed when compiled.
         high: the largest.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.gelu_clipped(jnp.array([-1.0, 20.0]))
+        Array([-0.15865526, 10.        ], dtype=float32)
 
     Reference:
         Wu et al. (2020), Integer quantization for deep learning inference,

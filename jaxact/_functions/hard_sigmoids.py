@@ -1,6 +1,7 @@
 """Piecewise linear sigmoids: straight in the middle, exactly constant outside.
 
-They cost no exponential, and nothing trains through them outside the middle.
+They cost no exponential.  Outside the middle their slope is 0, so that nothing is
+trained through them there.
 """
 
 from collections.abc import Callable
@@ -26,8 +27,15 @@ def hard_sigmoid(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.hard_sigmoid(jnp.array([-1.0, 2.0]))
+        Array([0.33333334, 0.8333334 ], dtype=float32)
 
     Reference:
         Howard et al. (2019), Searching for MobileNetV3, arXiv:1905.02244
@@ -66,8 +74,15 @@ def hard_sigmoid_sloped(
         slope: the slope of the middle, positive.
         offset: the value at 0.
 
+    Returns:
+        An array of the shape and dtype of `x + slope + offset`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.hard_sigmoid_sloped(jnp.array([-1.0, 2.0]))
+        Array([0.3, 0.9], dtype=float32)
 
     Reference:
         Courbariaux, Bengio, David (2015), BinaryConnect, arXiv:1511.00363
@@ -78,7 +93,7 @@ def hard_sigmoid_sloped(
 
 
 def _on_the_line(x: Array, slope: Parameter, offset: Parameter) -> Array:
-    """Whether 0 < slope * x + offset < 1, undisturbed by any rounding."""
+    """Whether 0 < slope * x + offset < 1, with no rounding error."""
     with rounded_to(x.dtype):  # the ends are needed in full for any precision
         a, b = pair(number(slope, x)), pair(number(offset, x))
         low, high = -b / a, (constant(1.0, like=x) - b) / a
@@ -128,8 +143,16 @@ def hard_tanh(
         min_value: the least value, not more than `max_value`.
         max_value: the largest value.
 
+    Returns:
+        An array of the shape and dtype of `x + min_value + max_value`; integers keep
+        their dtype with the default bounds.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.hard_tanh(jnp.array([-0.5, 2.0]))
+        Array([-0.5,  1. ], dtype=float32)
 
     Reference:
         Collobert (2004), Large scale machine learning, PhD thesis
@@ -152,7 +175,7 @@ def _clipped(
 
 @derivative_of(hard_tanh)
 def _hard_tanh_dx(x: Array, min_value: Array, max_value: Array) -> Array:
-    # from x: an output of 1 does not tell x = 1, of slope 1, from what lies above
+    # from x: an output of 1 comes from x = 1, of slope 1, and from all x above it
     if isinstance(min_value, Array) or isinstance(max_value, Array):
         return el.where((x < min_value) | (x > max_value), 0, 1)
     return el.where(jnp.abs(x) <= 1, 1, 0)
@@ -190,8 +213,16 @@ def hard_tanh_open(
         min_value: the least value, not more than `max_value`.
         max_value: the largest value.
 
+    Returns:
+        An array of the shape and dtype of `x + min_value + max_value`; integers keep
+        their dtype with the default bounds.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.hard_tanh_open(jnp.array([-0.5, 2.0]))
+        Array([-0.5,  1. ], dtype=float32)
     """
     return _clipped(x, min_value, max_value, jnp.less_equal)
 
@@ -225,8 +256,15 @@ def sparse_sigmoid(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.sparse_sigmoid(jnp.array([-0.5, 2.0]))
+        Array([0.25, 1.  ], dtype=float32)
 
     Reference:
         Blondel, Martins, Niculae (2019), arXiv:1901.02324

@@ -1,7 +1,7 @@
 """Vectors along an axis, scaled by their length.
 
 Lengths are taken of x over a power of two near its largest entry, so that no square or
-cube overflows; of infinite entries the limits are right.
+cube overflows; for infinite entries the results are the limits.
 """
 
 from typing import Any
@@ -32,15 +32,22 @@ def squash(x: Array, axis: Axis = -1) -> Array:
     y = x * n / (1 + n^2), n being the length of x along the axis.
 
     Derivative: n / (1 + n^2) * (t + u (u . t) (1 - n^2) / (1 + n^2)) along t, u being
-    x / n; 0 at 0.  A capsule's length is so a probability.
+    x / n; 0 at 0.  So the length of a capsule is a probability.
 
     Args:
         x: an array of real dtype; integers count as float32.
         axis: the axis or axes of a vector; None for all.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: x is no array or number of real dtype.
+        TypeError: x is not an array or number of real dtype.
         ValueError: x has no such axis.
+
+    Example:
+        >>> jaxact.squash(jnp.array([3.0, 4.0]))
+        Array([0.57692313, 0.7692308 ], dtype=float32)
 
     Reference:
         Sabour, Frosst, Hinton (2017), Dynamic routing between capsules, NIPS
@@ -82,8 +89,8 @@ def _without_leading(
 ) -> tuple[Array, Array]:
     """t less a multiple of v, and the multiple.
 
-    It takes away the entry of t where v has more than half of its squares, for where v
-    is nearly one entry the rest would be lost.
+    The multiple takes away the entry of t where v has more than half of its squares:
+    where v is nearly one entry, the rest would be lost.
     """
     leads = square > 0.5 * jnp.sum(square, axis, keepdims=True)
     most = el.where(leads, t / el.where(leads, v, 1), 0)
@@ -114,9 +121,17 @@ def poly_norm(
         axis: the axis or axes of the means; None for all.
         epsilon: added to the mean squares.
 
+    Returns:
+        An array of the shape of `x + bias`, of the dtype to which x, the weights and
+        the bias promote.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
         ValueError: x has no such axis.
+
+    Example:
+        >>> jaxact.poly_norm(jnp.array([-1.0, 2.0]))
+        Array([-0.15495661,  1.3467308 ], dtype=float32)
 
     Reference:
         Zhuo et al. (2024), Polynomial composition activations, arXiv:2411.03884

@@ -1,7 +1,7 @@
 """Logarithms of probabilities, for losses: no probability is formed on the way.
 
-Near probability 0 and 1 its logarithm has all its digits, where the probability itself
-has underflowed or rounded to 1.
+The logarithm keeps all its digits where the probability itself has underflowed, or has
+rounded to 1.
 """
 
 import jax.numpy as jnp
@@ -23,8 +23,15 @@ def log_sigmoid(x: Array) -> Array:
     Args:
         x: an array or number of real or complex dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number.
+        TypeError: `x` is not an array or number.
+
+    Example:
+        >>> jaxact.log_sigmoid(jnp.array([-1.0, 2.0]))
+        Array([-1.3132617 , -0.12692802], dtype=float32)
     """
     if jnp.iscomplexobj(x):
         return -jnp.logaddexp(-x, jnp.zeros_like(x))
@@ -58,14 +65,21 @@ def log1mexp(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.log1mexp(jnp.array([0.5, 2.0]))
+        Array([-0.93275213, -0.14541346], dtype=float32)
 
     Reference:
         Maechler (2012), Accurately computing log(1 - exp(-|a|)), R package Rmpfr
     """
     tail = num.exp_pair(-jnp.abs(x))
-    # of a negative number NaN, which as a constant JAX's debugging would stop at
+    # NaN of a negative number; a NaN among constants would stop JAX's debugging
     near = jnp.log(el.where(x < 0, x, tail.complement()))
     return el.where(x < 0.7, near, num.log1m(tail))
 

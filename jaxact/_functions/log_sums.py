@@ -1,6 +1,6 @@
 """Logarithms of sums of exponentials along an axis: smooth maxima.
 
-They are what `normalizers` divide by, and leave out what those leave out.
+The sums are those that `normalizers` divide by; the same entries are left out.
 """
 
 import math
@@ -43,7 +43,7 @@ def _kernel(
     keepdims: bool = False,
     where: Parameter | None = None,
 ) -> Array:
-    """The activation behind `logsumexp`, which calls x otherwise."""
+    """The activation behind `logsumexp`, which has another name for x."""
     if jnp.iscomplexobj(x):
         return _complex(jax.nn.logsumexp, x, axis, where, b=b, keepdims=keepdims)
     if b is not None:
@@ -59,11 +59,11 @@ def _kernel(
 
 
 def _complex(f: Any, x: Array, axis: Any, where: Any, **more: Any) -> Array:
-    """What jax.nn makes of complex numbers, which have no largest one."""
+    """A function of jax.nn, for complex numbers, none of which is the largest."""
     return f(x, axis, where=where if where is None else where != 0, **more)
 
 
-_kernel.__name__ = "logsumexp"  # what errors and profiles call it
+_kernel.__name__ = "logsumexp"  # its name in errors and profiles
 _logsumexp = activation(holomorphic=True)(_kernel)
 
 
@@ -145,22 +145,31 @@ def logsumexp(
     y = log(sum_j b_j exp(a_j)), b being 1 if left out
 
     Derivative: sum_j p_j t_j along t, p being the softmax, times b over its weighed
-    sum.  What is kept is a (and `b` and `where`).  -inf of nothing, NaN of a sum below
-    0.  Arguments and results are those of `jax.nn.logsumexp`.
+    sum.  The backward pass keeps a (and `b` and `where`).  The result is -inf if
+    nothing is left, NaN if the sum is below 0.  Arguments and results are those of
+    `jax.nn.logsumexp`.
 
     Args:
         a: an array or number; integers count as float32, complex numbers go to jax.nn.
         axis: the axis or axes to sum over; None for all.
-        b: factors of the exponentials, of any sign, that broadcast with a; what has
-            a factor of 0 is left out.
+        b: factors of the exponentials, of any sign, that broadcast with a; an entry
+            with the factor 0 is left out.
         keepdims: whether the axes stay, of length 1.
         return_sign: whether to return a pair, the logarithm of the sum's size and the
             sign of the sum.
         where: a mask that broadcasts with a; what is False is left out.
 
+    Returns:
+        An array of the shape of `a * b` without the axis and of the dtype of `a * b`;
+        if `return_sign`, two such arrays.
+
     Raises:
-        TypeError: an argument is no array or number.
+        TypeError: an argument is not an array or number.
         ValueError: a has no such axis.
+
+    Example:
+        >>> jaxact.logsumexp(jnp.array([1.0, 2.0, 3.0]))
+        Array(3.407606, dtype=float32)
     """
     y = _logsumexp(a, axis, b, keepdims, where)
     if y.weak_type:  # a Python number gives a float32 as any other does
@@ -196,8 +205,8 @@ def logmeanexp(
 
     y = log(mean_j exp(x_j))
 
-    Derivative: sum_j p_j t_j along t, p being the softmax, as of `logsumexp`.  NaN of
-    nothing, as of `jax.nn.logmeanexp`, with derivative 0.
+    Derivative: sum_j p_j t_j along t, p being the softmax, as in `logsumexp`.  If
+    nothing is left the result is NaN, as in `jax.nn.logmeanexp`, with derivative 0.
 
     Args:
         x: an array or number; integers count as float32, complex numbers go to jax.nn.
@@ -205,9 +214,16 @@ def logmeanexp(
         where: a mask that broadcasts with x; what is False is left out.
         keepdims: whether the axes stay, of length 1.
 
+    Returns:
+        An array of the dtype of x and of its shape without the axis.
+
     Raises:
-        TypeError: an argument is no array or number.
+        TypeError: an argument is not an array or number.
         ValueError: x has no such axis.
+
+    Example:
+        >>> jaxact.logmeanexp(jnp.array([1.0, 2.0, 3.0]))
+        Array(2.3089938, dtype=float32)
     """
     if jnp.iscomplexobj(x):
         return _complex(jax.nn.logmeanexp, x, axis, where, keepdims=keepdims)
@@ -237,7 +253,7 @@ def _e_or_expm1(x: Array, base: Array, near: Array) -> Array:
 
 
 def _count(x: Array, axis: Any, where: Any) -> Array:
-    """How many entries of a row count."""
+    """The number of entries of a row that count."""
     if where is not None:
         return total(jnp.broadcast_to(where != 0, x.shape).astype(x.dtype), axis)
     sizes = [jnp.asarray(x.shape[a], x.dtype) for a in axes_of(axis, x)]

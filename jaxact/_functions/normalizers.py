@@ -1,12 +1,12 @@
 """Weights that sum to one along an axis, and their logarithms.
 
-All of them see a row through the exponentials of x - max(x), of which the largest is 1,
+All of them are computed from the exponentials of x - max(x), of which the largest is 1,
 so that nothing overflows.  Four rules hold for every function here:
 
 - An entry whose mask `where` is False, or that is -inf, is left out: its weight is 0,
   the logarithm of it -inf.  Under a mask its gradient is 0, whatever it and its tangent
   hold, NaN too; an -inf without a mask has the derivative of the formula, as in jax.nn.
-- Of a row in which nothing is left all weights are 0, their logarithms and that of
+- If nothing is left in a row all weights are 0, their logarithms and that of
   their sum -inf, and the gradients 0; the mean of nothing is NaN, as in jax.nn.
 - Entries of inf share the weight equally; a NaN makes its row NaN.
 - float16 and bfloat16 are summed in float32 and rounded once.
@@ -59,9 +59,16 @@ def softmax(
         temperature: positive; a number, or an array with one entry along `axis`; of
             inf all weights are equal.
 
+    Returns:
+        An array of the shape and dtype of `x / temperature`.
+
     Raises:
-        TypeError: an argument is no array or number.
+        TypeError: an argument is not an array or number.
         ValueError: x has no such axis, or the temperature differs along it.
+
+    Example:
+        >>> jaxact.softmax(jnp.array([1.0, 2.0, 3.0]))
+        Array([0.09003057, 0.24472848, 0.66524094], dtype=float32)
 
     Reference:
         Bridle (1990), Probabilistic interpretation of feedforward classification
@@ -73,9 +80,9 @@ def softmax(
 
 
 def _complex(x: Array, axis: Any, where: Any) -> tuple[Array, Array]:
-    """x less what jax.nn takes for its largest entry, and the sum of exponentials.
+    """x less the entry that jax.nn takes for its largest, and the sum of exponentials.
 
-    Of complex numbers, of which a maximum has no derivative.
+    For complex numbers, whose maximum has no derivative.
     """
     top, start = lax.stop_gradient(x), -jnp.inf
     top = jnp.max(top, axis, where=where, initial=start, keepdims=True)
@@ -134,9 +141,16 @@ def softmin(
         temperature: positive; a number, or an array with one entry along `axis`; of
             inf all weights are equal.
 
+    Returns:
+        An array of the shape and dtype of `x / temperature`.
+
     Raises:
-        TypeError: an argument is no array or number.
+        TypeError: an argument is not an array or number.
         ValueError: x has no such axis, or the temperature differs along it.
+
+    Example:
+        >>> jaxact.softmin(jnp.array([1.0, 2.0, 3.0]))
+        Array([0.665241  , 0.24472849, 0.09003058], dtype=float32)
     """
     if jnp.iscomplexobj(x):
         return _complex_softmax(-x / temperature, axis, where)
@@ -186,9 +200,16 @@ def log_softmax(
         temperature: positive; a number, or an array with one entry along `axis`; of
             inf all weights are equal.
 
+    Returns:
+        An array of the shape and dtype of `x / temperature`.
+
     Raises:
-        TypeError: an argument is no array or number.
+        TypeError: an argument is not an array or number.
         ValueError: x has no such axis, or the temperature differs along it.
+
+    Example:
+        >>> jaxact.log_softmax(jnp.array([1.0, 2.0, 3.0]))
+        Array([-2.407606  , -1.4076059 , -0.40760595], dtype=float32)
     """
     if jnp.iscomplexobj(x):
         where = where if where is None else where != 0

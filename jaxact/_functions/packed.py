@@ -21,7 +21,7 @@ class packed:
     """A gated unit of one array, in which gate and value lie side by side.
 
     packed(swiglu, "gate first") is the function g(x, axis=-1, **parameters) =
-    swiglu(gate, value, **parameters).  There is no default layout, for frameworks
+    swiglu(gate, value, **parameters).  The layout has no default, because frameworks
     disagree:
 
     - `"gate first"`: the first half opens, the second is let through.  Llama, Phi-3,
@@ -30,19 +30,28 @@ class packed:
       diffusers, vLLM's MulAndSilu.
     - `"interleaved"`: the gate at even places, the value at odd ones.  gpt-oss.
 
-    Such functions are equal, and hash alike, if made of the same parts, so that one is
-    compiled once; they pickle if `function` does.  The backward pass keeps what that of
-    `function` keeps, of the operands: as many bytes as `x` has.
+    Two that are made alike are equal and hash alike, so that JAX compiles them once;
+    they can be pickled if `function` can.  The backward pass keeps what that of
+    `function` keeps: of a gated unit of this package the two operands, as many bytes as
+    `x` has.
 
     Attributes:
         function: a gated unit of this package, or any function of gate, value and
             parameters by name.
         layout: where the gate lies.
 
+    Returns:
+        A function of one array, which returns what `function` gives for its two halves.
+
     Raises:
-        TypeError: `function` is no function; in a call, `x` is no array.
-        ValueError: `layout` is none of the three; in a call, `x` has no such axis, or
-            one of odd size.
+        TypeError: `function` is not a function; in a call, `x` is not an array.
+        ValueError: `layout` is not one of the three; in a call, `x` has no such axis,
+            or one of odd size.
+
+    Example:
+        >>> unit = jaxact.packed(jaxact.swiglu, "gate first")
+        >>> unit(jnp.array([-1.0, 2.0, 0.5, 3.0]))
+        Array([-0.13447072,  5.2847824 ], dtype=float32)
     """
 
     function: Callable[..., Array]
@@ -53,7 +62,7 @@ class packed:
             raise TypeError(f"packed: expected a function, got {self.function!r}")
         if self.layout not in get_args(Layout):
             layouts = ", ".join(map(repr, get_args(Layout)))
-            raise ValueError(f"packed: layout {self.layout!r} is none of {layouts}")
+            raise ValueError(f"packed: layout {self.layout!r} is not one of {layouts}")
 
     def __repr__(self) -> str:
         name = getattr(self.function, "__name__", repr(self.function))
@@ -66,7 +75,7 @@ class packed:
 
 def split(x: ArrayLike, axis: int, layout: Layout, name: str) -> tuple[Array, Array]:
     """Gate and value of an array; `name` is for the messages."""
-    if hasattr(x, "__jax_array__"):  # all that some objects have of an array
+    if hasattr(x, "__jax_array__"):  # an object that only knows how to become one
         x = jnp.asarray(x)
     if not is_number(x, holomorphic=True):
         raise TypeError(f"{name}: x must be an array; got {describe(x)}")

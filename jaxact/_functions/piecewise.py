@@ -22,8 +22,15 @@ def relu_squared(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.relu_squared(jnp.array([-1.0, 2.0]))
+        Array([0., 4.], dtype=float32)
 
     Reference:
         So et al. (2021), Primer, arXiv:2109.08668
@@ -66,8 +73,15 @@ def star_relu(
         bias: the value up to 0, a number or an array that broadcasts with x.
         axis: where parameters of one dimension lie in x; None for the last axis.
 
+    Returns:
+        An array of the shape and dtype of `x + scale + bias`.
+
     Raises:
         TypeError: an argument is not a real array or number, or x has no such axis.
+
+    Example:
+        >>> jaxact.star_relu(jnp.array([-1.0, 2.0]))
+        Array([-0.4472,  3.1304], dtype=float32)
 
     Reference:
         Yu et al. (2022), MetaFormer baselines for vision, arXiv:2210.13452
@@ -108,8 +122,15 @@ def soft_modulus_q(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.soft_modulus_q(jnp.array([-0.5, 2.0]))
+        Array([0.375, 2.   ], dtype=float32)
 
     Reference:
         Vallés-Pérez et al. (2023), arXiv:2301.05993
@@ -143,8 +164,15 @@ def hard_mish(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.hard_mish(jnp.array([-1.0, 2.0]))
+        Array([-0.5,  2. ], dtype=float32)
     """
     return el.maximum(x, -2) * ((el.clip(x, -2, 0) + 2) / 2)
 
@@ -174,8 +202,15 @@ def smelu(x: Array, beta: Parameter = 1.0) -> Array:
         beta: half the width of the bend, positive, a number or an array that broadcasts
             with x.
 
+    Returns:
+        An array of the shape and dtype of `x + beta`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.smelu(jnp.array([-0.5, 2.0]))
+        Array([0.0625, 2.    ], dtype=float32)
 
     Reference:
         Shamir, Lin (2022), Real world large scale recommendation systems
@@ -223,19 +258,26 @@ def srelu(
 
     Derivative: a_right for x >= t_right, 1 between, a_left for x <= t_left; by
     `t_right`: 1 - a_right, by `a_right`: x - t_right, both for x >= t_right; the same
-    on the left.  As it starts it is a leaky ReLU, whatever `t_right` is; the paper sets
-    `t_right` to a large input seen in training.
+    on the left.  With the default slopes it is a leaky ReLU, whatever `t_right` is; the
+    paper sets `t_right` to a large input seen in training.
 
     Args:
         x: an array or number of real dtype; integers count as float32.
-        t_left: up to where the left line goes, less than `t_right`.
+        t_left: where the left line ends, less than `t_right`.
         a_left: its slope.
-        t_right: from where on the right line goes.
+        t_right: where the right line begins.
         a_right: its slope.
         axis: where parameters of one dimension lie in x; None for the last axis.
 
+    Returns:
+        An array of the shape and dtype of `x + t_left + a_left + t_right + a_right`.
+
     Raises:
         TypeError: an argument is not a real array or number, or x has no such axis.
+
+    Example:
+        >>> jaxact.srelu(jnp.array([-1.0, 2.0]))
+        Array([-0.2,  2. ], dtype=float32)
 
     Reference:
         Jin et al. (2015), arXiv:1512.07030
@@ -245,7 +287,7 @@ def srelu(
 
 
 def _line(x: Array, t: Parameter, a: Parameter) -> Array:
-    """t + a * (x - t), of which nothing is lost where a is 1."""
+    """t + a * (x - t), exact where a is 1."""
     return a * num.unless(a == 0, x) + t * (1 - a)
 
 

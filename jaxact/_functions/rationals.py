@@ -41,10 +41,18 @@ def rational(
         denominator: those of Q, which has no constant, likewise.
         axis: where channels lie in x; None for the last axis.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
         ValueError: there is no numerator, x has no such axis, or its length is not a
             multiple of the groups.
+
+    Example:
+        >>> p, q = jnp.array([0.0, 1.0]), jnp.array([0.0, 1.0])  # x / (1 + x**2)
+        >>> jaxact.rational(jnp.array([-1.0, 2.0]), p, q)
+        Array([-0.5,  0.4], dtype=float32)
 
     Reference:
         Molina, Schramowski, Kersting (2019), arXiv:1907.06732; by groups: Yang, Wang
@@ -168,6 +176,11 @@ def rational_coefficients(
 
     Raises:
         ValueError: the interval is empty, or a degree is negative.
+
+    Example:
+        >>> p, q = jaxact.rational_coefficients(jaxact.tanh, degrees=(3, 2))
+        >>> p.shape, q.shape
+        ((4,), (2,))
     """
     low, high = interval
     if not low < high or min(degrees) < 0:

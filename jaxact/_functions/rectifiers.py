@@ -1,7 +1,8 @@
 """Piecewise linear: the identity on one side, little or nothing on the other.
 
-A rectifier is its own best witness: where the output is positive the slope is 1, so
-the backward pass keeps the output, which the next layer keeps anyway, and nothing else.
+The output of a rectifier tells its slope: where the output is positive, the slope is 1.
+So the backward pass keeps the output, which the next layer keeps anyway, and nothing
+else.
 """
 
 import math
@@ -28,8 +29,15 @@ def identity(x: Array) -> Array:
     Args:
         x: an array or number of any dtype, which the result keeps.
 
+    Returns:
+        An array of the shape and dtype of x, which may be any.
+
     Raises:
-        TypeError: `x` is no array or number.
+        TypeError: `x` is not an array or number.
+
+    Example:
+        >>> jaxact.identity(jnp.array([-1, 2]))
+        Array([-1,  2], dtype=int32)
     """
     return x
 
@@ -55,13 +63,18 @@ def relu(x: Array) -> Array:
     in every framework.  Simple and cheap, but a unit whose z is at or below 0 for every
     input has no gradient left to move it: it is dead (see `leaky_relu`).
 
-    Shape and dtype are those of `x`; integer arrays keep their dtype.
-
     Args:
         x: an array or number of real dtype.
 
+    Returns:
+        An array of the shape and dtype of x; integers keep theirs.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.relu(jnp.array([-1.0, 2.0]))
+        Array([0., 2.], dtype=float32)
 
     Reference:
         Nair, Hinton (2010), Rectified linear units improve restricted Boltzmann
@@ -93,8 +106,15 @@ def leaky_relu(x: Array, negative_slope: Parameter = 0.01) -> Array:
         x: an array or number of real dtype; integers count as float32.
         negative_slope: the slope below 0, a number or an array that broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x + negative_slope`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.leaky_relu(jnp.array([-1.0, 2.0]))
+        Array([-0.01,  2.  ], dtype=float32)
 
     Reference:
         Maas, Hannun, Ng (2013), Rectifier nonlinearities improve neural network
@@ -140,8 +160,18 @@ def prelu(x: Array, negative_slope: Parameter = 0.25, axis: int | None = None) -
         axis: the axis of x along which a `negative_slope` of one dimension lies, such
             as 1 where the channels come second; None for the last.
 
+    Returns:
+        An array of the shape and dtype of `x + negative_slope`, the latter laid along
+        the axis.
+
     Raises:
         TypeError: an argument is not a real array or number, or x has no such axis.
+
+    Example:
+        >>> x = jnp.array([[-1.0, -2.0], [3.0, 4.0]])
+        >>> jaxact.prelu(x, jnp.array([0.25, 0.5]))
+        Array([[-0.25, -1.  ],
+               [ 3.  ,  4.  ]], dtype=float32)
 
     Reference:
         He, Zhang, Ren, Sun (2015), arXiv:1502.01852
@@ -166,8 +196,15 @@ def leaky_relu_left(x: Array, negative_slope: Parameter = 0.01) -> Array:
         x: an array or number of real dtype; integers count as float32.
         negative_slope: the slope below 0, a number or an array that broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x + negative_slope`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.leaky_relu_left(jnp.array([-1.0, 2.0]))
+        Array([-0.01,  2.  ], dtype=float32)
     """
     return _leaky(x, negative_slope)
 
@@ -190,9 +227,9 @@ def rrelu(
 ) -> Array:
     """Randomized `leaky_relu`: in training every element has a slope of its own.
 
-    rrelu(x) = x if x > 0 else a * x, with a drawn uniformly from [lower, upper) for
-    each element where a key is given, and a = (lower + upper) / 2 without one, which is
-    what to evaluate with.  Derivative: 1 for x > 0, a for x <= 0, as in PyTorch.
+    rrelu(x) = x if x > 0 else a * x.  With a key, for training, a is drawn uniformly
+    from [lower, upper) for each element; without one, for evaluation, a is (lower +
+    upper) / 2.  Derivative: 1 for x > 0, a for x <= 0, as in PyTorch.
 
     Args:
         x: an array or number of real dtype; integers count as float32.
@@ -200,16 +237,23 @@ def rrelu(
         lower: the least slope below 0.
         upper: the largest.
 
+    Returns:
+        An array of the shape and dtype of `x + lower + upper`; with a key, of x.
+
     Raises:
         ValueError: `lower` is larger than `upper`.
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.rrelu(jnp.array([-1.0, 2.0]))
+        Array([-0.22916667,  2.        ], dtype=float32)
 
     Reference:
         Xu, Wang, Chen, Li (2015), arXiv:1505.00853
     """
     if not isinstance(lower, Tracer) and jnp.any(jnp.greater(lower, upper)):
         raise ValueError(f"rrelu: lower={lower} is larger than upper={upper}")
-    if hasattr(x, "__jax_array__"):  # all that some objects have of an array
+    if hasattr(x, "__jax_array__"):  # an object that only knows how to become one
         x = jnp.asarray(x)
     if key is None:
         return leaky_relu_left(x, (lower + upper) / 2)
@@ -230,8 +274,15 @@ def relu6(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.relu6(jnp.array([-1.0, 8.0]))
+        Array([0., 6.], dtype=float32)
 
     Reference:
         Howard et al. (2017), MobileNets, arXiv:1704.04861
@@ -255,7 +306,7 @@ def _capped(x: Array, max_value: Parameter) -> Array:
 
 
 def _is_infinite(max_value: Any) -> bool:
-    """Whether it is the default, at which as a constant JAX's debugging would stop."""
+    """Whether it is the default; an inf among constants would stop JAX's debugging."""
     return not isinstance(max_value, Array) and bool(max_value == math.inf)
 
 
@@ -279,11 +330,18 @@ def general_relu(
     Args:
         x: an array or number of real dtype; integers count as float32.
         negative_slope: the slope up to the threshold.
-        max_value: the largest value, inf for none.
+        max_value: the largest value; inf for no limit.
         threshold: where the identity begins.
 
+    Returns:
+        An array of the shape and dtype of `x + negative_slope + max_value + threshold`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.general_relu(jnp.array([-1.0, 2.0]), 0.25, 1.5)
+        Array([-0.25,  1.5 ], dtype=float32)
     """
     low = x - threshold
     low = el.where(negative_slope == 0, num.finite(low), low)  # 0 * inf is NaN

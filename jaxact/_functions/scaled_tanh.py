@@ -1,6 +1,6 @@
 """Tanh and the error function with scales, fixed or to be trained.
 
-They cap logits, stand in for a normalisation, or smooth |x|.
+They cap logits, replace a normalisation layer, or smooth |x|.
 """
 
 import math
@@ -27,8 +27,15 @@ def softcap(x: Array, cap: Parameter = 50.0) -> Array:
         x: an array or number of real dtype; integers count as float32.
         cap: the bound, positive, a number or an array that broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x + cap`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.softcap(jnp.array([-20.0, 100.0]))
+        Array([-18.997448,  48.20138 ], dtype=float32)
 
     Reference:
         Gemma Team (2024), arXiv:2408.00118
@@ -51,7 +58,7 @@ _LAG = tuple(2.0 ** (2 * n) / math.factorial(2 * n + 1) for n in range(1, 12))
 
 @activation
 def lecun_tanh(x: Array) -> Array:
-    """Tanh scaled so that 1 and -1 are about fixed.
+    """Tanh scaled so that f(1) is about 1, and f(-1) about -1.
 
     lecun_tanh(x) = 1.7159 * tanh(2 * x / 3)
 
@@ -60,8 +67,15 @@ def lecun_tanh(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.lecun_tanh(jnp.array([-1.0, 2.0]))
+        Array([-0.9999972,  1.4929388], dtype=float32)
 
     Reference:
         LeCun, Bottou, Orr, Müller (1998), Efficient backprop
@@ -73,7 +87,7 @@ def lecun_tanh(x: Array) -> Array:
 def adaptive_tanh(
     x: Array, alpha: Parameter = 1.0, n: Parameter = 1.0, axis: int | None = None
 ) -> Array:
-    """Tanh of a slope that is trained, for networks that solve differential equations.
+    """Tanh with a slope to train, for networks that solve differential equations.
 
     adaptive_tanh(x, alpha, n) = tanh(n * alpha * x)
 
@@ -86,8 +100,15 @@ def adaptive_tanh(
         n: a fixed factor of the slope, which makes alpha learn faster.
         axis: where parameters of one dimension lie in x; None for the last axis.
 
+    Returns:
+        An array of the shape and dtype of `x + alpha + n`.
+
     Raises:
         TypeError: an argument is not a real array or number, or x has no such axis.
+
+    Example:
+        >>> jaxact.adaptive_tanh(jnp.array([-1.0, 2.0]))
+        Array([-0.7615942 ,  0.96402764], dtype=float32)
 
     Reference:
         Jagtap, Kawaguchi, Karniadakis (2019), arXiv:1906.01170
@@ -117,8 +138,15 @@ def dyt(
         beta: what is added to the output, usually one for each channel.
         axis: where parameters of one dimension lie in x; None for the last axis.
 
+    Returns:
+        An array of the shape and dtype of `x + alpha + gamma + beta`.
+
     Raises:
         TypeError: an argument is not a real array or number, or x has no such axis.
+
+    Example:
+        >>> jaxact.dyt(jnp.array([-1.0, 2.0]))
+        Array([-0.46211714,  0.7615942 ], dtype=float32)
 
     Reference:
         Zhu et al. (2025), arXiv:2503.10622
@@ -151,8 +179,15 @@ def derf(
         beta: what is added to the output, usually one for each channel.
         axis: where parameters of one dimension lie in x; None for the last axis.
 
+    Returns:
+        An array of the shape and dtype of `x + alpha + shift + gamma + beta`.
+
     Raises:
         TypeError: an argument is not a real array or number, or x has no such axis.
+
+    Example:
+        >>> jaxact.derf(jnp.array([-1.0, 2.0]))
+        Array([-0.5204998 ,  0.84270084], dtype=float32)
 
     Reference:
         Chen et al. (2025), arXiv:2512.10938
@@ -177,8 +212,15 @@ def stan(x: Array, beta: Parameter = 1.0, axis: int | None = None) -> Array:
         beta: the weight of x * tanh(x), a number or an array that broadcasts with x.
         axis: where parameters of one dimension lie in x; None for the last axis.
 
+    Returns:
+        An array of the shape and dtype of `x + beta`.
+
     Raises:
         TypeError: an argument is not a real array or number, or x has no such axis.
+
+    Example:
+        >>> jaxact.stan(jnp.array([-1.0, 2.0]))
+        Array([0.      , 2.892083], dtype=float32)
 
     Reference:
         Gnanasambandam et al. (2022), arXiv:2204.12589
@@ -203,8 +245,15 @@ def lisht(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.lisht(jnp.array([-1.0, 2.0]))
+        Array([0.7615942, 1.9280553], dtype=float32)
 
     Reference:
         Roy et al. (2019), arXiv:1901.05894
@@ -228,7 +277,7 @@ derivative_of(lisht, order=2)(parts.SecondDerivative(_lisht))
 
 @activation(domain={"a": (0.0, float("inf"))})
 def soft_modulus_t(x: Array, a: Parameter = 0.01) -> Array:
-    """Soft modulus by tanh: `lisht` drawn near to |x|.
+    """Soft modulus by tanh: `lisht` brought closer to |x|.
 
     soft_modulus_t(x, a) = x * tanh(x / a)
 
@@ -239,8 +288,15 @@ def soft_modulus_t(x: Array, a: Parameter = 0.01) -> Array:
         x: an array or number of real dtype; integers count as float32.
         a: the width of the bend, positive, a number or an array that broadcasts.
 
+    Returns:
+        An array of the shape and dtype of `x + a`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.soft_modulus_t(jnp.array([0.005, 2.0]))
+        Array([0.00231059, 2.        ], dtype=float32)
 
     Reference:
         Vallés-Pérez et al. (2023), arXiv:2301.05993

@@ -1,7 +1,7 @@
 """The input times a gate that the input itself opens: x * sigmoid(beta * x).
 
-Their tail below 0 is x times something exponentially small, a product that is normal
-long after the small factor has underflowed; their slope has a root near -1.
+Far below 0 they are x times an exponentially small factor.  The product is still a
+normal number where the factor alone has underflowed.  Their slope has a root near -1.
 """
 
 from fractions import Fraction
@@ -66,8 +66,15 @@ def silu(x: Array, beta: Parameter = 1.0, axis: int | None = None) -> Array:
         beta: how steep the gate is, a number or an array that broadcasts with x.
         axis: where parameters of one dimension lie in x; None for the last axis.
 
+    Returns:
+        An array of the shape and dtype of `x + beta`.
+
     Raises:
-        TypeError: an argument is no array or number, or x has no such axis.
+        TypeError: an argument is not an array or number, or x has no such axis.
+
+    Example:
+        >>> jaxact.silu(jnp.array([-1.0, 2.0]))
+        Array([-0.26894143,  1.7615942 ], dtype=float32)
 
     Reference:
         Elfwing, Uchibe, Doya (2017), arXiv:1702.03118;
@@ -99,7 +106,7 @@ def _silu_dx(x: Array, beta: Scale) -> Array:
         near = float(np.asarray(root, x.dtype))
         rest = (s.a * _H) * j + (root - near)
         return num.mirrored(((near - s.a) + rest) * j, s.up, _H * s.times)
-    # |u| in other words: XLA would not fuse a product that it needs twice
+    # |u|, written otherwise: XLA would not fuse a product that it needs twice
     u = jnp.abs(el.clip(x, -s.a, s.a) * s.times)
     return num.mirrored(((1 - u) + (u * _H) * j) * j, s.up, _H)
 
@@ -129,14 +136,14 @@ def _silu_dbeta(x: Array, beta: Array) -> Array:
 swish = silu
 
 
-# the constant of quick_gelu, and what the double leaves of it
+# the constant of quick_gelu, and the rest that a double cannot hold
 QUICK = (1.702, float(Fraction("1.702") - Fraction(1.702)))
 _silu, *_ = kernels_of(silu)
 
 
 @activation
 def quick_gelu(x: Array) -> Array:
-    """The gelu in the approximation by a sigmoid: `silu` with beta = 1.702.
+    """The gelu approximated by a sigmoid: `silu` with beta = 1.702.
 
     quick_gelu(x) = x / (1 + exp(-1.702 * x))
 
@@ -146,8 +153,15 @@ def quick_gelu(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.quick_gelu(jnp.array([-1.0, 2.0]))
+        Array([-0.15420423,  1.9356586 ], dtype=float32)
 
     Reference:
         Hendrycks, Gimpel (2016), arXiv:1606.08415
@@ -177,8 +191,15 @@ def e_swish(x: Array, beta: Parameter = 1.5) -> Array:
         x: an array or number of real dtype; integers count as float32.
         beta: the scale, usually from 1 to 2, a number or an array that broadcasts.
 
+    Returns:
+        An array of the shape and dtype of `x + beta`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.e_swish(jnp.array([-1.0, 2.0]))
+        Array([-0.40341216,  2.6423912 ], dtype=float32)
 
     Reference:
         Alcaide (2018), E-swish: adjusting activations to different network depths
@@ -202,8 +223,15 @@ def hard_silu(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.hard_silu(jnp.array([-1.0, 2.0]))
+        Array([-0.33333334,  1.6666667 ], dtype=float32)
 
     Reference:
         Howard et al. (2019), Searching for MobileNetV3, arXiv:1905.02244

@@ -1,8 +1,8 @@
 """The input times a gate that is a function of a function: x * tanh(softplus(x)).
 
 Relatives of mish.  They are made of their parts, whose rules are their derivatives.
-The slope is that of the product rule, gate + x * gate', where the gate' needs no more
-digits than its sum with the gate keeps; the second derivative needs them.
+The slope is that of the product rule, gate + x * gate'.  There gate' needs only the
+digits that its sum with the gate keeps; in the second derivative it needs all.
 """
 
 import math
@@ -31,15 +31,22 @@ def mish(x: Array) -> Array:
     Args:
         x: an array or number of real or complex dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number.
+        TypeError: `x` is not an array or number.
+
+    Example:
+        >>> jaxact.mish(jnp.array([-1.0, 2.0]))
+        Array([-0.30340147,  1.943959  ], dtype=float32)
 
     Reference:
         Misra (2019), arXiv:1908.08681
     """
     if jnp.iscomplexobj(x):
         return x * jnp.tanh(jnp.logaddexp(x, jnp.zeros_like(x)))
-    # far from 0, with e = exp(-|x|), t is 1 less h above 0 and e less e * h below
+    # far from 0, with e = exp(-|x|), t is 1 - h above 0 and e - e * h below
     below = x < 0
     tail = num.exp_factor(-jnp.abs(x))
     e, m = tail.value(), tail.mantissa
@@ -98,13 +105,20 @@ def golu(x: Array) -> Array:
     golu(x) = x * exp(-exp(-x))
 
     Derivative: exp(-exp(-x)) * (1 + x * exp(-x)).  The tail below 0 is doubly
-    exponential: float32 knows nothing of it from x = -4.5 on.  0 at -inf.
+    exponential: in float32 it has underflowed at x = -4.7.  0 at -inf.
 
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.golu(jnp.array([-1.0, 2.0]))
+        Array([-0.06598804,  1.7468461 ], dtype=float32)
 
     Reference:
         Das et al. (2025), arXiv:2502.03654
@@ -138,8 +152,15 @@ def tanhexp(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.tanhexp(jnp.array([-1.0, 2.0]))
+        Array([-0.3521355,  1.9999985], dtype=float32)
 
     Reference:
         Liu, Di (2020), arXiv:2003.09855; Fernandez, Mali (2024), arXiv:2412.20269
@@ -148,7 +169,7 @@ def tanhexp(x: Array) -> Array:
 
 
 def _tanhexp(x: Array) -> Array:
-    # of what is larger tanh is 1, and its slope 0
+    # tanh of a larger one is 1, and its slope 0
     return num.opened(x, parts.tanh_of(*parts.exp_of(el.minimum(x, 6)), 1.0))
 
 
@@ -178,8 +199,15 @@ def logish(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.logish(jnp.array([-1.0, 2.0]))
+        Array([-0.23818304,  1.2633913 ], dtype=float32)
 
     Reference:
         Zhu et al. (2021), Logish: a new nonlinear nonmonotonic activation function for
@@ -217,8 +245,15 @@ def smish(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.smish(jnp.array([-1.0, 2.0]))
+        Array([-0.2337788,  1.1184373], dtype=float32)
 
     Reference:
         Wang, Ren, Wang (2022), Smish: a novel activation function for deep learning
@@ -244,8 +279,15 @@ def phish(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.phish(jnp.array([-1.0, 2.0]))
+        Array([0.15733732, 1.9213358 ], dtype=float32)
 
     Reference:
         Naveen (2022), Phish: a novel activation function that could bring a
@@ -281,8 +323,15 @@ def mila(x: Array, beta: Parameter = -0.25) -> Array:
         x: an array or number of real dtype; integers count as float32.
         beta: the shift of the gate, a number or an array that broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x + beta`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.mila(jnp.array([-1.0, 2.0]))
+        Array([-0.24673115,  1.9142085 ], dtype=float32)
 
     Reference:
         Misra (2019), Mila, a package of its author

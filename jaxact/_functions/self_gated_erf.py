@@ -1,6 +1,6 @@
 """The input times the error function of a softplus or an exponential: serf and kin.
 
-As in `composed_gates` they are made of parts, with slopes of their own.
+As in `self_gated_composed` they are made of parts, with slopes of their own.
 """
 
 import math
@@ -26,8 +26,15 @@ def serf(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.serf(jnp.array([-1.0, 2.0]))
+        Array([-0.34224793,  1.9947393 ], dtype=float32)
 
     Reference:
         Nag, Bhattacharyya (2021), arXiv:2108.09598
@@ -76,8 +83,15 @@ def erfact(
         beta: the factor in the exponent, a number or an array that broadcasts.
         axis: where parameters of one dimension lie in x; None for the last axis.
 
+    Returns:
+        An array of the shape and dtype of `x + alpha + beta`.
+
     Raises:
         TypeError: an argument is not a real array or number, or x has no such axis.
+
+    Example:
+        >>> jaxact.erfact(jnp.array([-1.0, 2.0]))
+        Array([-0.3836432,  1.999996 ], dtype=float32)
 
     Reference:
         Biswas et al. (2021), arXiv:2109.04386
@@ -125,8 +139,15 @@ def pserf(
         delta: the scale of its argument, a number or an array that broadcasts.
         axis: where parameters of one dimension lie in x; None for the last axis.
 
+    Returns:
+        An array of the shape and dtype of `x + gamma + delta`.
+
     Raises:
         TypeError: an argument is not a real array or number, or x has no such axis.
+
+    Example:
+        >>> jaxact.pserf(jnp.array([-1.0, 2.0]))
+        Array([-0.47070757,  1.9980787 ], dtype=float32)
 
     Reference:
         Biswas et al. (2021), arXiv:2109.04386

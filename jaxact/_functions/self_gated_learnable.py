@@ -74,8 +74,15 @@ def aptx(
         gamma: the scale of it all, a number or an array that broadcasts with x.
         axis: where parameters of one dimension lie in x; None for the last axis.
 
+    Returns:
+        An array of the shape and dtype of `x + alpha + beta + gamma`.
+
     Raises:
         TypeError: an argument is not a real array or number, or x has no such axis.
+
+    Example:
+        >>> jaxact.aptx(jnp.array([-1.0, 2.0]))
+        Array([-0.11920292,  1.9640275 ], dtype=float32)
 
     Reference:
         Kumar (2022), arXiv:2209.06119
@@ -142,8 +149,15 @@ def acon_c(
         beta: how sharply to choose, a number or an array that broadcasts with x.
         axis: where parameters of one dimension lie in x; None for the last axis.
 
+    Returns:
+        An array of the shape and dtype of `x + p1 + p2 + beta`.
+
     Raises:
         TypeError: an argument is not a real array or number, or x has no such axis.
+
+    Example:
+        >>> jaxact.acon_c(jnp.array([-1.0, 2.0]))
+        Array([-0.26894143,  1.761594  ], dtype=float32)
 
     Reference:
         Ma et al. (2020), arXiv:2009.04759
@@ -183,8 +197,15 @@ def smu(
         mu: the sharpness of the bend, a number or an array that broadcasts with x.
         axis: where parameters of one dimension lie in x; None for the last axis.
 
+    Returns:
+        An array of the shape and dtype of `x + alpha + mu`.
+
     Raises:
         TypeError: an argument is not a real array or number, or x has no such axis.
+
+    Example:
+        >>> jaxact.smu(jnp.array([-1.0, 2.0]))
+        Array([-0.25,  2.  ], dtype=float32)
 
     Reference:
         Biswas et al. (2021), arXiv:2111.04682
@@ -233,8 +254,15 @@ def b_silu(x: Array, alpha: Parameter = 1.67, axis: int | None = None) -> Array:
         alpha: twice the bound below, a number or an array that broadcasts with x.
         axis: where parameters of one dimension lie in x; None for the last axis.
 
+    Returns:
+        An array of the shape and dtype of `x + alpha`.
+
     Raises:
         TypeError: an argument is not a real array or number, or x has no such axis.
+
+    Example:
+        >>> jaxact.b_silu(jnp.array([-1.0, 2.0]))
+        Array([-0.65480924,  2.397525  ], dtype=float32)
 
     Reference:
         Horuz et al. (2025), arXiv:2505.22074
@@ -287,8 +315,15 @@ def x_silu(x: Array, alpha: Parameter = 0.0, axis: int | None = None) -> Array:
         alpha: how far the gate exceeds 0 and 1, a number or an array that broadcasts.
         axis: where parameters of one dimension lie in x; None for the last axis.
 
+    Returns:
+        An array of the shape and dtype of `x + alpha`.
+
     Raises:
         TypeError: an argument is not a real array or number, or x has no such axis.
+
+    Example:
+        >>> jaxact.x_silu(jnp.array([-1.0, 2.0]))
+        Array([-0.26894143,  1.761594  ], dtype=float32)
 
     Reference:
         Huang (2024), arXiv:2405.20768
@@ -316,8 +351,15 @@ def x_gelu(x: Array, alpha: Parameter = 0.0, axis: int | None = None) -> Array:
         alpha: how far the gate exceeds 0 and 1, a number or an array that broadcasts.
         axis: where parameters of one dimension lie in x; None for the last axis.
 
+    Returns:
+        An array of the shape and dtype of `x + alpha`.
+
     Raises:
         TypeError: an argument is not a real array or number, or x has no such axis.
+
+    Example:
+        >>> jaxact.x_gelu(jnp.array([-1.0, 2.0]))
+        Array([-0.15865526,  1.9544997 ], dtype=float32)
 
     Reference:
         Huang (2024), arXiv:2405.20768

@@ -1,4 +1,4 @@
-"""Shrinkage: what is small becomes 0, what is large is kept or moved towards 0.
+"""Shrinkage: small values become 0, large ones are kept or moved towards 0.
 
 They come from the denoising of signals, where small coefficients are noise.
 """
@@ -29,8 +29,15 @@ def hard_shrink(x: Array, lambd: Parameter = 0.5) -> Array:
         x: an array or number of real dtype; integers count as float32.
         lambd: the size up to which the value is 0, positive.
 
+    Returns:
+        An array of the shape and dtype of `x + lambd`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.hard_shrink(jnp.array([-0.25, 2.0]))
+        Array([0., 2.], dtype=float32)
 
     Reference:
         Donoho, Johnstone (1994), Ideal spatial adaptation by wavelet shrinkage,
@@ -62,8 +69,15 @@ def soft_shrink(x: Array, lambd: Parameter = 0.5) -> Array:
         x: an array or number of real dtype; integers count as float32.
         lambd: how far to move, positive, a number or an array that broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x + lambd`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.soft_shrink(jnp.array([-0.25, 2.0]))
+        Array([0. , 1.5], dtype=float32)
 
     Reference:
         Donoho (1995), De-noising by soft-thresholding, IEEE Transactions on
@@ -83,7 +97,7 @@ def _side(x: Array, lambd: Array) -> Array:
 
 @derivative_of(soft_shrink)
 def _soft_shrink_dx(x: Array, y: Array, lambd: Array) -> Array:
-    # what is left of x may underflow, but not under the default
+    # the difference may underflow, but not with the default
     shrunk = _side(x, lambd) if isinstance(lambd, Array) else y
     return el.where(shrunk == 0, 0, 1)
 
@@ -108,8 +122,15 @@ def shrink(x: Array, lambd: Parameter = 0.5, bias: Parameter = 0.0) -> Array:
         lambd: the size up to which the value is 0, positive.
         bias: how far to move, a number or an array that broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x + lambd + bias`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.shrink(jnp.array([-0.25, 2.0]), bias=0.25)
+        Array([0.  , 1.75], dtype=float32)
     """
     return _shrunk(x, lambd, bias)
 
@@ -132,7 +153,7 @@ def _shrink_dbias(x: Array, lambd: Array) -> Array:
 
 @activation
 def tanh_shrink(x: Array) -> Array:
-    """What tanh takes away: cubic at 0, x - sign(x) far out.
+    """The part of x that tanh takes away: cubic at 0, x - sign(x) far out.
 
     tanh_shrink(x) = x - tanh(x)
 
@@ -142,8 +163,15 @@ def tanh_shrink(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.tanh_shrink(jnp.array([-1.0, 2.0]))
+        Array([-0.23840587,  1.0359725 ], dtype=float32)
     """
     if num.single(x):
         c = el.clip(x, -9, 9)

@@ -1,8 +1,8 @@
 """S-shaped: from one limit to another, with the slope largest in the middle.
 
-The slope of these is easily written with the output, g' = g (1 - g) or 1 - g**2, and
-just there it is lost: once g has rounded to 1 the slope is 0 and the unit counts as
-dead.  Here it is computed from the input, and is right until it underflows.
+Their slope is often computed from the output, as g (1 - g) or 1 - g**2.  Digits are
+lost in that: once g has rounded to 1 the slope is 0, and the unit counts as dead.  Here
+it is computed from the input, and is right until it underflows.
 """
 
 import jax.numpy as jnp
@@ -32,8 +32,15 @@ def sigmoid(x: Array) -> Array:
     Args:
         x: an array or number of real or complex dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number.
+        TypeError: `x` is not an array or number.
+
+    Example:
+        >>> jaxact.sigmoid(jnp.array([-1.0, 2.0]))
+        Array([0.26894143, 0.880797  ], dtype=float32)
 
     Reference:
         Rumelhart, Hinton, Williams (1986), Learning representations by back-propagating
@@ -74,8 +81,15 @@ def tanh(x: Array) -> Array:
     Args:
         x: an array or number of real or complex dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number.
+        TypeError: `x` is not an array or number.
+
+    Example:
+        >>> jaxact.tanh(jnp.array([-1.0, 2.0]))
+        Array([-0.7615942 ,  0.96402764], dtype=float32)
 
     Reference:
         LeCun, Bottou, Orr, Müller (1998), Efficient backprop
@@ -109,14 +123,21 @@ def soft_sign(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.soft_sign(jnp.array([-1.0, 2.0]))
+        Array([-0.5      ,  0.6666667], dtype=float32)
 
     Reference:
         Glorot, Bengio (2010), Understanding the difficulty of training deep feedforward
         neural networks, AISTATS
     """
-    x = el.clip(x, -(2.0**60), 2.0**60)  # 1 already, and inf / inf is not
+    x = el.clip(x, -(2.0**60), 2.0**60)  # beyond, it is 1; inf / inf is NaN
     return x / (1 + jnp.abs(x))
 
 

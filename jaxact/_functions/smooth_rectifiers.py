@@ -25,8 +25,15 @@ def softplus(x: Array, beta: Parameter = 1.0) -> Array:
         x: an array or number of real or complex dtype; integers count as float32.
         beta: the sharpness of the bend, a number or an array that broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x + beta`.
+
     Raises:
-        TypeError: an argument is no array or number.
+        TypeError: an argument is not an array or number.
+
+    Example:
+        >>> jaxact.softplus(jnp.array([-1.0, 2.0]))
+        Array([0.3132617, 2.126928 ], dtype=float32)
 
     Reference:
         Dugas, Bengio, Belisle, Nadeau, Garcia (2000), Incorporating second-order
@@ -91,16 +98,23 @@ def softplus_thresholded(
         log(1 + exp(beta * x)) / beta
 
     Derivative: that of `softplus`, and 1 above the threshold; second: 0 there; by beta:
-    0 there; by threshold: 0.  At the default it jumps by 2e-9, which float32 does not
-    see; `softplus` has no need of it.
+    0 there; by threshold: 0.  With the defaults it jumps by 2e-9 at the threshold, less
+    than float32 can show; `softplus` needs no threshold.
 
     Args:
         x: an array or number of real dtype; integers count as float32.
         beta: the sharpness of the bend, positive, a number or an array.
         threshold: where softplus ends, in units of x * beta, a number or an array.
 
+    Returns:
+        An array of the shape and dtype of `x + beta + threshold`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.softplus_thresholded(jnp.array([-1.0, 25.0]))
+        Array([ 0.3132617, 25.       ], dtype=float32)
 
     Reference:
         The documentation of torch.nn.Softplus
@@ -134,14 +148,21 @@ def shifted_softplus(x: Array) -> Array:
 
     shifted_softplus(x) = log(1 + exp(x)) - log(2)
 
-    Derivative: sigmoid(x); second: sigmoid'(x).  -log(2) at -inf.  Of potential
-    energies, whose gradient is a force.
+    Derivative: sigmoid(x); second: sigmoid'(x).  -log(2) at -inf.  It is used for
+    potential energies, whose gradient is a force.
 
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.shifted_softplus(jnp.array([-1.0, 2.0]))
+        Array([-0.3798855,  1.4337808], dtype=float32)
 
     Reference:
         Schütt et al. (2017), SchNet, arXiv:1706.08566
@@ -169,7 +190,7 @@ def _shifted_softplus_dx3(x: Array) -> Array:
 
 @activation
 def sqrt_softplus(x: Array) -> Array:
-    """Square root of softplus, which scores the experts of DeepSeek V4.
+    """Square root of softplus, for the scores of experts in DeepSeek V4.
 
     sqrt_softplus(x) = sqrt(log(1 + exp(x)))
 
@@ -179,8 +200,15 @@ def sqrt_softplus(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.sqrt_softplus(jnp.array([-1.0, 2.0]))
+        Array([0.55969787, 1.4583992 ], dtype=float32)
 
     Reference:
         The code of DeepSeek V4 in Hugging Face transformers
@@ -192,7 +220,8 @@ def sqrt_softplus(x: Array) -> Array:
 def _sqrt_parts(x: Array, further: bool = False) -> tuple[Array, Array, Array]:
     """exp(x / 2) below 0, else 1; exp(-|x|); the value over the first.
 
-    What is differentiated `further` has a logarithm with derivatives of its own.
+    With `further`, for what JAX differentiates, the logarithm is one that has
+    derivatives.
     """
     half = shared(jnp.exp(-num.magnitude(x) / 2))  # of which the square may underflow
     e, below = half * half, x < 0
@@ -201,7 +230,7 @@ def _sqrt_parts(x: Array, further: bool = False) -> tuple[Array, Array, Array]:
     else:
         ratio = num.polynomial(poly.LOG1P, e)
     root = jnp.sqrt(el.where(below, ratio, x + e * ratio))
-    root = el.maximum(root, 0)  # `shared`, but infinite with x
+    root = el.maximum(root, 0)  # as by `shared`, which an infinite x forbids
     return el.where(below, half, 1), e, root
 
 
@@ -233,13 +262,20 @@ def squareplus(x: Array, b: Parameter = 4.0) -> Array:
         x: an array or number of real dtype; integers count as float32.
         b: the width of the bend, positive, a number or an array that broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x + b`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.squareplus(jnp.array([-1.0, 2.0]))
+        Array([0.618034 , 2.4142137], dtype=float32)
 
     Reference:
         Barron (2021), arXiv:2112.11687
     """
-    # below 0 the conjugate, which has no difference
+    # below 0 the conjugate, in which nothing cancels
     a, (z, h, _, unit) = jnp.abs(x), _hypotenuse(x, b)
     y = (z + h) * (0.5 * unit)
     y = el.where(y < a, a, y)  # z is limited
@@ -291,8 +327,15 @@ def sparse_plus(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.sparse_plus(jnp.array([-0.5, 2.0]))
+        Array([0.0625, 2.    ], dtype=float32)
 
     Reference:
         Blondel, Martins, Niculae (2019), arXiv:1901.02324

@@ -1,6 +1,6 @@
 """Weights that sum to one along an axis, of which many or all but one are exactly 0.
 
-What is masked, -inf, inf or NaN counts as in `normalizers`.
+Masks, -inf, inf and NaN count as in `normalizers`.
 """
 
 from typing import Any
@@ -50,9 +50,16 @@ def sparsemax(
         axis: the axis or axes that sum to one; None for all.
         where: a mask that broadcasts with x; what is False is left out.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
         ValueError: x has no such axis.
+
+    Example:
+        >>> jaxact.sparsemax(jnp.array([1.0, 2.0, 2.5]))
+        Array([0.  , 0.25, 0.75], dtype=float32)
 
     Reference:
         Martins, Astudillo (2016), From softmax to sparsemax, arXiv:1602.02068
@@ -61,13 +68,13 @@ def sparsemax(
 
 
 def _sparsemax(z: Array) -> Array:
-    """Of rows with largest entry 0."""
+    """The kernel for rows with the largest entry 0."""
     order = jnp.flip(jnp.sort(z, axis=-1), -1)
     rank = _ranks(z)
     support = 1 + rank * order > jnp.cumsum(order, -1)
     count = jnp.sum(support.astype(z.dtype), -1, keepdims=True)
     excess = jnp.sum(el.where(support, order, 0), -1, keepdims=True) - 1
-    # over the count at last: in a half precision the rest is exact
+    # divided by the count last: in a half precision the rest is exact
     y = el.maximum(count * z - excess, 0) / el.maximum(count, 1)
     return el.where(z > -1, y, z - z)  # NaN of NaN
 
@@ -121,9 +128,16 @@ def entmax15(
         axis: the axis or axes that sum to one; None for all.
         where: a mask that broadcasts with x; what is False is left out.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
         ValueError: x has no such axis.
+
+    Example:
+        >>> jaxact.entmax15(jnp.array([1.0, 2.0, 2.5]))
+        Array([0.00479501, 0.324041  , 0.671164  ], dtype=float32)
 
     Reference:
         Peters, Niculae, Martins (2019), Sparse sequence-to-sequence models,
@@ -133,7 +147,7 @@ def entmax15(
 
 
 def _entmax15(z: Array) -> Array:
-    """Of rows with largest entry 0."""
+    """The kernel for rows with the largest entry 0."""
     order = jnp.flip(jnp.sort(z, axis=-1), -1)
     taus = _taus(order)
     size = jnp.sum((order >= taus).astype(z.dtype), -1, keepdims=True)
@@ -196,9 +210,16 @@ def hardmax(
         where: a mask that broadcasts with x; what is False is left out.
         straight_through: whether the derivative is that of the softmax.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
         ValueError: x has no such axis.
+
+    Example:
+        >>> jaxact.hardmax(jnp.array([1.0, 2.0, 2.5]))
+        Array([0., 0., 1.], dtype=float32)
     """
 
     def rows(z: Array) -> Array:
@@ -257,9 +278,17 @@ def gumbel_softmax(
         hard: whether the result is one-hot, with the derivative of the soft one.
         axis: the axis or axes to choose along; None for all.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
         ValueError: x has no such axis.
+
+    Example:
+        >>> scores, key = jnp.array([1.0, 2.0, 3.0]), jax.random.key(0)
+        >>> jaxact.gumbel_softmax(scores, key, hard=True).sum()
+        Array(1., dtype=float32)
 
     Reference:
         Jang, Gu, Poole (2016), Categorical reparameterization with Gumbel-softmax,

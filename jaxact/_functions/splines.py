@@ -41,10 +41,17 @@ def apl(
         hinges: where the slope changes, likewise.
         axis: where channels lie in x; None for the last axis.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
         ValueError: `slopes` and `hinges` differ in length, x has no such axis, or its
             length is not a multiple of the groups.
+
+    Example:
+        >>> jaxact.apl(jnp.array([-1.0, 2.0]), jnp.array([0.5]), jnp.array([0.0]))
+        Array([0.5, 2. ], dtype=float32)
 
     Reference:
         Agostinelli, Hoffman, Sadowski, Baldi (2014), arXiv:1412.6830
@@ -125,11 +132,19 @@ def b_spline(
             its end, "clamped" keeps the value there.
         axis: where channels lie in x; None for the last axis.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
         ValueError: there are too few coefficients, the grid is empty, the degree is
             negative or the extrapolation unknown; x has no such axis, or its length is
             not a multiple of the groups.
+
+    Example:
+        >>> line = jnp.array([-1.0, 0.0, 1.0])  # through its knots
+        >>> jaxact.b_spline(jnp.array([-0.5, 0.25]), line, degree=1)
+        Array([-0.5 ,  0.25], dtype=float32)
 
     Reference:
         Liu et al. (2024), KAN: Kolmogorov-Arnold networks, arXiv:2404.19756

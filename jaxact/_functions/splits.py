@@ -1,6 +1,6 @@
 """Splits: activations that make more channels of an axis, or fewer.
 
-What the next layer gets is of another width than what comes in.
+The next layer gets another number of channels than came in.
 """
 
 import functools
@@ -27,9 +27,16 @@ def crelu(x: Array, axis: int = -1) -> Array:
         x: an array of real dtype; integers count as float32.
         axis: the axis to join along.
 
+    Returns:
+        An array of the dtype of x and of its shape, but twice as long along the axis.
+
     Raises:
-        TypeError: `x` is no array of real dtype.
+        TypeError: `x` is not an array of real dtype.
         ValueError: `x` has no such axis.
+
+    Example:
+        >>> jaxact.crelu(jnp.array([-1.0, 2.0]))
+        Array([0., 2., 1., 0.], dtype=float32)
 
     Reference:
         Shang, Sohn, Almeida, Lee (2016), arXiv:1603.05201
@@ -63,10 +70,18 @@ def maxout(x: Array, pieces: int = 2, axis: int = -1) -> Array:
         pieces: the size k of a group, which divides the length of the axis.
         axis: the axis along which groups lie.
 
+    Returns:
+        An array of the dtype of x and of its shape, but `pieces` times shorter along
+        the axis.
+
     Raises:
-        TypeError: `x` is no array of real dtype.
+        TypeError: `x` is not an array of real dtype.
         ValueError: `pieces` does not divide the length of the axis, or there is no such
             axis.
+
+    Example:
+        >>> jaxact.maxout(jnp.array([-1.0, 2.0, 4.0, 3.0]))
+        Array([2., 4.], dtype=float32)
 
     Reference:
         Goodfellow, Warde-Farley, Mirza, Courville, Bengio (2013), arXiv:1302.4389

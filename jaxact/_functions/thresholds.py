@@ -1,4 +1,4 @@
-"""Thresholds: what lies below counts as one value, what lies above as it is.
+"""Thresholds: everything below becomes one value, everything above stays as it is.
 
 Where the output tells on which side of the threshold its input was, the backward pass
 keeps the output, as with the rectifiers.
@@ -25,10 +25,17 @@ def thresholded_relu(x: Array, threshold: Parameter = 1.0) -> Array:
 
     Args:
         x: an array or number of real dtype; integers count as float32.
-        threshold: up to where the value is 0.
+        threshold: up to here the result is 0.
+
+    Returns:
+        An array of the shape and dtype of `x + threshold`.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.thresholded_relu(jnp.array([0.5, 2.0]))
+        Array([0., 2.], dtype=float32)
 
     Reference:
         Konda, Memisevic, Krueger (2015), arXiv:1402.3337
@@ -45,7 +52,7 @@ def _thresholded_relu_dx(x: Array, y: Array, threshold: Array) -> Array:
 
 @activation(kinks=_at_threshold)
 def threshold(x: Array, threshold: Parameter, value: Parameter) -> Array:
-    """Threshold: a value of your choice for all that is not above it.
+    """Threshold: a value of your choice for every x that is not above it.
 
     threshold(x, threshold, value) = x if x > threshold else value
 
@@ -54,11 +61,18 @@ def threshold(x: Array, threshold: Parameter, value: Parameter) -> Array:
 
     Args:
         x: an array or number of real dtype; integers count as float32.
-        threshold: up to where the value is `value`.
-        value: the value there.
+        threshold: up to here the result is `value`.
+        value: the result there.
+
+    Returns:
+        An array of the shape and dtype of `x + threshold + value`.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.threshold(jnp.array([-1.0, 2.0]), 0.5, -1.0)
+        Array([-1.,  2.], dtype=float32)
     """
     return el.where(x <= threshold, value, x)
 
@@ -95,8 +109,15 @@ def tlu(x: Array, tau: Parameter = 0.0, axis: int | None = None) -> Array:
             for each channel.
         axis: where parameters of one dimension lie in x; None for the last axis.
 
+    Returns:
+        An array of the shape and dtype of `x + tau`.
+
     Raises:
         TypeError: an argument is not a real array or number, or x has no such axis.
+
+    Example:
+        >>> jaxact.tlu(jnp.array([-1.0, 2.0]))
+        Array([0., 2.], dtype=float32)
 
     Reference:
         Singh, Krishnan (2019), arXiv:1911.09737
@@ -127,10 +148,17 @@ def step(x: Array, threshold: Parameter = 0.0) -> Array:
 
     Args:
         x: an array or number of real dtype; integers count as float32.
-        threshold: from where on the value is 1.
+        threshold: from here on the result is 1.
+
+    Returns:
+        An array of the shape and dtype of `x + threshold`.
 
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.step(jnp.array([-1.0, 2.0]))
+        Array([0., 1.], dtype=float32)
 
     Reference:
         McCulloch, Pitts (1943), A logical calculus of the ideas immanent in nervous

@@ -1,7 +1,7 @@
-"""One formula below 0 and another above, of which neither is a straight line alone.
+"""One formula below 0 and another above, neither of them just a straight line.
 
-The comparison of the formula decides at the seam; what is not chosen is given a number
-from its own side, so that its slopes are finite.
+At the seam the comparison in the formula decides.  The branch that is not chosen is
+evaluated at a number from its own side, so that its slopes are finite.
 """
 
 import jax.numpy as jnp
@@ -27,8 +27,15 @@ def elish(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.elish(jnp.array([-1.0, 2.0]))
+        Array([-0.1700034,  1.761594 ], dtype=float32)
 
     Reference:
         Basirat, Roth (2018), arXiv:1808.00783
@@ -50,8 +57,15 @@ def hard_elish(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.hard_elish(jnp.array([-0.5, 2.0]))
+        Array([-0.09836733,  2.        ], dtype=float32)
 
     Reference:
         Basirat, Roth (2018), arXiv:1808.00783
@@ -90,8 +104,15 @@ def delu(x: Array, n: Parameter = 1.0) -> Array:
         x: an array or number of real dtype; integers count as float32.
         n: the slope far above 0 less 1/2, a number or an array that broadcasts.
 
+    Returns:
+        An array of the shape and dtype of `x + n`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.delu(jnp.array([-1.0, 2.0]))
+        Array([-0.26894143,  3.8646648 ], dtype=float32)
 
     Reference:
         Pishchik (2023), Trainable activations for image classification, Preprints
@@ -140,8 +161,15 @@ def nelu(x: Array, alpha: Parameter = 0.2) -> Array:
         x: an array or number of real dtype; integers count as float32.
         alpha: the depth below 0, a number or an array that broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x + alpha`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.nelu(jnp.array([-1.0, 2.0]))
+        Array([-0.1,  2. ], dtype=float32)
 
     Reference:
         Horuz et al. (2025), arXiv:2505.22074

@@ -1,7 +1,7 @@
-"""Waves that fade: near 0 a sine or cosine, far from it nothing.
+"""Waves that fade: a sine or cosine near 0, nothing far from it.
 
-A wave needs its angle without rounding, and a bell its exponent; where the bell is 0
-the wave has no say, so that the limit at infinity is 0.
+The angle of the wave and the exponent of the bell are computed without rounding.  Where
+the bell is 0 so is the result, whatever the wave; the limit at infinity is 0.
 """
 
 import math
@@ -35,8 +35,15 @@ def sinc(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.sinc(jnp.array([-1.0, 2.0]))
+        Array([0.84147096, 0.4546487 ], dtype=float32)
     """
     square, near, far = _within(x, 0.6)
     s = angles.sin(angles.product(num.finite(x))).value()
@@ -44,7 +51,7 @@ def sinc(x: Array) -> Array:
 
 
 def _within(x: Array, limit: float) -> tuple[Array, Array, Array]:
-    """x * x up to a limit; whether that is all; x where it is not, else 1."""
+    """x * x up to a limit; whether x is within it; x where it is not, else 1."""
     end = math.sqrt(limit)
     near = jnp.abs(x) < end
     low = el.where(near, x, end)
@@ -57,7 +64,7 @@ def _sinc_dx(x: Array) -> Array:
     square, near, far = _within(x, 2.0)
     s, c = angles.sin_cos(angles.product(num.finite(x)))
     beyond = (c.value() - s.value() / far) / far
-    # no shorter one in half: a third of the smallest must not be less than it is
+    # not a shorter one in half precision: a third of the smallest number must be right
     slope = num.horner(poly.SINC_DX[x.dtype.name], square)
     return el.where(near, x * slope, beyond)
 
@@ -91,8 +98,15 @@ def gabor(x: Array, w0: Parameter = 10.0, s0: Parameter = 10.0) -> Array:
         w0: the angular frequency, a number or an array that broadcasts with x.
         s0: the inverse width, likewise.
 
+    Returns:
+        An array of the shape and dtype of `x + w0 + s0`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.gabor(jnp.array([-0.1, 0.2]))
+        Array([ 0.1987661, -0.007622 ], dtype=float32)
 
     Reference:
         Saragadam et al. (2023), WIRE, arXiv:2301.05187
@@ -108,7 +122,7 @@ def _wave(x: Array, w0: Parameter, s0: Parameter, eighths: int) -> Array:
 
 
 def _lit(x: Array, s0: Parameter) -> tuple[Array, Array]:
-    """x up to where the bell is 0, which it nowhere is if s0 is; and whether it is."""
+    """x limited to where the bell is not 0 (anywhere if s0 is 0); whether it is 0."""
     limit, size = num.bell_limit(x) / math.sqrt(2), jnp.abs(number(s0, x))
     # not an infinite quotient
     most = limit / el.maximum(size, limit * 2.0 ** -(jnp.finfo(x.dtype).maxexp - 1))
@@ -134,7 +148,7 @@ def _wave_dx(x: Array, w0: Array, s0: Array, eighths: int) -> Array:
 
 
 def _unless_tiny(p: Pair, plain: Array, z: Pair) -> Array:
-    """The value of a pair, or where its rests underflow, and nothing cancels, plain."""
+    """The value of a pair; `plain` where rests underflow: nothing cancels there."""
     return el.where(jnp.abs(z.head) < 2.0**-40, plain, p.value())
 
 
@@ -203,8 +217,15 @@ def gabor_sine(x: Array, w0: Parameter = 10.0, s0: Parameter = 10.0) -> Array:
         w0: the angular frequency, a number or an array that broadcasts with x.
         s0: the inverse width, likewise.
 
+    Returns:
+        An array of the shape and dtype of `x + w0 + s0`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.gabor_sine(jnp.array([-0.1, 0.2]))
+        Array([-0.30955988,  0.01665436], dtype=float32)
 
     Reference:
         Saragadam et al. (2023), WIRE, arXiv:2301.05187
@@ -249,10 +270,16 @@ def gabor_complex(x: ArrayLike, w0: Parameter = 10.0, s0: Parameter = 10.0) -> A
         s0: the inverse width, likewise.
 
     Returns:
-        complex64, or complex128 for what has 64 bits in a part.
+        A complex array of the shape of `x + w0 + s0`: complex64, or complex128 if x is
+        float64 or complex128.
 
     Raises:
-        TypeError: an argument is no array or number of real, `x` or complex, dtype.
+        TypeError: an argument is not an array or number of real dtype, or x not one of
+            real or complex dtype.
+
+    Example:
+        >>> jaxact.gabor_complex(jnp.array([-0.1, 0.2]))
+        Array([ 0.1987661-0.30955988j, -0.007622 +0.01665436j], dtype=complex64)
 
     Reference:
         Saragadam et al. (2023), WIRE, arXiv:2301.05187

@@ -1,4 +1,4 @@
-"""The input in a wave: waves that grow with it, or that ride on it behind a gate."""
+"""Waves of the input: one that grows with it, one that is added to it behind a gate."""
 
 from typing import NamedTuple
 
@@ -22,8 +22,15 @@ def gcu(x: Array) -> Array:
     Args:
         x: an array or number of real dtype; integers count as float32.
 
+    Returns:
+        An array of the shape and dtype of x.
+
     Raises:
-        TypeError: `x` is no array or number of real dtype.
+        TypeError: `x` is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.gcu(jnp.array([-1.0, 2.0]))
+        Array([-0.54030234, -0.8322937 ], dtype=float32)
 
     Reference:
         Noel, Muthiah-Nakarajan, Kundu, Mishra (2021), arXiv:2108.12943
@@ -62,8 +69,15 @@ def sinlu(
         b: the frequency of the wave, a number or an array that broadcasts with x.
         axis: where parameters of one dimension lie in x; None for the last axis.
 
+    Returns:
+        An array of the shape and dtype of `x + a + b`.
+
     Raises:
         TypeError: an argument is not a real array or number, or x has no such axis.
+
+    Example:
+        >>> jaxact.sinlu(jnp.array([-1.0, 2.0]))
+        Array([-0.49524784,  2.5625005 ], dtype=float32)
 
     Reference:
         Paul, Bandyopadhyay, Yoon, Geem, Sarkar (2022), SinLU: sinu-sigmoidal linear
@@ -87,7 +101,7 @@ def _wavy(x: Array, a: Parameter, s: Pair) -> Array:
 
 
 class _Parts(NamedTuple):
-    """What the derivatives of sinlu are made of, g being 1 - sigmoid(x)."""
+    """The parts of the derivatives of sinlu, g being 1 - sigmoid(x)."""
 
     sine: Pair
     wavy: Pair  # x + a sin(b x)

@@ -15,7 +15,7 @@ from .._numerics.precision import cancelling
 
 
 def _seen(x: Array, frequency: Parameter) -> Array:
-    """x, a finite one where the frequency is 0, for 0 * inf is NaN."""
+    """x, but finite where the frequency is 0, because 0 * inf is NaN."""
     return num.unless(frequency == 0, x)
 
 
@@ -36,8 +36,15 @@ def sine(x: Array, w0: Parameter = 30.0) -> Array:
         x: an array or number of real dtype; integers count as float32.
         w0: the angular frequency, a number or an array that broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x + w0`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.sine(jnp.array([-1.0, 2.0]))
+        Array([ 0.9880316, -0.3048106], dtype=float32)
 
     Reference:
         Sitzmann, Martel, Bergman, Lindell, Wetzstein (2020), arXiv:2006.09661
@@ -82,8 +89,15 @@ def cosine(x: Array, w0: Parameter = 1.0) -> Array:
         x: an array or number of real dtype; integers count as float32.
         w0: the angular frequency, a number or an array that broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x + w0`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.cosine(jnp.array([-1.0, 2.0]))
+        Array([ 0.54030234, -0.41614684], dtype=float32)
 
     Reference:
         Rahimi, Recht (2007), Random features for large-scale kernel machines, NIPS
@@ -124,8 +138,15 @@ def finer(x: Array, w0: Parameter = 30.0) -> Array:
         x: an array or number of real dtype; integers count as float32.
         w0: the angular frequency at 0, a number or an array that broadcasts with x.
 
+    Returns:
+        An array of the shape and dtype of `x + w0`.
+
     Raises:
-        TypeError: an argument is no array or number of real dtype.
+        TypeError: an argument is not an array or number of real dtype.
+
+    Example:
+        >>> jaxact.finer(jnp.array([-1.0, 2.0]))
+        Array([ 0.3048106 , -0.80115265], dtype=float32)
 
     Reference:
         Liu et al. (2023), arXiv:2312.02434
@@ -182,8 +203,15 @@ def snake(x: Array, alpha: Parameter = 1.0, axis: int | None = None) -> Array:
         alpha: the frequency, a number or an array that broadcasts with x.
         axis: where parameters of one dimension lie in x; None for the last axis.
 
+    Returns:
+        An array of the shape and dtype of `x + alpha`.
+
     Raises:
         TypeError: an argument is not a real array or number, or x has no such axis.
+
+    Example:
+        >>> jaxact.snake(jnp.array([-1.0, 2.0]))
+        Array([-0.2919266,  2.8268218], dtype=float32)
 
     Reference:
         Ziyin, Hartwig, Ueda (2020), arXiv:2006.08195
@@ -232,8 +260,15 @@ def snake_beta(
         beta: the inverse magnitude, positive, a number or an array likewise.
         axis: where parameters of one dimension lie in x; None for the last axis.
 
+    Returns:
+        An array of the shape and dtype of `x + alpha + beta`.
+
     Raises:
         TypeError: an argument is not a real array or number, or x has no such axis.
+
+    Example:
+        >>> jaxact.snake_beta(jnp.array([-1.0, 2.0]))
+        Array([-0.2919266,  2.8268218], dtype=float32)
 
     Reference:
         Ziyin, Hartwig, Ueda (2020), arXiv:2006.08195; Lee et al. (2023), BigVGAN: a

@@ -2,8 +2,8 @@
 
 A rounded product of 2^24 is wrong by a whole radian.  So the integer mantissas are
 multiplied with those bits of 2 / pi that matter (Payne, Hanek), in words that wrap
-around: what overflows is whole turns.  There is no step that depends on the magnitude,
-and no branch.
+around: only whole turns overflow.  There is no step that depends on the magnitude, and
+no branch.
 """
 
 import functools
@@ -120,7 +120,7 @@ def _near_zero(r: Pair) -> tuple[Pair, Pair]:
 
 
 def _reduced(angle: Angle, eighths: int) -> tuple[Array, Pair]:
-    """How many quarter turns, and what is left in radians."""
+    """The number of quarter turns, and the rest in radians."""
     size = 8 * angle.high.dtype.itemsize
     word, integer = angle.high.dtype.type, np.dtype(f"int{size}").type
     like = angle.moved
@@ -241,7 +241,7 @@ def _carry(total: Array, part: Array) -> Array:
 
 @functools.cache
 def _two_over_pi(size: int, zeros: int) -> list[Any]:
-    """2 / pi in words, after some of zeros."""
+    """2 / pi in words, after some words of zeros."""
     bits = {32: 16, 64: 52}[size] * size
     more = bits + 32
     digits = ((2 << (2 * more)) // _pi(more)) >> 32

@@ -1,4 +1,4 @@
-"""Functions of jnp that kernels call much, without the call that each adds to a jaxpr.
+"""Functions of jnp that kernels call often, without the call each adds to a jaxpr.
 
 `jnp.where` and `jnp.clip` are compiled functions of their own, which takes time to
 trace.  Here arrays of one shape, and numbers, go straight to lax; anything else to jnp.

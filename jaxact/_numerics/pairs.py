@@ -1,8 +1,8 @@
 """Arithmetic on unevaluated sums of two floats, for kernels that cancel.
 
 The head of a pair has half of the mantissa's bits, so that the product of two heads is
-exact; the rest carries what follows.  Sums, products and quotients are good to about
-ten bits more than one float, whether or not the backend fuses multiply and add.
+exact; the rest holds the bits that follow.  Sums, products and quotients are good to
+about ten bits more than one float, whether or not the backend fuses multiply and add.
 
 In a half precision one float is plenty: a pair then has no rest, and the same kernel
 does ordinary arithmetic.
@@ -131,7 +131,7 @@ def pair(x: Any) -> Pair:
 def constant(value: float, rest: float = 0.0, *, like: Array) -> Pair:
     """value + rest as a pair of scalars in the format of an array.
 
-    Scalars, because XLA hoists what is made of whole arrays of constants out of loops.
+    Scalars, because XLA moves arrays made of constants out of loops, and keeps them.
     """
     whole = np.asarray(value, like.dtype)
     if in_half():

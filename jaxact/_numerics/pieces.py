@@ -1,9 +1,9 @@
 """Pieces of kernels that several activations share, for float32 and float64.
 
-The exponential of x <= 0 is kept as ``2**k * (1 + q)``, because most losses are there:
-``q`` is `expm1` without cancellation, a product with a large factor is formed before
-the power of two makes it underflow, and an argument known to more digits than one float
-holds adds its rest to the reduced argument.
+The exponential of x <= 0 is kept as ``2**k * (1 + q)``, because most digits are lost
+there otherwise.  ``q`` gives `expm1` without cancellation; a product with a large
+factor is formed before the power of two makes it underflow; and the rest of an argument
+with more digits than one float holds is added to the reduced argument.
 """
 
 import functools
@@ -21,7 +21,7 @@ from .precision import in_half, rounded_to
 
 
 class _Format(NamedTuple):
-    """What the pieces need to know of a floating-point format."""
+    """The facts about a floating-point format that the pieces need."""
 
     ln2_high: float  # so few bits that k * ln2_high is exact
     ln2_low: float
@@ -45,17 +45,17 @@ def _format(x: Array) -> _Format:
 
 
 def _mantissa(x: Array) -> int:
-    """How many bits of it are stored."""
+    """The number of its bits that are stored."""
     return jnp.finfo(x.dtype).nmant
 
 
 def _bias(x: Array) -> int:
-    """What is added to an exponent when it is stored."""
+    """The number that is added to an exponent when it is stored."""
     return jnp.finfo(x.dtype).maxexp - 1
 
 
 def magnitude(x: Array) -> Array:
-    """|x|, with a slope at 0 too, for what is differentiated further."""
+    """|x|, with a slope at 0 too, for functions that JAX differentiates further."""
     return el.where(x < 0, -x, x)
 
 
@@ -71,7 +71,7 @@ def finite(x: Array) -> Array:
 
 
 def infinite(x: Array) -> Array:
-    """Whether x is infinite; compared with no infinity, which JAX's debugging trips."""
+    """Whether x is infinite; an inf to compare with would stop JAX's debugging."""
     return jnp.abs(x) > float(jnp.finfo(x.dtype).max)
 
 
@@ -134,7 +134,7 @@ def even_power(a: Array) -> tuple[Array, Array]:
 
 
 def square_clip(x: Array) -> Array:
-    """x, limited to what can be squared with a modest factor."""
+    """x, limited so that its square times a modest factor does not overflow."""
     largest = 2.0 ** (_bias(x) // 2 - 3)
     return el.clip(x, -largest, largest)
 
@@ -145,12 +145,12 @@ def overflowing(x: Array) -> float:
 
 
 def unless(none: Array | bool, x: Array) -> Array:
-    """x, a finite one where it will be multiplied by 0: 0 * inf is NaN."""
+    """x, but finite where it will be multiplied by 0: 0 * inf is NaN."""
     return el.where(none, finite(x), x)
 
 
 def opened(x: Array, gate: Array) -> Array:
-    """x * gate of a gate that has limits, and there no slope: at infinity too."""
+    """x * gate, at infinity too: the gate has limits there, and the slope 0."""
     end = infinite(x)
     inside = el.where(end, 0, x) * gate
     return el.where(end & (gate != 0), x * lax.stop_gradient(gate), inside)
@@ -229,7 +229,7 @@ def exp_of_any(x: Array) -> Array:
 def ratio(
     x: Array, a: float | Array, limit: float, more: Array | float = 0.0
 ) -> tuple[Array, Array | float]:
-    """(x + more) / a up to a limit to both sides, and what its rounding leaves."""
+    """(x + more) / a up to a limit to both sides, and its rounding error."""
     a = number(a, x)
     most = limit * jnp.abs(a)
     inside = jnp.abs(x) < most
@@ -524,7 +524,7 @@ def grown(
 ) -> tuple[Array, Array]:
     """2**(k + bias) and q with exp(times * a + rest) = 2**k * (1 + q).
 
-    An exponential that grows needs no care for what underflows; its inverse is small.
+    An exponential that grows does not underflow; only its inverse is small.
     The product is not rounded where XLA fuses it with the sum that follows.  A short
     one is for a modest argument, of which the last bits do not count.
     """
@@ -555,7 +555,7 @@ def _exponent(t: Array, bias: int) -> tuple[Array, Array]:
 
 
 def _expm1_small(r: Array) -> Array:
-    """exp(r) - 1 of what an exponent leaves."""
+    """exp(r) - 1 of the reduced argument r of an exponential."""
     return (r * r) * horner(_polynomials.EXPM1_TAIL[r.dtype.name], r) + r
 
 
@@ -564,7 +564,7 @@ def bell_parts(
 ) -> tuple[Array, Array]:
     """2**(k + bias) and q with exp(-a * a + rest) = 2**k * (1 + q), or of a * a / 2."""
     f, whole, half = _format(a), a * a, (a * 0.5) * a
-    # XLA fuses a product that is needed once, and from what is no product
+    # XLA fuses a product that is needed once, made from something else than a product
     square, other = (half, whole * -0.5) if halved else (whole, half * -2)
     power, back = _exponent(other * (1 / math.log(2)), bias)
     r = (jnp.abs(back * f.ln2_high) - square) + back * f.ln2_low
@@ -598,7 +598,7 @@ def ratio_of(table: Mapping[str, Any], s: Array) -> Array:
 
 
 def _within_1(y: Array) -> Array:
-    """Not beyond 1 or -1 by a rounding; that to a half precision does as much."""
+    """y, limited to -1 to 1 unless it is rounded to a half precision, which does it."""
     return y if in_half() else el.clip(y, -1, 1)
 
 
@@ -653,12 +653,12 @@ def _tanh_parts(x: Array) -> tuple[Array, Array]:
 
 
 def tanh_end(x: Array) -> float:
-    """Where tanh is 1 and x * tanh'(x) is nothing beside it."""
+    """Where tanh is 1 and x * tanh'(x) is too small to count beside it."""
     return 10.5 if single(x) else 24.0
 
 
 def tanh_and_slope(x: Array) -> tuple[Array, Array]:
-    """tanh and its derivative, this as good as it has to be beside tanh in a sum."""
+    """tanh and its derivative, the latter as exact as a sum with tanh needs."""
     if not single(x):
         return tanh(x), tanh_dx(x)
     n, d = _tanh_parts(x)
@@ -697,7 +697,8 @@ def _over_one_plus(tail: Exp) -> tuple[Pair, Array]:
     e, mantissa = tail.pair(), tail.mantissa
     d = (1 + e.head) + e.tail()
     if not in_half():
-        # a factor exp(-v) takes what rounding left of the denominator, roughly over it
+        # a factor exp(-v) takes in the rounding error of the denominator, roughly over
+        # it
         left = (((1 + e.head) - d) + e.tail()) * (1 - e.value() / 2)
         mantissa = Pair(mantissa.head, mantissa.tail() - mantissa.value() * left)
     return mantissa, d

@@ -1,8 +1,8 @@
-"""How many bits of a kernel's result are kept: a half precision needs no last bits.
+"""The number of bits of a kernel's result that are kept: few in a half precision.
 
-Kernels compute in float32 for the half precisions too, and what they return is rounded
-once; the core says here to how many bits, and the shared pieces of `_numerics` take the
-short way where that is enough.
+Kernels compute in float32 for the half precisions too, and their result is rounded
+once.  The core says here to how many bits, and the shared pieces of `_numerics` take
+the shorter way where that is enough.
 """
 
 from collections.abc import Iterator

@@ -1,9 +1,9 @@
 """Exponentials and sums along an axis.
 
-A row is seen through the exponentials of x - max(x), so that nothing overflows.  XLA
-may compute x twice: rounded for the maximum, and without its rounding, inside of a
-fused multiply-add, for the difference.  So the entries that equal the maximum are told
-by comparison, and no difference is above 0.
+All is computed from the exponentials of x - max(x), so that nothing overflows.  XLA may
+compute x twice: rounded for the maximum, and without rounding, inside of a fused
+multiply-add, for the difference.  So entries equal to the maximum are found by
+comparison, and no difference is above 0.
 """
 
 from collections.abc import Callable
@@ -71,7 +71,7 @@ def below(x: Array, base: Array) -> Array:
 
 
 def over(x: Array, base: Array, temperature: Temperature) -> Array:
-    """(x - base) / temperature; what is left out stays so at any temperature."""
+    """(x - base) / temperature; a left out entry stays left out at any temperature."""
     if not isinstance(temperature, Array):
         return below(x, base) / temperature
     x, base, temperature = _cooled(x, base, temperature)
@@ -151,7 +151,7 @@ def constant_along(axis: Any, x: Array, **parameters: Any) -> None:
 
 
 def by_rows(f: Any, x: Array, axis: Any) -> Array:
-    """f of rows, the axes of `axis` being moved to the end as one.
+    """f applied to rows: the axes of `axis` are moved to the end as one.
 
     Raises:
         ValueError: one of the axes has a name: a row must be at hand as a whole.
@@ -178,7 +178,7 @@ def by_rows(f: Any, x: Array, axis: Any) -> Array:
 def gathering(f: Callable[..., Array], x: Array, *more: Array) -> Array:
     """f(x, ...), an array like x, of arrays that may be sharded explicitly.
 
-    For what JAX leaves to the user there, to sort or to look up along a sharded axis;
+    JAX leaves it to the user there to sort, or to look up, along a sharded axis; here
     XLA finds the way.
     """
     sharding = jax.typeof(x).sharding
@@ -213,8 +213,8 @@ def softmax_push(
 ) -> Array:
     """The tangent of weights y along t, that of the leading one taken from all first.
 
-    So what 1 - y has lost in the rounding of a y near 1 does not count.  The order is
-    that of the fewest passes over memory in reverse.
+    So the digits that 1 - y loses in the rounding of a y near 1 do not count.  The
+    order is that of the fewest passes over memory in reverse.
     """
     t = told(t, y, where)
     t = (t - leading(t, y, axis)) * y

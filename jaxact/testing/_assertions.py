@@ -31,15 +31,15 @@ def assert_accurate(
     """Assert that values and derivatives are within an error of the exact ones.
 
     bfloat16 and float16 are measured at all of their 65,536 bit patterns, float32 and
-    float64 at a sample of every magnitude; all of it on the default backend.
+    float64 at a sample of every magnitude, on JAX's default backend.
 
-    The unit of an error is the last place of the exact result r, in the dtype, for
-    |r| >= 1e-6.  In float32 and float64 a smaller r has a unit of at least 2^-19 of its
+    The unit of an error is the last place of the exact result r, in the dtype, for |r|
+    >= 1e-6.  In float32 and float64 a smaller r has a unit of at least 2^-19 of its
     size: 8 units are a relative error of 2^-16.  For |r| < 1e-30 every result that has
     the sign of r or is 0, and is at most 1e-30 in size, counts as exact, and a wrong
     sign as wrong.  Near a root of a derivative the unit is the rounding error of the
-    terms that cancel, |x| times the next derivative times the epsilon of the dtype; the
-    half precisions are computed in float32, and forgiven 8 such units of it.
+    terms that cancel, |x| times the next derivative times the epsilon of the dtype;
+    half precisions are computed in float32, and 8 such units of float32 are forgiven.
 
     Args:
         f: an activation with a formula line, or any elementwise function.
@@ -53,10 +53,16 @@ def assert_accurate(
         count: the size of the sample in float32 and float64.
         parameters: values of the parameters of `f`.
 
+    Returns:
+        None, if all errors are small enough.
+
     Raises:
         AssertionError: an error is larger, or NaN or a limit is wrong.
         ValueError: there is no formula, or not one `max_ulp` for each order.
         RuntimeError: float64 without `jax_enable_x64`.
+
+    Example:
+        >>> jaxact.testing.assert_accurate(jaxact.relu, 0.51, ["float16"], orders=[0])
     """
     orders, around, parameters = tuple(orders), tuple(around), given(f, parameters)
     for dtype in dtypes:
@@ -115,10 +121,16 @@ def assert_derivatives(
         dtypes: the dtypes to compute in.
         parameters: values of the parameters of `f`.
 
+    Returns:
+        None, if all derivatives agree.
+
     Raises:
         AssertionError: a derivative differs.
         ValueError: there is nothing to compare with.
         RuntimeError: float64 without `jax_enable_x64`.
+
+    Example:
+        >>> jaxact.testing.assert_derivatives(jaxact.relu, dtypes=["float32"])
     """
     variables = ("x", *trainable(f, formula))
     definition = lookup(f)
@@ -143,7 +155,7 @@ def disagreement(
     formula: str | None = None,
     parameters: Mapping[str, float] | None = None,
 ) -> str | None:
-    """How a derivative differs from that of the formula; None if it does not."""
+    """The difference of a derivative from that of the formula, in words, or None."""
     require_x64(dtype)
     parameters = given(f, parameters or {})
     reference, names = _reference(f, formula)
@@ -204,7 +216,7 @@ _parsed = functools.cache(parse_formula)  # one object, and one compilation, for
 def _moderate(
     f: Callable[..., Any], dtype: Any, parameters: Mapping[str, float]
 ) -> np.ndarray:
-    """Points of ordinary size in a dtype, with the kinks."""
+    """Points of ordinary size in a dtype, and the kinks."""
     rng = np.random.default_rng(0)
     small = rng.uniform(-1, 1, 200) * 10.0 ** rng.uniform(-3, 0, 200)
     at = np.concatenate([np.linspace(-30, 30, 241), small, kinks(f, **parameters)])
@@ -293,7 +305,7 @@ def _reference_derivative(
 
 
 def _differing(got: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Where `got` is not `wanted` as closely as its dtype can hold it."""
+    """The places where `got` is not as close to `wanted` as its dtype allows."""
     info = jnp.finfo(got.dtype)
     relative = {4: 1e-5, 8: 1e-9}.get(got.dtype.itemsize, float(info.eps))
     finite = np.abs(wanted[np.isfinite(wanted)])
@@ -305,7 +317,7 @@ def _differing(got: np.ndarray, wanted: np.ndarray) -> np.ndarray:
 
 
 def _overflow(wanted: np.ndarray, dtype: Any) -> np.ndarray:
-    """What overflows when rounded to a dtype, as the dtype has it."""
+    """The numbers, but as the dtype has them where they overflow when rounded to it."""
     rounded = as_float64(round_to(wanted, np.zeros_like(wanted), dtype))
     return np.where(np.isfinite(rounded), wanted, rounded)
 

@@ -56,7 +56,7 @@ class BallWorld(World):
             return at_zero(arb(0), v) if v[0] == 0 else v.sqrt()
 
         def softplus(v: Any) -> Any:
-            # by its slope: far below 0 no number of bits tells 1 + exp(v) from 1
+            # by its slope: far below 0 no number of bits can tell 1 + exp(v) from 1
             v = series(v)
             size = -v[0] if v[0] > 0 else v[0]
             value = size.exp().log1p() + (v[0] if v[0] > 0 else 0)

@@ -1,4 +1,4 @@
-"""What the oracle is asked, and what it answers."""
+"""The questions to the oracle, and its answers."""
 
 from dataclasses import dataclass, fields
 from typing import NamedTuple

@@ -31,7 +31,7 @@ class StateError(Exception):
 
 
 class State:
-    """How far functions have come, in a file that is whole at every moment."""
+    """The progress of every function, in a file that is complete at every moment."""
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
@@ -41,7 +41,7 @@ class State:
         try:
             self.entries = json.loads(path.read_text())["jaxact exhaustive"]
         except (ValueError, KeyError, TypeError, UnicodeDecodeError):
-            raise StateError(f"{path} is no state of an exhaustive check") from None
+            raise StateError(f"{path} is not a state of an exhaustive check") from None
 
     def begin(
         self, name: str, version: str, orders: tuple[int, ...]
@@ -66,7 +66,7 @@ class State:
         return entry["next"], found
 
     def advance(self, name: str, following: int, found: dict[int, Measurement]) -> None:
-        """Note what is done, in one stroke."""
+        """Note the progress; the file is replaced at once."""
         entry = self.entries[name]
         entry["next"] = following
         entry["found"] = {
@@ -84,7 +84,7 @@ def _number(value: Any) -> Any:
 
 
 def version_of(f: Callable[..., Any], asked: Question) -> str:
-    """A hash of all that decides what f computes."""
+    """A hash of everything that decides the results of f."""
     definition = lookup(f)
     own = inspect.getsourcefile(f if definition is None else definition.kernels[()])
     home = Path(__file__).parent.parent
@@ -125,10 +125,10 @@ def exhaust(
     parameters: dict[str, float],
     state: State,
 ) -> Iterator[tuple[int, dict[int, Measurement]]]:
-    """Go through all patterns: how many are done, and what was found so far.
+    """Go through all patterns; give the number that are done and the findings so far.
 
     Raises:
-        StateError: the state is of something else.
+        StateError: the state belongs to something else.
         ArithmeticError: the exact value at a point cannot be bounded.
     """
     following, found = state.begin(name, version_of(f, asked), orders)

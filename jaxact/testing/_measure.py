@@ -1,4 +1,4 @@
-"""How far an activation is from the exact result, on this machine."""
+"""The distance of an activation from the exact result, on this machine."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -24,11 +24,11 @@ from ._ulp import as_float64, format_of, unit_error
 
 @dataclass(frozen=True)
 class Measurement:
-    """What `measure` found.
+    """The findings of `measure`.
 
     Attributes:
-        max_ulp: the largest error over `count` points less those that are wrong, in
-            units in the last place; of results below 1e-6 in larger ones, see
+        max_ulp: the largest error over `count` points, without those that are wrong, in
+            units in the last place; for results below 1e-6 the units are larger, see
             `assert_accurate`.
         worst_at: the point of the largest error, of several the nearest to 0.
         got: the result there.
@@ -79,9 +79,17 @@ def measure(
         around: more points whose neighbourhoods to measure: thresholds of a kernel.
         parameters: values of the parameters of `f`.
 
+    Returns:
+        A `Measurement`: the largest error, where it is, and what is wrong.
+
     Raises:
         RuntimeError: float64 without `jax_enable_x64`.
         ValueError: there is no formula.
+
+    Example:
+        >>> some = jnp.array([-1.0, 2.0])
+        >>> jaxact.testing.measure(jaxact.elu, "float32", points=some).wrong
+        0
     """
     require_x64(dtype)
     parameters = given(f, parameters)
@@ -95,7 +103,7 @@ def measure(
 
 
 def given(f: Callable[..., Any], parameters: Mapping[str, float]) -> dict[str, Any]:
-    """The parameters to call f with: of what has no default its examples."""
+    """The parameters to call f with; an example where there is no default."""
     definition = lookup(f)
     if definition is None:
         return dict(parameters)
@@ -111,8 +119,8 @@ def allowed_ulp(
     """The error that an activation may have, in the units of `unit_error`.
 
     `parameters` are those that are set: jax.nn does not have all of ours.  A second
-    derivative that JAX makes of parts is a sum of several products, and may have twice
-    the error.
+    derivative that JAX makes from the parts is a sum of several products, and may have
+    twice the error.
     """
     size, name = jnp.dtype(dtype).itemsize, getattr(f, "__name__", "")
     if size < 4:
@@ -125,14 +133,14 @@ def allowed_ulp(
 
 
 def _by_jax(definition: Definition) -> bool:
-    """Whether the second derivative is one that JAX makes of parts."""
+    """Whether the second derivative is one that JAX makes from the parts."""
     kernels = definition.kernels
     return ("x",) not in kernels or isinstance(
         kernels.get(("x", "x")), SecondDerivative
     )
 
 
-# what cancels far from a root, or amplifies the rounding of an exponent
+# those whose terms cancel far from a root, or that amplify the rounding of an exponent
 _CANCELS = {
     ("sqrt_softplus", 2): 27.0,
     ("golu", 0): 10.0,
@@ -167,7 +175,7 @@ def kinks(f: Callable[..., Any], **parameters: float) -> tuple[float, ...]:
 def landmarks(
     f: Callable[..., Any], asked: Question, dtype: Any, **parameters: float
 ) -> tuple[float, ...]:
-    """Where to look closely: the kinks of f and the roots of it and its derivatives."""
+    """Points to look at closely: the kinks of f, its roots and those of derivatives."""
     if jnp.dtype(dtype).itemsize <= 2:
         return ()  # every pattern is measured anyway
     return (*kinks(f, **parameters), *roots(asked, dtype))
@@ -234,7 +242,7 @@ def compare(
         )
     error = _errors(got, exact, order)
     at = as_float64(points)
-    if order:  # a constant slope need not be NaN where the value is already
+    if order:  # a constant slope need not be NaN where the value is NaN
         error = np.where(np.isnan(at), 0, error)
     number = np.isfinite(error)
     largest = np.max(error, where=number, initial=0.0)
@@ -257,7 +265,7 @@ def compare(
 def _errors(got: np.ndarray, exact: Exact, order: int) -> np.ndarray:
     """The errors against exact values at `with_flushed` points."""
     error = np.min([unit_error(got, exact[row]) for row in range(len(exact.high))], 0)
-    if order > 1:  # of what has underflowed the sign may be lost too
+    if order > 1:  # where it has underflowed, the sign may be lost too
         faint = (np.abs(exact.high[0]) < 1e-30) & (np.abs(as_float64(got)) < 1e-30)
         error = np.where(faint & np.isinf(error), 0, error)
     return error
@@ -266,7 +274,7 @@ def _errors(got: np.ndarray, exact: Exact, order: int) -> np.ndarray:
 def confirm(
     found: Measurement, asked: Question, dtype: Any, order: int, wrt: str
 ) -> Measurement:
-    """The same, its largest error measured once more against the oracle proper."""
+    """The same, but its largest error is measured again, against the oracle itself."""
     at = np.asarray([found.worst_at]).astype(jnp.dtype(dtype))
     got = np.asarray([found.got]).astype(jnp.dtype(dtype))
     if not np.isfinite(as_float64(at)).all():
@@ -278,7 +286,7 @@ def confirm(
 
 
 def merge(a: Measurement, b: Measurement) -> Measurement:
-    """What was found at the points of both."""
+    """The findings at the points of both."""
     larger = max(a, b, key=lambda m: (m.max_ulp, -abs(m.worst_at)))
     count = a.count + b.count
 
@@ -302,7 +310,14 @@ def residual_bytes(
 ) -> float:
     """Bytes per element that JAX keeps of f between forward and backward pass.
 
-    Plain scalars are left aside.
+    Plain scalars do not count.
+
+    Returns:
+        A float: the bytes of all arrays that are kept, over the elements of x.
+
+    Example:
+        >>> jaxact.testing.residual_bytes(jaxact.gelu)
+        4.0
     """
     x = jax.ShapeDtypeStruct((1024,), jnp.dtype(dtype))
     pull = jax.eval_shape(lambda x: jax.vjp(partial(f, **parameters), x)[1], x)

@@ -1,9 +1,9 @@
 """The oracle: an activation's formula in ball arithmetic, to proven bounds.
 
 The formula, evaluated on the power series ``z + t`` whose coefficients are balls
-(python-flint's `arb_series`), gives the value and the derivatives of every order with
-a bound of its own rounding error.  Where the bound is too wide the same point is tried
-again with more bits.
+(python-flint's `arb_series`), gives the value and the derivatives of every order with a
+bound of its own rounding error.  If the bound is too wide, the point is tried again
+with more bits.
 """
 
 import inspect
@@ -21,12 +21,12 @@ from ._exact import Exact, Question
 from ._panels import bulk
 from ._ulp import as_float64, format_of, round_to
 
-# stand-ins for a limit, so many that what oscillates does not grow at all of them
+# stand-ins for a limit; at so many points no oscillating function grows at all of them
 _INFINITIES = tuple(1.37 * 2.0**n for n in range(800, 1001, 20))
 
 
 class _Rigour(NamedTuple):
-    """How many bits to try, how many must be right, and what counts as zero."""
+    """The numbers of bits to try, how many must be right, and the size of zero."""
 
     precisions: tuple[int, ...]
     enough: int
@@ -43,10 +43,10 @@ def question(
     parameters: Mapping[str, Any] | None = None,
     dtype: Any = "float32",
 ) -> Question:
-    """What to ask the oracle about a function.
+    """The question to the oracle about a function.
 
     Raises:
-        TypeError: a parameter is unknown, missing or no number.
+        TypeError: a parameter is unknown, missing or not a number.
         ValueError: there is no formula, or it does not parse.
     """
     definition = lookup(f)
@@ -96,23 +96,31 @@ def oracle(
 ) -> Exact:
     """The exact value of an activation or a derivative, with proven bounds.
 
-    The points count as written in their dtype, parameters as rounded to the dtype
-    kernels compute in.  At +-inf the answer is the limit, NaN if there is none; at a
-    kink it is the branch that the formula takes there.
+    The points are taken as they stand in their dtype, parameters as rounded to the
+    dtype that kernels compute in.  At +-inf the answer is the limit, or NaN if there is
+    none; at a kink it is that of the branch that the formula takes there.
 
     Args:
         f: an activation with a formula line, or any function with `formula` given.
-        points: where, an array of any floating dtype.
+        points: an array of any floating dtype.
         order: 0 for the value, 1, 2, ... for a derivative.
         wrt: the variable of the derivative, `"x"` or a parameter.
         dtype: the dtype of the results; that of the points by default.
         formula: the formula in `x` and the parameters, for a function without one.
         parameters: values of the parameters; the defaults of `f` otherwise.
 
+    Returns:
+        An `Exact`: NumPy arrays of the shape of the points, with the exact values
+        rounded to `dtype`, and to about 100 bits.
+
     Raises:
         ArithmeticError: the value at a point cannot be bounded.
         ValueError: there is no formula.
-        TypeError: a parameter is unknown, missing or no number.
+        TypeError: a parameter is unknown, missing or not a number.
+
+    Example:
+        >>> jaxact.testing.oracle(jaxact.elu, jnp.array([-1.0, 2.0])).rounded
+        array([-0.63212055,  2.        ], dtype=float32)
     """
     points = np.asarray(points)
     if not jnp.issubdtype(points.dtype, jnp.floating):
@@ -202,7 +210,8 @@ def _coefficients(
     """Derivatives of orders 0 to max(wanted) + 1 at points, as pairs of float64.
 
     Only those `wanted` are sure to be accurate.  `nudge` = +-1 moves the points by
-    2^-1100, to the inside of a domain.  Not `strict`: NaN where the bits do not do.
+    2^-1100, to the inside of a domain.  If not `strict`, NaN where the bits are too
+    few.
     """
     from flint import arb, arb_series, ctx
 
@@ -282,7 +291,7 @@ def _limit(
     for n, row in enumerate(high[: top + 1]):
         b, c = row[-2:]
         if b == c and math.isfinite(c):
-            continue  # so far out, what converges has converged
+            continue  # so far out, a converging function has converged
         rests[n] = 0
         outward = row * np.sign(c)
         if max(abs(b), abs(c)) < 2.0**-300:

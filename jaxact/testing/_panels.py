@@ -3,10 +3,10 @@
 A ball that covers an interval bounds the last coefficient of the Taylor series on all
 of it; the series at the middle, with that bound for its remainder, then answers for
 every point of the interval at once, in float64.  Where the bound is not good enough the
-interval is cut, at last down to points for the oracle.
+interval is cut; in the end, single points are left to the oracle.
 
-The balls carry their exponentials apart, as factor * exp(exponent): an interval far out
-cannot be divided by the exponential that it makes.
+The balls keep exponentials apart, as factor * exp(exponent): far out, an interval
+cannot be divided by the exponential of itself.
 """
 
 import itertools
@@ -41,7 +41,7 @@ class Bulk(NamedTuple):
 
 
 class _Panel(NamedTuple):
-    """What one interval gave, and into how many it should be cut to give more."""
+    """The result for one interval, and the number of pieces to cut it into for more."""
 
     values: np.ndarray
     proven: np.ndarray

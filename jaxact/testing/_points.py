@@ -1,4 +1,4 @@
-"""Where to measure: every bit pattern of the small formats, a sample of the large."""
+"""Points to measure at: every bit pattern of small formats, a sample of large ones."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -16,9 +16,10 @@ def points(
 ) -> np.ndarray:
     """Points of a floating dtype at which to measure an activation.
 
-    Formats of up to 16 bits: all bit patterns.  float32 and float64: about `count`
-    points, every exponent and sign alike, a dense share in [-100, 100], the special
-    values, and on top of that the neighbourhoods of the points `around`.
+    In formats of up to 16 bits they are all bit patterns.  In float32 and float64 they
+    are about `count` points, as many for every exponent and sign, a dense share in
+    [-100, 100], the special values, and in addition the neighbourhoods of the points
+    `around`.
 
     Args:
         dtype: the floating dtype.
@@ -26,8 +27,15 @@ def points(
         count: how many for float32 and float64.
         seed: of the random mantissas.
 
+    Returns:
+        A NumPy array of one dimension, of the dtype.
+
     Raises:
-        TypeError: the dtype is no floating one.
+        TypeError: the dtype is not a floating one.
+
+    Example:
+        >>> jaxact.testing.points("bfloat16").shape
+        (65536,)
     """
     form = format_of(dtype)
     dtype = jnp.dtype(dtype)

@@ -1,4 +1,4 @@
-"""Where an activation or one of its derivatives passes through zero."""
+"""The points where an activation or one of its derivatives passes through zero."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from ._exact import Question
 from ._oracle import signs, signs_of_all
 from ._points import points
 
-_MOST = 32  # roots of one order: a periodic function has no end of them
+_MOST = 32  # roots of one order: a periodic function has infinitely many
 _known: dict[Any, tuple[float, ...]] = {}
 
 
@@ -52,7 +52,7 @@ def _changes(
 
 
 def _rank(values: np.ndarray) -> np.ndarray:
-    """The place of floats in their order, 0 at 0."""
+    """The rank of floats in their order, 0 at 0."""
     bits = np.abs(values).view(f"int{8 * values.dtype.itemsize}").astype(np.int64)
     return np.where(values < 0, -bits, bits)
 

@@ -1,13 +1,14 @@
-"""How far an activation that is not elementwise is from its definition in float64.
+"""The error of an activation that is not elementwise, against its definition.
 
-It is measured over rows of random numbers of several lengths and scales, a row a call.
-Where terms cancel, the unit is that of the sum of their sizes: for a derivative of
-slope times tangent, and for all of slope times argument, which is what one rounding of
-every argument in float32 moves.
+It is measured over rows of random numbers, of several lengths and scales, one row in
+each call.  The definition is evaluated in float64.  Where terms cancel, the unit of an
+error is taken at the sum of the sizes of the terms.  In a derivative these are slope
+times tangent.  In every result they are slope times argument too: so far one rounding
+of every argument in float32 moves it.
 
-Rows are measured as they are, and compiled behind a product that they are the rounded
-results of.  XLA may compute such a product twice, rounded for one use and not for
-another, and a function must bear that.
+Rows are measured as they are, and also as the rounded results of a product that is
+compiled with the function.  XLA may compute such a product twice, rounded for one use
+and not for the other, and a function must bear that.
 """
 
 import inspect
@@ -25,22 +26,22 @@ from ._measure import Measurement, given, in_frameworks, merge
 from ._ulp import as_float64, format_of, ulp
 
 ROWS, LENGTHS, SCALES = 32, (2, 3, 16, 48), (1 / 64, 1.0, 8.0)
-FACTOR, FAR = 1.37, 2.0**13  # of the product; how much further values are behind it
+FACTOR, FAR = 1.37, 2.0**13  # the factor of the product; the scale of far rows
 
 
 class Unmeasurable(Exception):
-    """There is nothing to compare with, or nothing to call the function with."""
+    """There is nothing to compare with, or no arguments to call the function with."""
 
 
 class _Exact(NamedTuple):
-    """What the definition gives for rows, in float64."""
+    """The results of the definition for rows, in float64."""
 
     y: np.ndarray  # by row and output
     slope: np.ndarray  # by row, output and variable
     size: np.ndarray  # of the terms of y
     terms: np.ndarray  # the size of those of the slope
     smooth: np.ndarray  # by row, whether the slope does not jump there
-    told: np.ndarray  # by row and output, whether a rule by the output has its digits
+    told: np.ndarray  # by row and output, whether a rule by the output can be exact
 
 
 def measure_rows(
@@ -58,8 +59,8 @@ def measure_rows(
         dtype: the dtype to compute in, of less than 64 bits.
         order: 0 or 1.
         wrt: the variable of the derivative.
-        parameters: values of parameters, for others than `given` and the defaults.
-        f: what to measure; the activation itself by default.
+        parameters: values of parameters, in place of those of `given` and the defaults.
+        f: the function to measure; the activation itself by default.
 
     Raises:
         Unmeasurable: there is no definition, or the function takes no row.
@@ -87,10 +88,10 @@ def measure_rows(
 def _products(
     x: np.ndarray, order: int, jumps: bool
 ) -> Iterator[tuple[np.ndarray, float]]:
-    """Rows and factors whose products to measure: those of x, and others behind it.
+    """The rows and factors whose products are measured: for x, and for the others.
 
-    A half precision may lose a whole rounding, too much for a slope or far away,
-    or where a value jumps from one entry to another.
+    In a half precision a whole rounding may be lost.  That is too much for a slope, for
+    values far away, and where a value jumps from one entry to another.
     """
     yield x, 1.0
     if (order == 0 and not jumps) or x.dtype.itemsize >= 4:
@@ -100,7 +101,7 @@ def _products(
 
 
 def variables(definition: Definition) -> tuple[str, ...]:
-    """What an activation may be differentiated by: a mask is given, if at all."""
+    """The variables that an activation may be differentiated by; a mask is not one."""
     given = (n for n in definition.parameters if definition.default(n) is not None)
     return ("x", *given)
 
@@ -167,7 +168,7 @@ def _call(
 def _exactly(
     definition: Definition, x: np.ndarray, parameters: dict[str, np.ndarray], wrt: str
 ) -> _Exact:
-    """Values, slopes, and how large the terms are that they are made of."""
+    """Values, slopes, and the sizes of the terms that they are sums of."""
     with jax.enable_x64(True):
         wide = {n: as_float64(v) for n, v in parameters.items()}
         found = _reference(definition, wrt)(as_float64(x), wide)
@@ -185,7 +186,7 @@ def _exactly(
 
 @cache
 def _reference(definition: Definition, wrt: str) -> Callable[..., Any]:
-    """The definition over rows, with slopes and sizes: what `_Exact` begins with."""
+    """The definition over rows, with slopes and sizes: the first fields of `_Exact`."""
     assert definition.reference is not None
     reference = definition.reference
 
@@ -214,7 +215,7 @@ def _reference(definition: Definition, wrt: str) -> Callable[..., Any]:
 
 
 def _conditioned(f: Callable[..., Any], *args: Any) -> Any:
-    """How large the terms of f are, by entry of the arguments: slope times entry."""
+    """The sizes of the terms of f, slope times argument, summed for each output."""
     slopes = jax.jacfwd(f, tuple(range(len(args))))(*args)
     pairs = zip(jax.tree.leaves(slopes), jax.tree.leaves(args), strict=True)
     return sum(jnp.tensordot(jnp.abs(j), jnp.abs(v), jnp.ndim(v)) for j, v in pairs)
@@ -227,7 +228,7 @@ def _value(
     x: np.ndarray,
     exact: _Exact,
 ) -> Measurement:
-    """Of the rows x, which are the product of w and the factor."""
+    """The errors of the value at the rows x, the products of w and the factor."""
     got = jax.jit(jax.vmap(lambda w: call(w * factor)))(w)
     unit = np.maximum(ulp(exact.y, x.dtype), _rounding(x.dtype) * exact.size)
     unit = unit + _unrounded(x.dtype, factor) * exact.size + _TOLD
@@ -238,12 +239,12 @@ _TOLD = 2.0**-50  # a definition in float64 tells no more
 
 
 def _unrounded(dtype: Any, factor: float) -> float:
-    """Twice what the rounding of a product moves that is left out."""
+    """Twice the rounding error of a product that is not rounded."""
     return 0.0 if factor == 1 else float(jnp.finfo(dtype).eps)
 
 
 def _rounding(dtype: np.dtype) -> float:
-    """A rounding of the terms in float32, so that the bound makes up for four."""
+    """The unit of the terms, so that the bound allows four roundings in float32."""
     wide = float(jnp.finfo(format_of(dtype).wide).eps)
     return 8 * wide if dtype.itemsize < 4 else wide
 
@@ -258,7 +259,7 @@ def _derivatives(
     parameters: dict[str, np.ndarray],
     exact: _Exact,
 ) -> Iterator[Measurement]:
-    """In forward and in reverse mode, in random directions, at x = w * factor."""
+    """The errors in forward and in reverse mode at w * factor, along random t and c."""
     random, p = np.random.default_rng(1), None if wrt == "x" else parameters[wrt]
     t, c = (
         random.uniform(-1, 1, (len(x), n)).astype(x.dtype)
@@ -291,7 +292,7 @@ def _both(call: Callable[..., Any], p: Any, x: Any, t: Any, c: Any) -> tuple[Any
 
 @cache
 def _swings(definition: Definition, wrt: str) -> Callable[..., Any]:
-    """How large the terms are that what `_both` gives changes by with its arguments."""
+    """The sizes of the terms in the change of `_both` with each of its arguments."""
     assert definition.reference is not None
     reference = definition.reference
 

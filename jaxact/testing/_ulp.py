@@ -9,7 +9,7 @@ from ._exact import Exact
 
 
 class Format(NamedTuple):
-    """What rounding needs to know of a floating dtype."""
+    """The facts about a floating dtype that rounding needs."""
 
     mantissa: int
     lowest: int  # the exponent of the smallest normal number
@@ -24,14 +24,14 @@ def format_of(dtype: Any) -> Format:
     """The format of a dtype: bfloat16, float16, float32, float64, a float8.
 
     Raises:
-        TypeError: it is no floating dtype.
+        TypeError: it is not a floating dtype.
     """
     try:
         dtype = jnp.dtype(dtype)
     except TypeError:
-        raise TypeError(f"{dtype!r} is no dtype") from None
+        raise TypeError(f"{dtype!r} is not a dtype") from None
     if not jnp.issubdtype(dtype, jnp.floating):
-        raise TypeError(f"{dtype.name} is no floating dtype")
+        raise TypeError(f"{dtype.name} is not a floating dtype")
     info = jnp.finfo(dtype)
     largest = float(info.max)
     highest = int(np.frexp(largest)[1]) - 1
@@ -54,7 +54,15 @@ def as_float64(values: Any) -> np.ndarray:
 
 
 def ulp(exact: Any, dtype: Any) -> np.ndarray:
-    """The spacing of a dtype at `exact`; that of the subnormals below the normals."""
+    """The spacing of a dtype at `exact`; that of the subnormals below the normals.
+
+    Returns:
+        A float64 NumPy array of the shape of `exact`.
+
+    Example:
+        >>> jaxact.testing.ulp([1.0, 100.0], "bfloat16")
+        array([0.0078125, 0.5      ])
+    """
     form = format_of(dtype)
     return _spacing(np.asarray(exact, np.float64), form)
 
@@ -99,10 +107,10 @@ def ulp_error(got: Any, exact: Any, dtype: Any = None) -> np.ndarray:
     """The error of `got` in units in the last place of a dtype at the exact value.
 
     Overflow counts as the next value after the largest.  A zero where the exact value
-    is below the smallest normal number is no error: hardware may flush it.  In float32
-    and float64 the unit near a root of a derivative is at least the rounding error of
-    the largest term, as `Exact.root_scale` has it; smaller formats are computed in
-    float32, which leaves nothing to forgive.
+    is below the smallest normal number is not an error: hardware may flush it.  In
+    float32 and float64 the unit near a root of a derivative is at least the rounding
+    error of the largest term, as `Exact.root_scale` has it; smaller formats are
+    computed in float32 and need no such allowance.
 
     Args:
         got: the results.
@@ -114,6 +122,10 @@ def ulp_error(got: Any, exact: Any, dtype: Any = None) -> np.ndarray:
 
     Raises:
         TypeError: the dtype is not a floating one.
+
+    Example:
+        >>> jaxact.testing.ulp_error([1.0, 2.5], [1.0, 2.0], "bfloat16")
+        array([ 0., 32.])
     """
     got = np.asarray(got)
     dtype = got.dtype if dtype is None else dtype
@@ -155,12 +167,12 @@ _AT_A_ROOT = 8.0  # units of float32 that half precisions, computed in it, are f
 def unit_error(got: Any, exact: Exact) -> np.ndarray:
     """The error of `got` in the units in which `jaxact.testing` states bounds.
 
-    That is `ulp_error` where the exact result r is at least 1e-6 in size.  Of a smaller
-    one float32 and float64 need fewer digits: the unit is at least 2^-19 of r, so that
-    8 units are a relative error of 2^-16.  Below 1e-30, in every format, what has the
-    sign of r or is 0, and is not larger than 1e-30, has no error; the wrong sign has an
-    infinite one.  Near a root of a derivative, where terms cancel, a half precision is
-    forgiven 8 units of float32 before its own error counts.
+    That is `ulp_error` where the exact result r is at least 1e-6 in size.  For a
+    smaller r float32 and float64 need fewer digits: the unit is at least 2^-19 of r, so
+    that 8 units are a relative error of 2^-16.  If r is below 1e-30, in every format, a
+    result that has the sign of r or is 0, and is not larger than 1e-30, has no error;
+    the wrong sign has an infinite one.  Near a root of a derivative, where terms
+    cancel, a half precision is forgiven 8 units of float32 before its own error counts.
 
     Returns:
         float64 errors; inf where one of the two is NaN, or a limit is missed.

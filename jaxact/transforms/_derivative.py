@@ -38,11 +38,11 @@ def derivative(f: Callable[..., Array], order: int = 1, wrt: str = "x") -> Any:
     """The derivative of an elementwise function, elementwise, as a function.
 
     derivative(f, n)(x) = d^n f / dx^n at every element of x; shape and dtype are those
-    of f(x), integers count as floats.  The result takes the arguments of `f`, can be
-    differentiated, batched, compiled and pickled, and reads the rule of `f`: for an
-    activation the analytic one, else what JAX differentiates.  Only what is made of an
-    activation is compiled; any other `f` is traced at every call, as `jax.grad` does,
-    so that it may read what changes between calls.
+    of f(x), integers count as floats.  The result takes the arguments of `f`, and can
+    be differentiated, batched, compiled and pickled.  It follows the rule of `f`: for
+    an activation the analytic derivative, for any other function that of JAX.  The
+    derivative of an activation is compiled.  Any other `f` is traced at every call, as
+    `jax.grad` does, so that it may read things that change between calls.
 
     Args:
         f: an activation or any elementwise JAX function.  Of a scalar x it may be any
@@ -52,9 +52,18 @@ def derivative(f: Callable[..., Array], order: int = 1, wrt: str = "x") -> Any:
             argument by its name.  The other arguments may be of any kind, such as a
             dict of parameters.
 
+    Returns:
+        A function with the arguments of `f`; its result has the shape and dtype of
+        f(x).
+
     Raises:
         TypeError: `f` is not elementwise.
-        ValueError: `order` is no positive whole number, or `wrt` no argument of `f`.
+        ValueError: `order` is not a positive whole number, or `wrt` is not an argument
+            of `f`.
+
+    Example:
+        >>> jaxact.derivative(jaxact.elu)(jnp.array([-1.0, 2.0]))
+        Array([0.36787945, 1.        ], dtype=float32)
     """
     if isinstance(order, bool) or not isinstance(order, int) or order < 1:
         raise ValueError(f"derivative: order must be 1, 2, ...; got {order!r}")
@@ -81,19 +90,27 @@ def value_and_derivative(f: Callable[..., Array], wrt: str = "x") -> Any:
         f: an activation or any elementwise JAX function.
         wrt: the variable, as for `derivative`.
 
+    Returns:
+        A function with the arguments of `f`, which returns two arrays of the shape and
+        dtype of f(x).
+
     Raises:
         TypeError: `f` is not elementwise.
-        ValueError: `wrt` is no argument of `f`.
+        ValueError: `wrt` is not an argument of `f`.
+
+    Example:
+        >>> jaxact.value_and_derivative(jaxact.relu)(jnp.array([-1.0, 2.0]))
+        (Array([0., 2.], dtype=float32), Array([0., 1.], dtype=float32))
     """
     return Derivative(f, wrt, with_value=True)
 
 
 @dataclass(frozen=True, repr=False)
 class Derivative:
-    """A derivative as a function, which equals what is made alike.
+    """A derivative as a function; two that are made alike are equal.
 
     Attributes:
-        function: what is differentiated.
+        function: the function that is differentiated.
         wrt: the variable.
         order: how often.
         with_value: whether a call gives the value too.
@@ -105,7 +122,7 @@ class Derivative:
     with_value: bool = False
 
     def __post_init__(self) -> None:
-        """Look at the function, and read as it does."""
+        """Check the function, and take its docstring and signature."""
         f = self.function
         if not callable(f):
             raise TypeError(f"derivative: expected a function, got {f!r}")
@@ -150,7 +167,7 @@ class Derivative:
             raise
 
     def traced(self, *args: Any, **kwargs: Any) -> Any:
-        """What a call computes, not compiled."""
+        """The result of a call, computed without compiling."""
         bound, variable = self._arguments(args, kwargs), _variable(*self._of)
         given = bound.arguments[variable]
         several = self._signature.parameters[variable].kind is _SEVERAL
@@ -201,7 +218,7 @@ class Derivative:
         return bound
 
     def _compiled(self, definition: Definition) -> Callable[..., Any]:
-        """One compilation for all that derive the same of an activation."""
+        """The compiled form, which all derivatives made alike share."""
         key = (self.wrt, self.order, self.with_value)
         if key not in definition.derived:
             plain = Derivative(definition.function, *key)

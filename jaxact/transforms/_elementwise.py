@@ -1,8 +1,8 @@
-"""Whether a function is elementwise, read off its jaxpr.
+"""Whether a function is elementwise, as its jaxpr tells.
 
-Every value is given the axes of x that its own axes run along.  A reduction along one
-of them, or a sum in which two of them meet, mixes elements.  Where a primitive is not
-known here the axes are lost, and nothing more is said of what follows from it.
+For every value we note along which axes of x its own axes run.  A reduction along one
+of them, or a sum in which two of them meet, mixes elements.  After a primitive that is
+not known here the axes are lost, and nothing is said about the values that follow.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,14 +25,14 @@ _LOOPS = ("scan", "while", "cond")
 
 
 class Mixes(Exception):
-    """What mixes elements, by the name of a primitive."""
+    """The primitive that mixes elements, by its name."""
 
 
 def require_elementwise(f: Callable[[Any], Any], x: Any, name: str) -> None:
     """Refuse a function that does not map each element of x to the one in its place.
 
     Raises:
-        TypeError: it mixes elements, moves them, or gives no single array.
+        TypeError: it mixes elements, moves them, or does not return a single array.
     """
     problem = f"derivative: {name} is not elementwise: "
     closed, out = jax.make_jaxpr(f, return_shape=True)(x)
@@ -134,7 +134,7 @@ def _product(axes: list[Axes], numbers: Any, eqn: Any) -> Axes:
 
 
 def _reshaped(axes: Any, old: Sequence[int], new: Sequence[int]) -> Axes:
-    """Of axes of length 1 that come and go; whatever else is lost."""
+    """The axes where only axes of length 1 come and go; lost otherwise."""
     kept = [(n, a) for n, a in zip(old, axes, strict=True) if n != 1]
     if [n for n, _ in kept] != [n for n in new if n != 1]:
         return _LOST
@@ -150,7 +150,7 @@ def _sliced(axes: Any, old: Sequence[int], new: Sequence[int]) -> Axes:
 
 
 def _elementwise(name: str, axes: list[Axes], eqn: Any) -> Sequence[Axes]:
-    """Of a primitive whose operands, but for scalars, have the shape of its outputs."""
+    """For a primitive whose operands are scalars or have the shape of its outputs."""
     shapes = {v.aval.shape for v in (*eqn.invars, *eqn.outvars)} - {()}
     if len(shapes) > 1 or name == "fft":
         return [_LOST] * len(eqn.outvars)

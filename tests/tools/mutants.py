@@ -117,7 +117,7 @@ CORE = [
     ("_stable.py", "value_of(jnp.expm1(u), exponential(u))", "jnp.expm1(u)",
      "test_formula_alone"),
     ("_stable.py", "(plain != plain) & known", "False", "test_formula_alone"),
-    # what the kernels share
+    # the pieces that kernels share
     ("_numerics/precision.py", "return _kept.get() <= 11", "return _kept.get() <= 24",
      "test_numerics"),
     ("_numerics/pieces.py", "    return s * (r + bend) + s\n",
@@ -138,7 +138,7 @@ CORE = [
     ("_functions/_weights.py", "return -y * of_sink / temperature",
      "return y * of_sink / temperature", _ROWS),
 ]  # fmt: skip
-# what is no fault: the kernel, what is put there, why
+# changes that are not faults: the kernel, what is put there, why
 EQUIVALENT = {
     ("_pelu_dx", "x > 0"): "alpha / beta is the slope from both sides",
     ("_fatreglu_dx", "x >= threshold"): "the threshold itself was asked for before",
@@ -154,7 +154,7 @@ _SECONDS = 600  # that a mutant may take: one that does not end is noticed
 
 @dataclass
 class Mutant:
-    """A change of one file, and what became of it."""
+    """A change of one file, and the check that caught it."""
 
     kind: str
     file: str
@@ -240,7 +240,7 @@ def _span(node: ast.FunctionDef) -> tuple[int, int]:
 def _changes(
     node: ast.FunctionDef, kinks: bool
 ) -> Iterator[tuple[str, str, ast.FunctionDef]]:
-    """What can be broken: the kind, the place, the function changed."""
+    """The places that can be broken: the kind, the place, the function changed."""
     returned = [n for n in ast.walk(node) if isinstance(n, ast.Return) and n.value]
     last = returned[-1] if returned else None
     numbers = [n for n, part in enumerate(ast.walk(node)) if part is last]
@@ -408,7 +408,7 @@ def sample(mutants: list[Mutant], count: int, seed: int = 0) -> list[Mutant]:
 
 
 def main() -> None:
-    """Run the mutants, and print what became of them."""
+    """Run the mutants, and print which check caught each."""
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=
                                      argparse.RawDescriptionHelpFormatter)  # fmt: skip

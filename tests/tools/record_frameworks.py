@@ -163,7 +163,7 @@ def torch_function(name: str, given: Parameters) -> Function:
 
 
 def torch_names() -> set[str]:
-    """What torch.nn has of activations, and functions that have no layer."""
+    """The activations of torch.nn, and functions that have no layer."""
     import torch
 
     layers = set(torch.nn.modules.activation.__all__) - {"MultiheadAttention"}
@@ -214,7 +214,7 @@ def keras_function(name: str, given: Parameters) -> Function:
 
 
 def keras_names() -> set[str]:
-    """What keras.activations.get takes, and the layers that are one activation."""
+    """The names that keras.activations.get takes, and layers that are an activation."""
     from keras.src.activations import ALL_OBJECTS_DICT
 
     return {*ALL_OBJECTS_DICT, *KERAS_LAYERS}
@@ -228,7 +228,7 @@ def tensorflow_function(name: str, given: Parameters) -> Function:
 
 
 def tensorflow_names() -> set[str]:
-    """The activations of tf.nn: of no list, so this is one."""
+    """The activations of tf.nn, which has no list of them."""
     return set(
         "crelu elu gelu leaky_relu log_softmax relu relu6 selu sigmoid silu softmax "
         "softplus softsign swish tanh".split()
@@ -278,7 +278,7 @@ def flax_function(name: str, given: Parameters) -> Function:
 
 
 def flax_names() -> set[str]:
-    """What flax.nnx has of jax.nn, and layers."""
+    """The functions of jax.nn in flax.nnx, and layers."""
     import jax
     from flax import nnx
 
@@ -334,7 +334,7 @@ def onnx_function(name: str, given: Parameters) -> Function:
 
 
 def onnx_names() -> set[str]:
-    """The operators of ONNX that are activations: of no list, so this is one."""
+    """The operators of ONNX that are activations; ONNX has no list of them."""
     return set(
         "Celu Elu Gelu HardSigmoid HardSwish Hardmax Identity LeakyRelu LogSoftmax "
         "Mish PRelu Relu Selu Shrink Sigmoid Softmax Softplus Softsign SwiGLU Swish "
@@ -444,7 +444,7 @@ def without_derivative(f: Function, x: np.ndarray, _: Any) -> tuple[Any, None]:
 
 
 def signature(framework: str, name: str) -> list[str]:
-    """What can be told of a function or of a layer, after the operands."""
+    """The parameters of a function or of a layer, after the operands."""
     if framework == "onnx":
         from onnx import defs
 
@@ -533,7 +533,7 @@ RECORDED: dict[str, tuple[Any, Any, Any, tuple[str, ...], str]] = {
 
 
 def cases(framework: str) -> Iterator[dict[str, Any]]:
-    """What a framework gives; a function and its layer are one case."""
+    """The results of a framework; a function and its layer are one case."""
     names, function, evaluate, *_ = RECORDED[framework]
     found: list[dict[str, Any]] = []
     for name in sorted(names() - NOT_RECORDED, key=lambda n: (n.lower(), n.swapcase())):
