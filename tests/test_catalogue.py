@@ -16,7 +16,7 @@ import jaxact
 from jaxact import catalogue, frameworks
 from jaxact._functions._parts import SecondDerivative
 from jaxact.testing import assert_accurate, assert_derivatives, oracle, residual_bytes
-from jaxact.testing._measure import allowed_ulp
+from jaxact.testing._bounds import allowed_ulp
 
 ELEMENTWISE = [n for n in catalogue.defined() if catalogue.info(n).elementwise]
 NAMES = [n for n in ELEMENTWISE if not catalogue.info(n).required]

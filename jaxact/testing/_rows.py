@@ -21,7 +21,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._core import Definition
-from ._measure import Measurement, given, in_frameworks, merge
+from ._bounds import in_frameworks
+from ._measure import Measurement, given, merge
 from ._ulp import as_float64, format_of, ulp
 
 ROWS, LENGTHS, SCALES = 32, (2, 3, 16, 48), (1 / 64, 1.0, 8.0)
