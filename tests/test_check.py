@@ -509,7 +509,7 @@ def rows(tmp_path, monkeypatch):
     (tmp_path / "mine_rows.py").write_text(ROWS)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr("jaxact.testing._rows.LENGTHS", (2, 5))
+    monkeypatch.setattr("jaxact._cli._jobs.LENGTHS", (2, 5))
 
     def check(name, *args):
         arguments = ["check", f"mine_rows:{name}", "--dtype", "float32", *args]

@@ -158,9 +158,9 @@ def check(
 
     # with jax.grad of the formula once: the other dtypes are rounded from this one
     widest = max(dtypes, key=lambda d: jnp.dtype(d).itemsize)
-    near, every = tuple(around or ()), not first_look
+    near = tuple(around or ())
     work = [
-        Work(name, values, some, orders, samples, near, against, every, widest)
+        Work(name, values, some, orders, samples, near, against, first_look, widest)
         for name, values in settings(chosen, parameter or ())
         for some in _shares(chosen[name], dtypes)
     ]

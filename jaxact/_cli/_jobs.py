@@ -26,7 +26,7 @@ from ..testing._measure import (
 )
 from ..testing._oracle import exact_orders, question
 from ..testing._points import points
-from ..testing._rows import Unmeasurable, measure_rows, variables
+from ..testing._rows import LENGTHS, Unmeasurable, measure_rows, variables
 from ._functions import counterpart, functions, refuse
 
 _PIECE = 2**18  # points at a time: what bounds the memory
@@ -43,7 +43,7 @@ class Work:
     samples: int
     around: tuple[float, ...]
     against: str | None
-    every_variable: bool  # or only x
+    first_look: bool  # by x alone, rows of one length, and not beside jax.grad
     compared_in: str  # the dtype in which jax.grad of the formula is compared with
 
     def jobs(self) -> Iterator["Job"]:
@@ -51,8 +51,8 @@ class Work:
         f = functions([self.name])[self.name]
         for dtype in self.dtypes:
             for job in _jobs(self, f, dtype):
-                job.compared = dtype == self.compared_in
-                if self.every_variable or job.wrt == "x":
+                job.compared = dtype == self.compared_in and not self.first_look
+                if job.wrt == "x" or not self.first_look:
                     yield job
 
 
@@ -69,10 +69,15 @@ class Job:
     points: np.ndarray
     asked: Question | None
     note: str = ""
+    lengths: tuple[int, ...] = ()  # of rows, of what is not elementwise
     compared: bool = True  # whether with jax.grad of the formula
-    in_rows: bool = False  # not elementwise: there is a definition to compare with
     found: dict[int, Measurement | Exception] = field(default_factory=dict)
     theirs: dict[int, Measurement | None] = field(default_factory=dict)
+
+    @property
+    def in_rows(self) -> bool:
+        """Whether there is a definition to compare rows with, in place of a formula."""
+        return bool(self.lengths)
 
 
 def label(name: str, parameters: dict[str, float]) -> str:
@@ -122,7 +127,8 @@ def _jobs(work: Work, f: Callable[..., Any], dtype: str) -> Iterator[Job]:
         for wrt in variables(definition):
             mine = tuple(n for n in (0, 1) if n in orders and (n or wrt == "x"))
             if mine:
-                yield Job(name, f, chosen, dtype, wrt, mine, none, None, in_rows=True)
+                lengths = (16,) if work.first_look else LENGTHS
+                yield Job(name, f, chosen, dtype, wrt, mine, none, None, "", lengths)
         return
     try:
         asked = question(f, parameters=parameters, dtype=dtype)
@@ -133,7 +139,7 @@ def _jobs(work: Work, f: Callable[..., Any], dtype: str) -> Iterator[Job]:
     near = (*landmarks(f, asked, dtype, **parameters), *work.around)
     at = points(dtype, near, work.samples)
     yield Job(name, f, parameters, dtype, "x", orders, at, asked)
-    if 1 in orders and work.every_variable:
+    if 1 in orders and not work.first_look:
         if at.dtype.itemsize <= 2:
             at = at[::7]  # odd, so every last bit; and every exponent
         for parameter in trainable(f):
@@ -189,7 +195,7 @@ def _measure_rows(job: Job, against: str | None) -> None:
     assert definition is not None
     other = counterpart(job.function, against) if against else None
     for order in job.orders:
-        where = (job.dtype, order, job.wrt, job.parameters)
+        where = (job.dtype, order, job.wrt, job.parameters, job.lengths)
         try:
             job.found[order] = measure_rows(definition, *where)
         except Unmeasurable as problem:
