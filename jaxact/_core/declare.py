@@ -19,6 +19,7 @@ from jax import Array
 from .._formula import find_formula
 from .call import complaint_about, plain_arguments, under_jit, with_constants
 from .definition import (
+    MARK,
     Definition,
     Integers,
     Path,
@@ -105,7 +106,7 @@ def activation(
     def traced(*args: Any, **kwargs: Any) -> Array:
         return apply(definition, args, kwargs)
 
-    traced.__name__ = traced.__qualname__ = name  # the name in jaxprs and profiles
+    traced.__name__ = traced.__qualname__ = MARK + name  # in jaxprs and profiles
     traced.__signature__ = signature  # type: ignore[attr-defined]
     compiled = jax.jit(traced, static_argnames=options)
 
