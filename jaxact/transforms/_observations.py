@@ -3,15 +3,13 @@
 import difflib
 import fnmatch
 import json
-import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import partial, reduce
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 
 from ._statistics import (
@@ -22,6 +20,7 @@ from ._statistics import (
     pair,
     samples,
 )
+from ._written import plain, table
 
 Keep = str | Callable[[str], bool] | None
 
@@ -209,7 +208,7 @@ class Observations(Mapping[str, Statistics]):
     def to_dict(self) -> dict[str, Any]:
         """Plain data: numbers, lists and strings; None where there is no number."""
         return {
-            "sites": {n: _plain(s) for n, s in self.items()},
+            "sites": {n: plain(s) for n, s in self.items()},
             "unseen": list(self.unseen),
         }
 
@@ -218,7 +217,7 @@ class Observations(Mapping[str, Statistics]):
         return json.dumps(self.to_dict(), allow_nan=False)
 
     def __repr__(self) -> str:
-        return _table(self)
+        return table(self)
 
 
 def merge(first: Observations, *others: Observations) -> Observations:
@@ -283,67 +282,3 @@ def predicate(caller: str, keep: Keep) -> Callable[[str], bool]:
         f"{caller}: keep must be a pattern such as 'MLP/*' or a function of a name; "
         f"got {type(keep).__name__}"
     )
-
-
-# --- written out ----------------------------------------------------------------------
-
-
-def _plain(site: Statistics) -> dict[str, Any]:
-    plain = {n: getattr(site, n) for n in _STATIC} | {"axes": list(site.axes)}
-    return plain | {n: _numbers(np.asarray(v).tolist()) for n, v in site.rows.items()}
-
-
-def _numbers(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_numbers(v) for v in value]
-    return value if math.isfinite(value) else None
-
-
-def _table(seen: Observations) -> str:
-    """One line a site, in 80 columns."""
-    if any(isinstance(v, jax.core.Tracer) for v in jax.tree.leaves(seen)):
-        return f"Observations of {len(seen)} sites, traced: {', '.join(seen.names)}"
-    grads = any(s.g_mean is not None for s in seen.stats)
-    heads = ["dead", "saturated", "zero", "slope", "bad"] + ["|grad|"] * grads
-    widths = [13, 9, 7, 7, 8] + [9] * grads
-    width = max([20, *map(len, seen.names)])
-    width = min(width, 79 - sum(widths) - len(widths))
-    lines = [_line("site", heads, width, widths)]
-    for name, site in seen.items():
-        lines.append(_line(name, _cells(site, grads), width, widths))
-    lines += [f"not seen: {text}" for text in seen.unseen]
-    return "\n".join(lines)
-
-
-def _line(name: str, cells: list[str], width: int, widths: list[int]) -> str:
-    if len(name) > width:
-        name = f"…{name[1 - width :]}"
-    right = (f"{c:>{w}}" for c, w in zip(cells, widths, strict=True))
-    return " ".join([f"{name:<{width}}", *right]).rstrip()
-
-
-def _cells(site: Statistics, grads: bool) -> list[str]:
-    """Of all units and stacked calls together."""
-    s: Any = jax.tree.map(np.asarray, site)
-    n = np.sum(s.n, dtype=np.float64)
-
-    def mean(of: str) -> str:
-        value = getattr(s, f"{of}_mean")
-        if value is None or not n:
-            return ""
-        return f"{np.sum(value * s.n, dtype=np.float64) / n:.3g}"
-
-    cells = [
-        f"{int(np.sum(s.dead))}/{s.live.size}",
-        f"{np.sum(s.saturated) / n:.1%}" if n else "",
-        f"{np.sum(s.zeros) / n:.1%}" if n else "",
-        mean("slope"),
-        f"{np.sum(s.nonfinite)}",
-    ]
-    if grads:
-        square = np.nanmean(s.mean_square("g")) if s.g_mean is not None else np.nan
-        cells.append(f"{math.sqrt(square):.3g}" if square == square else "")
-    return cells
-
-
-assert {f.name for f in fields(Statistics)} == {*_STATIC, *_ROWS}

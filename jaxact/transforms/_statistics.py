@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
@@ -45,6 +46,7 @@ class Settings(NamedTuple):
 # --- of the samples of one call -------------------------------------------------------
 
 
+@partial(jax.jit, static_argnums=(3, 4), inline=True)
 def of_activation(
     x: Array, y: Array, slope: Array, steepest: float, settings: Settings
 ) -> Rows:
@@ -66,6 +68,7 @@ def of_activation(
     return _reduced(fine, marks, moments, {"low": x, "high": x}, settings.unit_axis)
 
 
+@partial(jax.jit, static_argnums=1, inline=True)
 def of_cotangent(g: Array, settings: Settings) -> Rows:
     """Those of a cotangent, all of one dtype: they travel as a cotangent themselves."""
     g = jnp.atleast_1d(g.astype(wide_dtype(g.dtype)))
@@ -148,7 +151,7 @@ def _staged(
     """
     new: list[int] = []  # from the last axis to the first
     reduced: list[int] = []  # places in it
-    room, open_ = STAGE, True
+    room, open_, place = STAGE, True, 0
     for axis in reversed(range(len(shape))):
         n = shape[axis]
         new.append(n)
@@ -202,6 +205,7 @@ def merged(
     return out
 
 
+@partial(jax.jit, static_argnums=1, inline=True)
 def along_axis(rows: Rows, axis: int = 0) -> Rows:
     """The rows that lie along an axis, merged."""
     ahead = {k: jnp.moveaxis(v, axis, 0) for k, v in rows.items()}

@@ -233,6 +233,8 @@ class _Traced:
     def __init__(self, called: _Called, options: _Options):
         leaves, tree = jax.tree.flatten(called)
         self.options = options
+        self.out: list[Any] = []  # what it returns, arrays apart
+        self.out_tree: Any = None
 
         def program(*arrays: Any) -> list[Any]:
             given = iter(arrays)
