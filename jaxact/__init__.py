@@ -305,3 +305,10 @@ from .transforms import (
     derivative as derivative,
     value_and_derivative as value_and_derivative,
 )
+from .transforms.observe import (
+    Observations as Observations,
+    merge as merge,
+    observe as observe,
+    observe_value_and_grad as observe_value_and_grad,
+    tap as tap,
+)
