@@ -14,7 +14,7 @@ from jax.extend.core.primitives import convert_element_type_p
 from .._numerics.precision import rounded_to
 from .call import Constant, complaint_about, is_mask, is_weak, laid_shape, typed
 from .definition import Arrays, Definition, Path, describe, is_number, read_by
-from .replay import program_of
+from .operations import program_of
 from .tangents import is_zero, late, times
 
 # of the kernels of users no more is known than what they give for these arrays
