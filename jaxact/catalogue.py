@@ -114,7 +114,7 @@ def aliases() -> dict[str, str]:
         >>> jaxact.catalogue.aliases()["swish"]
         'silu'
     """
-    return {n: d.name for n, d in _in_files() if n != d.name}
+    return dict(_aliases_among(len(definitions())))
 
 
 def choices(name: str) -> tuple[str, ...]:
@@ -159,6 +159,11 @@ def info(name: str) -> Definition:
 
 def _ours() -> dict[str, Definition]:
     """The activations in the files of the families, without those only kernels call."""
+    return _ours_among(len(definitions()))  # looked for when there are new ones
+
+
+@functools.cache
+def _ours_among(count: int) -> dict[str, Definition]:
     here = (d for d in definitions() if d.function.__module__.startswith(_HOME))
     return {
         d.name: d
@@ -184,6 +189,11 @@ def _in_files() -> Iterator[tuple[str, Definition]]:
                 continue
             if definition.function.__module__ == module:
                 yield name, definition
+
+
+@functools.cache
+def _aliases_among(count: int) -> dict[str, str]:
+    return {n: d.name for n, d in _in_files() if n != d.name}
 
 
 def _require_family(family: str | None) -> None:
