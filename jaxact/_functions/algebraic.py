@@ -78,8 +78,7 @@ def isru(x: Array, alpha: Parameter = 1.0, axis: int | None = None) -> Array:
         An array of the shape and dtype of `x + alpha`.
 
     Raises:
-        TypeError: an argument is not an array or number of real dtype, or x has no such
-            axis.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Example:
         >>> jaxact.isru(jnp.array([-1.0, 2.0]))
@@ -143,8 +142,7 @@ def isrlu(x: Array, alpha: Parameter = 1.0, axis: int | None = None) -> Array:
         An array of the shape and dtype of `x + alpha`.
 
     Raises:
-        TypeError: an argument is not an array or number of real dtype, or x has no such
-            axis.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Example:
         >>> jaxact.isrlu(jnp.array([-1.0, 2.0]))

@@ -183,8 +183,7 @@ def pelu(
         An array of the shape and dtype of `x + a + b`.
 
     Raises:
-        TypeError: an argument is not an array or number of real dtype, or x has no such
-            axis.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Example:
         >>> jaxact.pelu(jnp.array([-1.0, 2.0]))
@@ -275,8 +274,7 @@ def xielu(
         An array of the shape and dtype of `x + alpha_p + alpha_n + beta + epsilon`.
 
     Raises:
-        TypeError: an argument is not an array or number of real dtype, or x has no such
-            axis.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Example:
         >>> jaxact.xielu(jnp.array([-1.0, 2.0]))

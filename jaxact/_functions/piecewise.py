@@ -77,8 +77,7 @@ def star_relu(
         An array of the shape and dtype of `x + scale + bias`.
 
     Raises:
-        TypeError: an argument is not an array or number of real dtype, or x has no such
-            axis.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Example:
         >>> jaxact.star_relu(jnp.array([-1.0, 2.0]))
@@ -274,8 +273,7 @@ def srelu(
         An array of the shape and dtype of `x + t_left + a_left + t_right + a_right`.
 
     Raises:
-        TypeError: an argument is not an array or number of real dtype, or x has no such
-            axis.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Example:
         >>> jaxact.srelu(jnp.array([-1.0, 2.0]))

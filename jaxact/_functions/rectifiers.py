@@ -165,8 +165,7 @@ def prelu(x: Array, negative_slope: Parameter = 0.25, axis: int | None = None) -
         the axis.
 
     Raises:
-        TypeError: an argument is not an array or number of real dtype, or x has no such
-            axis.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Example:
         >>> x = jnp.array([[-1.0, -2.0], [3.0, 4.0]])

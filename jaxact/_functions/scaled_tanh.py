@@ -104,8 +104,7 @@ def adaptive_tanh(
         An array of the shape and dtype of `x + alpha + n`.
 
     Raises:
-        TypeError: an argument is not an array or number of real dtype, or x has no such
-            axis.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Example:
         >>> jaxact.adaptive_tanh(jnp.array([-1.0, 2.0]))
@@ -143,8 +142,7 @@ def dyt(
         An array of the shape and dtype of `x + alpha + gamma + beta`.
 
     Raises:
-        TypeError: an argument is not an array or number of real dtype, or x has no such
-            axis.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Example:
         >>> jaxact.dyt(jnp.array([-1.0, 2.0]))
@@ -185,8 +183,7 @@ def derf(
         An array of the shape and dtype of `x + alpha + shift + gamma + beta`.
 
     Raises:
-        TypeError: an argument is not an array or number of real dtype, or x has no such
-            axis.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Example:
         >>> jaxact.derf(jnp.array([-1.0, 2.0]))
@@ -219,8 +216,7 @@ def stan(x: Array, beta: Parameter = 1.0, axis: int | None = None) -> Array:
         An array of the shape and dtype of `x + beta`.
 
     Raises:
-        TypeError: an argument is not an array or number of real dtype, or x has no such
-            axis.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Example:
         >>> jaxact.stan(jnp.array([-1.0, 2.0]))

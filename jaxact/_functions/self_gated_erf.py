@@ -87,8 +87,7 @@ def erfact(
         An array of the shape and dtype of `x + alpha + beta`.
 
     Raises:
-        TypeError: an argument is not an array or number of real dtype, or x has no such
-            axis.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Example:
         >>> jaxact.erfact(jnp.array([-1.0, 2.0]))
@@ -144,8 +143,7 @@ def pserf(
         An array of the shape and dtype of `x + gamma + delta`.
 
     Raises:
-        TypeError: an argument is not an array or number of real dtype, or x has no such
-            axis.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Example:
         >>> jaxact.pserf(jnp.array([-1.0, 2.0]))

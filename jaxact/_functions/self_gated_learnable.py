@@ -78,8 +78,7 @@ def aptx(
         An array of the shape and dtype of `x + alpha + beta + gamma`.
 
     Raises:
-        TypeError: an argument is not an array or number of real dtype, or x has no such
-            axis.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Example:
         >>> jaxact.aptx(jnp.array([-1.0, 2.0]))
@@ -141,8 +140,7 @@ def acon_c(
     That is (p1 - p2) * x * s + p2 * x with s = sigmoid(v), v = beta * (p1 - p2) * x.
     Derivative: p1 * s + p2 * (1 - s) + (p1 - p2) * v * s', s' = s * (1 - s); by p1:
     x * (s + v * s'); by p2: x * (1 - s - v * s'); by beta: ((p1 - p2) * x)**2 * s'.
-    Silu at the defaults; the larger of p1 * x and p2 * x for a large beta, their mean
-    for beta = 0.
+    Silu at the defaults; max(p1 * x, p2 * x) for a large beta, their mean for beta = 0.
 
     Args:
         x: an array or number of real dtype; integers count as float32.
@@ -155,8 +153,7 @@ def acon_c(
         An array of the shape and dtype of `x + p1 + p2 + beta`.
 
     Raises:
-        TypeError: an argument is not an array or number of real dtype, or x has no such
-            axis.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Example:
         >>> jaxact.acon_c(jnp.array([-1.0, 2.0]))
@@ -191,9 +188,8 @@ def smu(
     That is ((1 + alpha) * x + (1 - alpha) * x * erf(v)) / 2 with
     v = mu * (1 - alpha) * x.  Derivative, with b = exp(-v**2) / sqrt(pi):
     erfc(-v) / 2 + alpha * erfc(v) / 2 + (1 - alpha) * v * b; by alpha:
-    x * (erfc(v) / 2 - v * b); by mu: ((1 - alpha) * x)**2 * b.  At the default mu, that
-    of the paper, it is `leaky_relu` of slope alpha but for a bend at |x| < 3e-6;
-    alpha = 0 with mu = sqrt(1 / 2) is `gelu_exact`.
+    x * (erfc(v) / 2 - v * b); by mu: ((1 - alpha) * x)**2 * b.  At the default mu it is
+    `leaky_relu` but for a bend at |x| < 3e-6; alpha = 0, mu = sqrt(1/2): `gelu_exact`.
 
     Args:
         x: an array or number of real dtype; integers count as float32.
@@ -205,8 +201,7 @@ def smu(
         An array of the shape and dtype of `x + alpha + mu`.
 
     Raises:
-        TypeError: an argument is not an array or number of real dtype, or x has no such
-            axis.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Example:
         >>> jaxact.smu(jnp.array([-1.0, 2.0]))
@@ -263,8 +258,7 @@ def b_silu(x: Array, alpha: Parameter = 1.67, axis: int | None = None) -> Array:
         An array of the shape and dtype of `x + alpha`.
 
     Raises:
-        TypeError: an argument is not an array or number of real dtype, or x has no such
-            axis.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Example:
         >>> jaxact.b_silu(jnp.array([-1.0, 2.0]))
@@ -325,8 +319,7 @@ def x_silu(x: Array, alpha: Parameter = 0.0, axis: int | None = None) -> Array:
         An array of the shape and dtype of `x + alpha`.
 
     Raises:
-        TypeError: an argument is not an array or number of real dtype, or x has no such
-            axis.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Example:
         >>> jaxact.x_silu(jnp.array([-1.0, 2.0]))
@@ -362,8 +355,7 @@ def x_gelu(x: Array, alpha: Parameter = 0.0, axis: int | None = None) -> Array:
         An array of the shape and dtype of `x + alpha`.
 
     Raises:
-        TypeError: an argument is not an array or number of real dtype, or x has no such
-            axis.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Example:
         >>> jaxact.x_gelu(jnp.array([-1.0, 2.0]))

@@ -113,8 +113,7 @@ def tlu(x: Array, tau: Parameter = 0.0, axis: int | None = None) -> Array:
         An array of the shape and dtype of `x + tau`.
 
     Raises:
-        TypeError: an argument is not an array or number of real dtype, or x has no such
-            axis.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Example:
         >>> jaxact.tlu(jnp.array([-1.0, 2.0]))

@@ -73,8 +73,7 @@ def sinlu(
         An array of the shape and dtype of `x + a + b`.
 
     Raises:
-        TypeError: an argument is not an array or number of real dtype, or x has no such
-            axis.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Example:
         >>> jaxact.sinlu(jnp.array([-1.0, 2.0]))

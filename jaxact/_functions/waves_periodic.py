@@ -207,8 +207,7 @@ def snake(x: Array, alpha: Parameter = 1.0, axis: int | None = None) -> Array:
         An array of the shape and dtype of `x + alpha`.
 
     Raises:
-        TypeError: an argument is not an array or number of real dtype, or x has no such
-            axis.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Example:
         >>> jaxact.snake(jnp.array([-1.0, 2.0]))
@@ -265,8 +264,7 @@ def snake_beta(
         An array of the shape and dtype of `x + alpha + beta`.
 
     Raises:
-        TypeError: an argument is not an array or number of real dtype, or x has no such
-            axis.
+        TypeError: an argument is not a real array or number, or x has no such axis.
 
     Example:
         >>> jaxact.snake_beta(jnp.array([-1.0, 2.0]))
