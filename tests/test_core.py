@@ -626,7 +626,7 @@ def test_complex_where_it_has_a_meaning():
     with pytest.raises(TypeError, match=r"^damped: x must be .*complex64"):
         jax.grad(damped, holomorphic=True)(z)
     with pytest.raises(TypeError, match=r"^cube: x must be .*real or complex dtype"):
-        cube("1")
+        cube("1")  # pyright: ignore[reportArgumentType]
 
 
 # --- what the backward pass keeps ---------------------------------------------------
@@ -897,9 +897,9 @@ def test_errors_of_a_signature():
         return 1
 
     with error("activation: f(z, alpha=1.0): the first argument must be x"):
-        jaxact.activation(f)
+        jaxact.activation(f)  # pyright: ignore[reportArgumentType]
     with error("activation: none(): the first argument must be x"):
-        jaxact.activation(none)
+        jaxact.activation(none)  # pyright: ignore[reportArgumentType]
     for signature in ("x, *args", "x, **kwargs", "x, /"):
         scope: dict[str, Any] = {}
         exec(f"def f({signature}): return x", scope)

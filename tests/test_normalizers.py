@@ -457,7 +457,7 @@ def test_errors(name):
     with pytest.raises(TypeError, match=f"^{name}: axis is an option"):
         f(row(1, 2), axis={0})
     with pytest.raises(TypeError, match=f"^{name}: x must be an array"):
-        f("1")
+        f("1")  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize("name", NAMES)

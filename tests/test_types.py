@@ -89,10 +89,15 @@ def test_derivatives_are_called_as_their_functions_are():
     assert_type(derivative(jaxact.swiglu, wrt="value")(NUMPY, NUMPY), Array)
     assert_type(value_and_derivative(jaxact.elu)(NUMPY, 0.5), tuple[Array, Array])
 
-    def cube(v: Array, factor: float) -> Array:
-        return factor * v**3
+    def cube(x: Array, factor: float) -> Array:
+        return factor * x**3
 
     assert_type(derivative(cube, 2)(np.float32(1), factor=2.0), Array)
+
+    def wave(z: ArrayLike, shift: float = 0.0) -> Array:
+        return jnp.sin(jnp.asarray(z) + shift)
+
+    assert_type(derivative(wave)(z=1.0, shift=0.5), Array)
 
     def network(weights: dict[str, Array], x: Array) -> Array:
         return jnp.tanh(weights["w"] * x)

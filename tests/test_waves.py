@@ -1,5 +1,7 @@
 """Special properties of sines, bells and wavelets, and the pieces made for them."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import mpmath as mp
@@ -91,10 +93,11 @@ def test_snake_beta_of_equal_parameters_is_snake(alpha):
 
 def test_sinlu_without_a_wave_is_silu():
     x = jnp.asarray(X)
+    pair: Any = ((jaxact.sinlu, {"a": 0.0, "b": 0.0}), (jaxact.silu, {}))
     for order in (0, 1, 2):
         got, wanted = (
             f(x, **p) if order == 0 else jaxact.derivative(f, order)(x, **p)
-            for f, p in ((jaxact.sinlu, {"a": 0.0, "b": 0.0}), (jaxact.silu, {}))
+            for f, p in pair
         )
         np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-7)
     ends = jnp.asarray([-np.inf, np.inf])

@@ -4,8 +4,7 @@ A kernel sees arrays, so it says `x: Array` and `alpha: Parameter`; the public f
 takes `ArrayLike` for both.
 """
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
 from jax import Array
 from jax.typing import ArrayLike
@@ -13,7 +12,12 @@ from jax.typing import ArrayLike
 P = ParamSpec("P")
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
-Kernel = Callable[Concatenate[Array, P], R]
+
+
+class Kernel(Protocol[P, R_co]):
+    """A function of an array that it calls `x`, and of anything else."""
+
+    def __call__(self, x: Array, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
 
 
 class Activation(Protocol[P, R_co]):

@@ -100,7 +100,7 @@ CORE = [
     ("_core/rule.py", "if definition.elementwise and 0 < a.ndim < rank:", "if False:",
      _CORE),
     ("_core/call.py", "return (*shape, *[1] * (rank - 1 - range(rank)[axis]))",
-     "return shape", _CORE),
+     "return shape", "test_axis"),
     ("_core/call.py", "hash(value)", "value", _CORE),
     ("_core/call.py", 'if n == "x" or not is_mask(v)', "if True", _CORE),
     ("_core/declare.py",
