@@ -16,7 +16,7 @@ _WIDEST = 21  # of a name: complementary_log_log
 _ALONE = (
     "max ULP: the largest error in units in the last place; bound: what is allowed; "
     "at x: where it is; \u2264 0.51: per cent of results as good as rounded exactly; "
-    "kept: bytes per element that the backward pass keeps; ok *: derivative by JAX"
+    "kept: bytes per element that the backward pass keeps; ok *: derivative by JAX."
 )
 _BESIDE = (
     "The largest errors, in units in the last place; 0.500 is exact rounding.  Then "
@@ -24,8 +24,8 @@ _BESIDE = (
     "limit or sign wrong, at other x."
 )
 _HIGH = (
-    "  Above order 2 the unit is a rounding, 2^-23 in float32, of the size of the "
-    "derivative around x."
+    "  Above order 2 the unit is a rounding, 2^-23 in float32, of the derivative's "
+    "size around x: at x, x \u00b1 x/4 and x \u00b1 0.25."
 )
 
 

@@ -27,8 +27,8 @@ def allowed_ulp(
 
     `parameters` are those that are set: jax.nn does not have all of ours.  A second
     derivative that JAX makes of parts is a sum of several products, and may have twice
-    the error.  That of orders above 2 is a part of their `sizes_around` the point, of
-    which float32 has 1e-5.
+    the error.  That of orders above 2 is 1e-5 of their size around the point in
+    float32, see `by_size`.
     """
     size, name = jnp.dtype(dtype).itemsize, getattr(f, "__name__", "")
     if size < 4:
@@ -57,48 +57,60 @@ def high_order(f: Callable[..., Any]) -> float:
     return (2e-5 if by_parts else 1e-5) / float(jnp.finfo("float32").eps)
 
 
-def sizes_around(
-    asked: Question, points: np.ndarray, order: int, dtype: Any
-) -> np.ndarray | None:
-    """How large a derivative of an order above 2 is around points; None below.
-
-    Near a root an error is measured by the size around it: the largest at the point,
-    a quarter of it aside, and 0.25 aside where the domain has no end.
-    """
-    if order <= 2:
-        return None
-    wide = format_of(dtype).wide
-    x = as_float64(points)
-    around = [x, 0.75 * x, 1.25 * x]
-    if asked.domain == (-math.inf, math.inf):
-        around += [x - 0.25, x + 0.25]
-    with np.errstate(over="ignore"):
-        at = np.stack(around).astype(wide)
-    (exact,) = exact_orders(asked, at, (order,), wide, "x")
-    return np.fmax.reduce(np.abs(exact.high), axis=0)
-
-
 def by_size(
-    error: np.ndarray,
     got: np.ndarray,
     exact: Exact,
-    sizes: np.ndarray,
+    asked: Question,
+    points: np.ndarray,
+    order: int,
     f: Callable[..., Any],
 ) -> np.ndarray:
-    """The errors in roundings of a size, which a half precision is forgiven."""
-    form = format_of(got.dtype)
-    info = jnp.finfo(form.wide)
-    high, wide = exact.high, as_float64(got)
-    known = np.isfinite(sizes) & np.isfinite(high[0]) & np.isfinite(wide)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        far = np.min(np.abs(wide - high), axis=0)
-        unit = float(info.eps) * sizes
-        far = np.maximum(far - float(info.smallest_normal), 0)
-        if got.dtype.itemsize < 4:
-            far = np.maximum(far - high_order(f) * unit, 0)
-            unit = ulp(high[0], got.dtype)
-        roundings = np.where(far == 0, 0, far / unit)
-    return np.where(known, roundings, error)
+    """The errors of an order above 2, by the size of this derivative around each point.
+
+    They are counted in roundings of that size.  A half precision is forgiven as many as
+    float32 may have, and what is left is counted in its own units.
+    """
+    high = exact.high[0]
+    at = np.flatnonzero(np.isfinite(high) & np.isfinite(as_float64(got)))
+    found = np.full(len(high), np.inf)
+    if len(at):
+        found[at] = _in_roundings(got[at], exact[:, at], np.abs(high[at]), f)
+        # the size at the point itself is enough, unless another is needed
+        at = at[found[at] > _LITTLE]
+    if len(at):
+        sizes = np.fmax(np.abs(high[at]), _around(asked, points[at], order, got.dtype))
+        found[at] = _in_roundings(got[at], exact[:, at], sizes, f)
+    return found
+
+
+_LITTLE = 4.0  # roundings
+
+
+def _around(asked: Question, points: np.ndarray, order: int, dtype: Any) -> np.ndarray:
+    """The largest derivative a quarter of x aside, or 0.25 where no domain ends."""
+    x = as_float64(points)
+    aside = [0.75 * x, 1.25 * x]
+    if asked.domain == (-math.inf, math.inf):
+        aside += [x - 0.25, x + 0.25]
+    wide = format_of(dtype).wide
+    with np.errstate(over="ignore"):
+        at = np.stack(aside).astype(wide)
+    (found,) = exact_orders(asked, at, (order,), wide, "x")
+    return np.fmax.reduce(np.abs(found.high), axis=0)
+
+
+def _in_roundings(
+    got: np.ndarray, exact: Exact, sizes: np.ndarray, f: Callable[..., Any]
+) -> np.ndarray:
+    info = jnp.finfo(format_of(got.dtype).wide)
+    far = np.min(np.abs(as_float64(got) - exact.high), axis=0)
+    far = np.maximum(far - float(info.smallest_normal), 0)
+    unit = float(info.eps) * sizes
+    if got.dtype.itemsize < 4:
+        far = np.maximum(far - high_order(f) * unit, 0)
+        unit = ulp(exact.high[0], got.dtype)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        return np.where(far == 0, 0, far / unit)
 
 
 # what cancels far from a root, or amplifies the rounding of an exponent

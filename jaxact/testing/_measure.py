@@ -172,11 +172,11 @@ def compare(
     points: np.ndarray,
     exact: Exact,
     parameters: dict[str, float],
-    sizes: np.ndarray | None = None,
+    asked: Question | None = None,
 ) -> Measurement:
     """Measure f against exact values at `with_flushed(points)`.
 
-    With `sizes_around` the points an error is measured by these.
+    If it is known what was asked, an error of an order above 2 is counted `by_size`.
     """
     got = evaluate(f, order, wrt, points, parameters)
     name = getattr(f, "__name__", "f")
@@ -187,8 +187,9 @@ def compare(
             f"{name}: {jnp.dtype(dtype).name} in, {got.dtype.name} out (order {order})"
         )
     error = _errors(got, exact, order)
-    if sizes is not None:
-        error = by_size(error, got, exact, sizes, f)
+    if asked is not None and order > 2:
+        counted = by_size(got, exact, asked, points, order, f)
+        error = np.where(np.isfinite(counted), counted, error)
     at = as_float64(points)
     if order:  # a constant slope need not be NaN where the value is NaN
         error = np.where(np.isnan(at), 0, error)
