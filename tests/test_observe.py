@@ -522,6 +522,43 @@ def test_a_training_step_is_seen_from_outside(forward):
         alike(site.rows, forward[1][name].rows, 1e-4, 1e-4)
 
 
+def test_derivatives_of_composed_kernels_are_no_sites():
+    both = jaxact.combinators.multiply(jaxact.tanh, jaxact.softplus)
+
+    def run(x: Array) -> Array:
+        return jnp.sum(jaxact.phish(x) + both(x) + jaxact.serf(x))
+
+    twice = jax.grad(lambda x: jnp.sum(jax.grad(run)(x)))
+    for f in (run, jax.grad(run), twice):
+        seen = jax.eval_shape(observe(f), X)[1]
+        assert len(seen) == 3 and seen.unseen == ()
+
+
+def test_what_jax_has_taken_apart_is_listed():
+    """Some versions leave no rule in a scan that is differentiated."""
+
+    def run(w: Array, slopes: Array) -> Array:
+        def layer(h: Array, slope: Array) -> tuple[Array, None]:
+            return jaxact.mish(jaxact.prelu(h @ w, slope)), None
+
+        return jnp.sum(lax.scan(layer, X, slopes)[0])
+
+    slopes = jnp.full((3, UNITS), 0.1)
+    step = jax.grad(run)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        out, seen = jax.jit(observe(step))(W, slopes)
+    alike(out, jax.jit(step)(W, slopes))
+    prelu = "prelu (JAX has taken its rule apart)"
+    if seen.unseen:
+        assert seen.names == ("mish",) and seen.unseen == (prelu,)
+        assert prelu in str(told[0].message)
+    else:
+        assert seen.names == ("prelu", "mish") and not told
+    inside = seen_by(run, W, slopes)
+    alike(seen["mish"].rows, inside["mish"].rows)
+
+
 def test_vmap_outside_adds_an_axis_that_merges(forward):
     xs = jnp.stack([X, X[::-1] / 2, X + 1])
     _, seen = jax.jit(jax.vmap(observe(scanned), (None, 0)))(W, xs)

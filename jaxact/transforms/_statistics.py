@@ -6,8 +6,8 @@ Chan's rule (Chan, Golub, LeVeque, 1983), which is exact but for rounding.
 """
 
 import math
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial, reduce
 from typing import Any, NamedTuple
 
 import jax
@@ -17,7 +17,7 @@ from jax import Array, lax
 
 Rows = dict[str, Array]
 
-STAGE = 256  # samples: of more at once, the squares would lose digits
+STAGE = 128  # samples: counts of 8 bits hold it, and no digits of squares are lost
 COUNTS = ("count", "nonfinite", "zeros", "live", "saturated")
 
 
@@ -99,75 +99,94 @@ def _reduced(
     extremes: Mapping[str, Array],
     unit_axis: int,
 ) -> Rows:
-    """One variadic reduce, which reads everything once.
+    """One reduce, which reads everything once; of many samples, one of each stage.
 
     Its combiner is Chan's rule: a sum for each figure would be a loop for each.
     """
-    arrays = {k: v.astype(jnp.int32) for k, v in marks.items()}
+    arrays = {"marks": _packed(marks)}
     for k, v in moments.items():
         arrays |= {"n": fine.astype(v.dtype), f"{k}mean": jnp.where(fine, v, 0)}
         arrays |= {f"{k}m2": jnp.zeros_like(v)}
-    arrays |= {k: jnp.where(fine, v, EXTREMES[k].nothing) for k, v in extremes.items()}
-
-    def pair(a: Any, b: Any) -> tuple[Array, ...]:
-        both = {k: (v, w) for k, v, w in zip(arrays, a, b, strict=True)}
-        out = {
-            k: EXTREMES[k].pair(*v) if k in EXTREMES else v[0] + v[1]
-            for k, v in both.items()
-        }
-        for k in moments:
-            (n, more), (mean, other) = both["n"], both[f"{k}mean"]
-            gap, part = other - mean, more / jnp.maximum(out["n"], 1)
-            out[f"{k}mean"] = mean + gap * part
-            out[f"{k}m2"] += gap * gap * (n * part)
-        return tuple(out.values())
-
+    for k, v in extremes.items():
+        arrays[k] = jnp.where(fine, v, EXTREMES[k].nothing)
     unit = unit_axis if -fine.ndim <= unit_axis < fine.ndim else -1
-    shape, axes, unit = _staged(fine.shape, unit % fine.ndim)
+    rows = _in_stages(arrays, unit % fine.ndim, tuple(moments))
+    packed = rows.pop("marks")
+    rows.pop("n", None)
+    rows |= {
+        k: ((packed >> 8 * i) & 255).astype(jnp.int32) for i, k in enumerate(marks)
+    }
+    return along_axis(rows) if len(packed) > 1 else {k: v[0] for k, v in rows.items()}
+
+
+def _packed(marks: Mapping[str, Array]) -> Array:
+    """Counts of a stage have 8 bits each: one operand, for each costs as much."""
+    shifted = (m.astype(jnp.uint32) << 8 * i for i, m in enumerate(marks.values()))
+    return reduce(jnp.bitwise_or, shifted)
+
+
+def _in_stages(arrays: Rows, unit: int, moments: tuple[str, ...]) -> Rows:
+    """The rows of every stage, one below the other."""
+    shape = arrays["marks"].shape
+    axes, cut, room = _stage(shape, unit)
+    if cut is not None:
+        n = shape[cut]
+        part = max(d for d in range(1, room + 1) if n % d == 0)
+        if 2 * part <= room:  # as of a prime number: there is a rest
+            ends = (0, n // room * room), (n // room * room, n)
+            pieces = [
+                {k: lax.slice_in_dim(v, *e, axis=cut) for k, v in arrays.items()}
+                for e in ends
+            ]
+            head, rest = (_in_stages(piece, unit, moments) for piece in pieces)
+            return {k: jnp.concatenate([head[k], rest[k]]) for k in head}
+        shape = (*shape[:cut], n // part, part, *shape[cut + 1 :])
+        axes = (cut + 1, *(a + (a > cut) for a in axes))
+        unit += unit > cut
     operands = tuple(v.reshape(shape) for v in arrays.values())
+    combined = partial(_combined, tuple(arrays), moments)
     initial = tuple(
         np.asarray(EXTREMES[k].nothing if k in EXTREMES else 0, v.dtype)
         for k, v in arrays.items()
     )
-    out = lax.reduce(operands, initial, pair, axes) if axes else operands
-    units = shape[unit]
-    left = [
-        jnp.moveaxis(v, unit - sum(a < unit for a in axes), -1).reshape(-1, units)
-        for v in out
-    ]
+    out = lax.reduce(operands, initial, combined, axes) if axes else operands
+    place = unit - sum(a < unit for a in axes)
+    left = [jnp.moveaxis(v, place, -1).reshape(-1, shape[unit]) for v in out]
     rows = dict(zip(arrays, left, strict=True))
-    rows.pop("n", None)
     size = math.prod(shape[a] for a in axes)
-    rows["count"] = alike(jnp.full(len(left[0]), size, jnp.int32), fine)
-    return along_axis(rows) if len(left[0]) > 1 else {k: v[0] for k, v in rows.items()}
+    rows["count"] = alike(jnp.full(len(left[0]), size, jnp.int32), rows["marks"])
+    return rows
 
 
-def _staged(
+def _stage(
     shape: tuple[int, ...], unit: int
-) -> tuple[tuple[int, ...], tuple[int, ...], int]:
-    """The shape in which, and the axes along which, no more than a stage is reduced.
-
-    One axis may be divided in two.  What is left is merged afterwards.
-    """
-    new: list[int] = []  # from the last axis to the first
-    reduced: list[int] = []  # places in it
-    room, open_, place = STAGE, True, 0
+) -> tuple[tuple[int, ...], int | None, int]:
+    """The axes to reduce whole, one to cut, and how much of that fits in a stage."""
+    axes: list[int] = []
+    room = STAGE
     for axis in reversed(range(len(shape))):
-        n = shape[axis]
-        new.append(n)
         if axis == unit:
-            place = len(new) - 1
-        elif n <= room and open_:
-            reduced.append(len(new) - 1)
-            room //= max(n, 1)
-        elif open_:
-            part = max(d for d in range(1, room + 1) if n % d == 0)
-            small = part * STAGE // room < STAGE // 16  # as of a prime: all at once
-            new[-1:] = [n] if small else [part, n // part]
-            reduced.append(len(new) - 1 - (not small))
-            open_ = False
-    last = len(new) - 1
-    return tuple(new[::-1]), tuple(sorted(last - r for r in reduced)), last - place
+            continue
+        if shape[axis] > room:
+            return tuple(axes), axis if room > 1 else None, room
+        axes.append(axis)
+        room //= max(shape[axis], 1)
+    return tuple(axes), None, room
+
+
+def _combined(names: Sequence[str], moments: Sequence[str], a: Any, b: Any) -> Any:
+    """The rows of two sets of samples as one."""
+    both = {k: (v, w) for k, v, w in zip(names, a, b, strict=True)}
+    out = {
+        k: EXTREMES[k].pair(*v) if k in EXTREMES else v[0] + v[1]
+        for k, v in both.items()
+    }
+    for k in moments:
+        (n, more), (mean, other) = both["n"], both[f"{k}mean"]
+        gap, part = other - mean, more / jnp.maximum(out["n"], 1)
+        out[f"{k}mean"] = mean + gap * part
+        out[f"{k}m2"] += gap * gap * (n * part)
+    return tuple(out.values())
 
 
 # --- of samples that were seen apart --------------------------------------------------
