@@ -1,7 +1,12 @@
 """Strict settings for every test."""
 
+import gc
+
 import jax
 import pytest
+
+# the caches of JAX are millions of objects, and looking for unused ones takes long
+gc.set_threshold(50_000, 20, 100)
 
 
 @pytest.fixture(autouse=True)

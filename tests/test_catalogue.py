@@ -104,8 +104,14 @@ def test_derivatives_agree_with_grad_of_the_reference(name):
             slope, wanted = jax.grad(slope, argnums), jax.grad(wanted, argnums)
 
 
-@pytest.mark.parametrize("order", [3, 4])
-@pytest.mark.parametrize("name", beyond(SMOOTH))
+@pytest.mark.parametrize(
+    ("name", "order"),
+    [
+        pytest.param(n, order, marks=() if n in JAX_NN else pytest.mark.slow)
+        for n in SMOOTH
+        for order in ((3, 4) if n in THOROUGH else (3,))
+    ],
+)
 def test_third_and_fourth_derivative(name, order):
     f = catalogue.get(name)
     x = inside(name, *np.linspace(-12, 12, 97), *np.logspace(-3, 0, 12))

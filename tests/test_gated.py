@@ -55,8 +55,9 @@ def test_all_gated_units_are_here():
 @pytest.mark.parametrize(
     ("value", "dtype"),
     [
-        *((v, d) for v in (0.3, -2.5, 1e3) for d in ("float32", "float64")),
-        *((-2.5, d) for d in ("bfloat16", "float16")),  # all their numbers
+        # `jaxact check --all` measures at a value of 3/4
+        *((v, "float32") for v in (-2.5, 1e3)),
+        (-2.5, "bfloat16"),  # all its numbers
     ],
 )
 @pytest.mark.parametrize("name", GATES)
