@@ -189,6 +189,7 @@ LAYERS = (
     {"_translation"},
     {"_functions"},
     {"transforms"},
+    {"diagnose"},
     {"_combination"},
     {"combinators"},
     {"catalogue"},
