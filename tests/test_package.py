@@ -253,6 +253,7 @@ LAYERS = (
     {"_functions"},
     {"_stable"},
     {"transforms"},
+    {"diagnose"},
     {"_combination"},
     {"combinators"},
     {"catalogue"},
