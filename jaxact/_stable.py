@@ -18,6 +18,7 @@ from ._core.values import value_of
 from ._formula import Idiom, JnpWorld, fits
 from ._functions import _parts as parts
 from ._functions.distributions import arctan, erf, normal_cdf
+from ._functions.exponential_units import elu
 from ._functions.exponentials import exponential, gaussian
 from ._functions.sigmoids import sigmoid, tanh
 from ._functions.smooth_rectifiers import softplus
@@ -45,7 +46,9 @@ def _times(a: Any, b: Any) -> Any:
 
 
 def _expm1(u: Any) -> Any:
-    return value_of(jnp.expm1(u), exponential(u))  # JAX takes expm1(u) + 1
+    # that of XLA has the slope expm1(u) + 1, and no lowering in a kernel for a TPU
+    e, below = exponential(u), elu(-jnp.abs(u))
+    return value_of(jnp.where(u <= 0, below, -below * e), e)
 
 
 def _bell(u: Any) -> Any:

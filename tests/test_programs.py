@@ -93,6 +93,22 @@ def test_lowers_inside_a_pallas_kernel(name, platform):
         lower(f, count, platform, jnp.float32, backward)
 
 
+@jaxact.activation(kinks={-1.0: 0.5})
+def written(x: Any) -> Any:
+    """Of its formula alone, with a slope chosen at the kink.
+
+    written(x) = x * tanh(log(1 + exp(x))) if x > -1 else expm1(x) * erf(x)
+    """
+    ...
+
+
+@pytest.mark.filterwarnings("ignore:The Pallas Triton backend:DeprecationWarning")
+@pytest.mark.parametrize("platform", ["tpu", "cuda"])
+def test_a_formula_alone_lowers_inside_a_pallas_kernel(platform):
+    for backward in (False, True):
+        lower(written, 1, platform, jnp.float32, backward)
+
+
 @pytest.mark.parametrize("name", ["relu", "elu", "silu", "gelu_exact", "swiglu"])
 def test_half_precisions_and_numbers_in_a_pallas_kernel(name):
     f, count = call_of(name)
