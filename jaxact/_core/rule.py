@@ -197,7 +197,8 @@ class _Call:
         """A kernel at `arrays`: what it comes to, if it is one of ours."""
         read = read_by(kernel)
         given = {n: arrays[n] for n in read if n in arrays}
-        ours = self.definition.elementwise and kernel.__module__.startswith(_OURS)
+        home = getattr(kernel, "__module__", None) or ""
+        ours = self.definition.elementwise and home.startswith(_OURS)
         if not given or not ours:
             return self.checked(kernel, given, arrays)
         fixed = [(n, c := self.constants[n], str(c)) for n in read if n not in arrays]
