@@ -15,9 +15,12 @@ def main() -> None:
             file=sys.stderr,
         )
         raise SystemExit(2)
-    from ._cli import app
+    try:
+        from ._cli import app
 
-    app(prog_name="jaxact")
+        app(prog_name="jaxact")
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
 
 
 if __name__ == "__main__":

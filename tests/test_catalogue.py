@@ -15,8 +15,10 @@ import pytest
 import jaxact
 from jaxact import catalogue, frameworks
 from jaxact._functions._parts import SecondDerivative
-from jaxact.testing import assert_accurate, assert_derivatives, oracle, residual_bytes
-from jaxact.testing._measure import allowed_ulp
+from jaxact.testing import assert_accurate, assert_derivatives, residual_bytes
+from jaxact.testing._bounds import allowed_ulp
+from jaxact.testing._measure import compare, with_flushed
+from jaxact.testing._oracle import exact_orders, question
 
 ELEMENTWISE = [n for n in catalogue.defined() if catalogue.info(n).elementwise]
 NAMES = [n for n in ELEMENTWISE if not catalogue.info(n).required]
@@ -53,7 +55,7 @@ def inside(name, *points):
     return jnp.asarray([abs(p) if positive else p for p in points], jnp.float32)
 
 
-# `jaxact check`, CI's main job, measures all in the other half precisions and float32
+# `jaxact check --all` measures all in the other half precisions and in float32
 @pytest.mark.slow
 @pytest.mark.parametrize("name", THOROUGH)
 @pytest.mark.parametrize("dtype", ["float8_e4m3fn", "float8_e5m2"])
@@ -108,21 +110,13 @@ def test_third_and_fourth_derivative(name, order):
     f = catalogue.get(name)
     x = inside(name, *np.linspace(-12, 12, 97), *np.logspace(-3, 0, 12))
     x = np.asarray(x[x != 0] if "x" in catalogue.info(name).domain else x)
-    got = np.asarray(jaxact.derivative(f, order)(x), np.float64)
-    # near a root of this derivative the error is relative to its size around the root
-    around = [x * s for s in (np.float32(0.75), np.float32(1), np.float32(1.25))]
-    if "x" not in catalogue.info(name).domain:
-        around += [x + s for s in (np.float32(-0.25), np.float32(0.25))]
-    size = np.max([np.abs(oracle(f, a, order).high) for a in around], axis=0)
-    error = np.abs(got - oracle(f, x, order).high)
-    by_hand = ("x",) in catalogue.info(name).kernels
-    relative = 1e-5 if by_hand else 2e-5  # of the terms that JAX makes of parts
-    allowed = relative * size + float(jnp.finfo(jnp.float32).smallest_normal)
-    worst = int(np.argmax(error / allowed))
-    assert (error <= allowed).all(), (
-        f"{name}, order {order}: at {x[worst]} got {got[worst]}, "
-        f"error {error[worst]}, allowed {allowed[worst]}"
+    asked = question(f)
+    (exact,) = exact_orders(
+        asked, with_flushed(x, "float32"), (order,), "float32", "x", quick=False
     )
+    found = compare(f, "float32", order, "x", x, exact, {}, asked)
+    assert found.wrong == 0
+    assert found.max_ulp <= allowed_ulp(f, "float32", order), found
 
 
 @pytest.mark.parametrize("name", beyond(THOROUGH))

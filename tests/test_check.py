@@ -13,10 +13,12 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from reports import read
 from typer.testing import CliRunner
 
 from jaxact import gelu_tanh
-from jaxact._cli import app
+from jaxact._cli import _check, app
+from jaxact._cli._functions import functions
 from jaxact._core import lookup
 from jaxact.testing._exhaustive import examine, version_of
 from jaxact.testing._oracle import question
@@ -61,6 +63,22 @@ def unproven(x):
 
 
 @activation
+def quartic(x):
+    """quartic(x) = x**4"""
+    return x**4
+
+
+@derivative_of(quartic)
+def _quartic_dx(x):
+    return 4 * x**3
+
+
+@derivative_of(quartic, order=2)
+def _quartic_dx2(x):
+    return 12.01 * x**2
+
+
+@activation
 def breaks(x):
     """breaks(x) = 2 * x"""
     raise ValueError("boom")
@@ -70,10 +88,33 @@ number = 3
 '''
 
 
+# what runs in the background of a shell would not hear of an interrupt
+PROGRAM = [
+    sys.executable,
+    "-c",
+    "import signal; from jaxact.__main__ import main; "
+    "signal.signal(signal.SIGINT, signal.default_int_handler); main()",
+]
+
+
 @pytest.fixture
 def home(tmp_path):
     (tmp_path / "mine.py").write_text(MINE)
     return tmp_path
+
+
+@pytest.fixture
+def here(home, monkeypatch):
+    """The command in this process: what it says, and the rows it writes."""
+    monkeypatch.chdir(home)
+    monkeypatch.syspath_prepend(str(home))
+
+    def check(*args):
+        done = CliRunner().invoke(app, ["check", "--json", "rows.json", *args])
+        written = home / "rows.json"
+        return done, read(written)[1] if written.exists() else []
+
+    return check
 
 
 def jaxact(*args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -90,67 +131,68 @@ def test_a_sound_activation_is_proven(home):
     done = jaxact("check", "mine:ramp", "--json", "rows.json", cwd=home)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "12 of 12 rows within their bounds" in done.stdout
-    assert "…" not in done.stdout
-    report = json.loads((home / "rows.json").read_text())
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    report, found = read(home / "rows.json")
     assert report["backend"] == "cpu"
     assert set(report["versions"]) == {"jaxact", "jax", "python"}
-    rows = {(r["dtype"], r["order"], r["wrt"]): r for r in report["rows"]}
+    rows = {(r["dtype"], r["order"], r["wrt"]): r for r in found}
     assert len(rows) == 12
     assert rows["bfloat16", 0, "x"]["residual_bytes"] <= 2
     assert rows["float32", 1, "x"]["formula_grad"] == "ok"
     assert rows["bfloat16", 1, "x"]["formula_grad"] == ""  # once is enough
     assert rows["float32", 2, "x"]["note"] == "derivative by JAX"
     assert rows["float32", 1, "slope"]["max_ulp"] == 0
-    assert all(r["within_051"] == 1 for r in report["rows"])
+    assert all(r["within_051"] == 1 for r in found)
 
 
-def test_a_wrong_derivative_is_caught_and_placed(home):
-    done = jaxact("check", "mine:wrong", "--dtype", "bfloat16", cwd=home)
-    assert done.returncode == 1, done.stdout + done.stderr
-    lines = [line.split() for line in done.stdout.splitlines() if "mine:wrong" in line]
-    value, first, second = lines
-    assert "ok" in value and "FAIL" in first and "FAIL" in second
-    assert "differs" in first and "exact" in first
-    assert "2 not" in done.stdout
+def test_a_wrong_derivative_is_caught_and_placed(here):
+    done, _ = here("mine:wrong", "--dtype", "bfloat16")
+    assert done.exit_code == 1, done.output
+    value, first, first_why, second, second_why, end = done.stdout.splitlines()[-6:]
+    assert value.split()[:3] == ["mine:wrong", "bfloat16", "0"] and "ok" in value
+    for line, why in ((first, first_why), (second, second_why)):
+        assert line.split()[0] == "mine:wrong" and line.split()[-1] == "FAIL"
+        assert why.startswith("    FAIL: over 0.51 ULP at x = ") and "exact" in why
+        assert "; not that of jax.grad of the formula" in why
+    assert end.startswith("1 of 3 rows within their bounds, 2 not; ")
 
 
-def test_what_is_not_within_is_said_again_below_a_long_table(home, monkeypatch):
-    options = ["check", "mine:wrong", "mine:unproven", "--dtype", "bfloat16"]
-    short = jaxact(*options, cwd=home).stdout
+def test_what_is_not_within_is_said_again_below_a_long_table(here, monkeypatch):
+    names = ["mine:wrong", "mine:unproven"]
+    options = ["--dtype", "bfloat16", "--jobs", "1"]
+    short, _ = here(*names, *options)
     monkeypatch.setenv("LINES", "3")
-    long = jaxact(*options, cwd=home).stdout
-    assert short.count("over 0.51 ULP at x =") == 2
-    assert long.count("over 0.51 ULP at x =") == 4
-    first, second, unproven, end = long.splitlines()[-4:]
-    assert first.startswith("mine:wrong bfloat16 1 FAIL: over 0.51 ULP at x =")
-    assert second.startswith("mine:wrong bfloat16 2 FAIL: over 0.51 ULP at x =")
-    assert unproven == "mine:unproven bfloat16 not proven: no formula: nothing proven"
+    long, _ = here(*names, *options)
+    assert short.stdout.count("over 0.51 ULP at x =") == 2
+    assert long.stdout.count("over 0.51 ULP at x =") == 4
+    first, second, unproven, end = long.stdout.splitlines()[-4:]
+    assert first.startswith("mine:wrong bfloat16 1: FAIL: over 0.51 ULP at x =")
+    assert second.startswith("mine:wrong bfloat16 2: FAIL: over 0.51 ULP at x =")
+    assert unproven == "mine:unproven bfloat16: not proven: no formula: nothing proven"
     assert end.startswith("1 of 4 rows within their bounds")
 
 
-def test_a_large_sample_in_pieces(home, monkeypatch):
-    monkeypatch.chdir(home)
-    monkeypatch.syspath_prepend(str(home))
-    monkeypatch.setattr("jaxact._cli._check._PIECE", 2**14)
-    arguments = ["check", "mine:wrong", "--dtype", "float32", "--samples", "50000"]
-    done = CliRunner().invoke(app, [*arguments, "--json", "rows.json"])
+def test_a_large_sample_in_pieces(here, monkeypatch):
+    monkeypatch.setattr("jaxact._cli._jobs._PIECE", 2**14)
+    done, rows = here("mine:wrong", "--dtype", "float32", "--samples", "50000")
     assert done.exit_code == 1
-    value, slope, _ = json.loads((home / "rows.json").read_text())["rows"]
+    value, slope, _ = rows
     assert value["max_ulp"] <= 0.5 and value["within_051"] == 1
     assert slope["max_ulp"] > 1e6 and slope["within_051"] < 0.2
     assert slope["verdict"] == "FAIL"
 
 
-def test_parameters_by_value(home):
-    done = jaxact("check", "mine:ramp", "--dtype", "float32", "--parameter",
-                  "slope=0.5", "--parameter", "slope=-3", "--json", "rows.json",
-                  cwd=home)  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    rows = json.loads((home / "rows.json").read_text())["rows"]
+def test_parameters_by_value(here):
+    done, rows = here("mine:ramp", "--dtype", "float32", "--parameter", "slope=0.5",
+                      "--parameter", "slope=-3")  # fmt: skip
+    assert done.exit_code == 0, done.output
     assert [r["parameters"]["slope"] for r in rows] == 4 * [0.5] + 4 * [-3.0]
-    assert "mine:ramp(slope=-3)" in done.stdout
-    slopes = [line for line in done.stdout.splitlines() if "1 by slope" in line]
-    assert all("\u2013" in line and "nan" not in line for line in slopes)
+    lines = done.stdout.splitlines()
+    names = [line.split()[0] for line in lines if "float32" in line]
+    assert names == 4 * ["mine:ramp(slope=0.5)"] + 4 * ["mine:ramp(slope=-3)"]
+    # what is longer than its column has a line of its own
+    numbers = [lines[n + 1] for n, line in enumerate(lines) if line.endswith("slope")]
+    assert len(numbers) == 2 and all("\u2013" in line for line in numbers)
 
 
 @pytest.fixture
@@ -158,7 +200,7 @@ def few(home, monkeypatch):
     """An exhaustive check of the first 48 K numbers, in three parts."""
     monkeypatch.chdir(home)
     monkeypatch.syspath_prepend(str(home))
-    for module in ("jaxact.testing._exhaustive", "jaxact._cli._check"):
+    for module in ("jaxact.testing._exhaustive", "jaxact._cli._exhaust"):
         monkeypatch.setattr(f"{module}.PATTERNS", 3 * 2**14)
     monkeypatch.setattr("jaxact.testing._exhaustive.CHUNK", 2**14)
     return home
@@ -170,7 +212,7 @@ def test_exhaustive_goes_on_where_it_was(few):
     arguments += ["--state", str(state), "--json", str(rows)]
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 1, done.output  # the slope of the last numbers is wrong
-    whole = json.loads(rows.read_text())["rows"]
+    whole = read(rows)[1]
     assert [r["count"] for r in whole] == 2 * [3 * 2**14]
     kept = json.loads(state.read_text())
     entry = kept["jaxact exhaustive"]["mine:wrong"]
@@ -186,7 +228,7 @@ def test_exhaustive_goes_on_where_it_was(few):
         entry["found"][str(order)] |= {"wrong": found.wrong, "count": found.count}
     state.write_text(json.dumps(kept))
     assert CliRunner().invoke(app, arguments).exit_code == 1
-    assert json.loads(rows.read_text())["rows"] == whole
+    assert read(rows)[1] == whole
 
     entry["version"] = "0"
     state.write_text(json.dumps(kept))
@@ -201,11 +243,11 @@ def test_a_state_is_of_one_version_of_all_that_computes(monkeypatch):
     asked = question(gelu_tanh)
     version = version_of(gelu_tanh, asked)
     assert version == version_of(gelu_tanh, asked)
-    read = Path.read_bytes
+    bytes_of = Path.read_bytes
     for name in ("polynomials.py", "rule.py", "gelus.py", "_derivative.py"):
 
         def changed(file, name=name):
-            return read(file) + b"#" * (file.name == name)
+            return bytes_of(file) + b"#" * (file.name == name)
 
         monkeypatch.setattr(Path, "read_bytes", changed)
         assert version != version_of(gelu_tanh, asked), name
@@ -225,19 +267,12 @@ def test_one_wrong_number_among_all():
 
 def test_an_interrupt_leaves_a_state_to_go_on_from(home):
     state = home / "state.json"
-    # what runs in the background of a shell would not hear of an interrupt
-    code = (
-        "import signal; from jaxact.__main__ import main; "
-        "signal.signal(signal.SIGINT, signal.default_int_handler); main()"
-    )
-    command = [sys.executable, "-c", code, "check", "mine:ramp", "--exhaustive"]
+    command = [*PROGRAM, "check", "mine:ramp", "--exhaustive"]
     with subprocess.Popen(
         [*command, "--state", str(state)], cwd=home, stdout=-1, stderr=-1, text=True
     ) as running:
         try:
-            deadline = time.monotonic() + 300  # a busy machine takes its time
-            while not state.exists() and time.monotonic() < deadline:
-                time.sleep(0.1)
+            wait_for(state.exists)
             running.send_signal(signal.SIGINT)
             out, err = running.communicate(timeout=300)
         finally:
@@ -249,42 +284,126 @@ def test_an_interrupt_leaves_a_state_to_go_on_from(home):
     assert {m["count"] for m in entry["found"].values()} == {entry["next"]}
 
 
-def test_what_has_no_formula_is_not_proven_and_no_failure(home):
-    done = jaxact("check", "mine:unproven", "--dtype", "float32", cwd=home)
-    assert done.returncode == 0
-    assert "no formula: nothing proven" in done.stdout
-    assert "1 not proven" in done.stdout
+def test_what_has_no_formula_is_not_proven_and_not_a_failure(here):
+    done, _ = here("mine:unproven", "--dtype", "float32")
+    assert done.exit_code == 0
+    assert "    not proven: no formula: nothing proven" in done.stdout
+    assert ", 1 not proven; " in done.stdout
 
 
-def test_against_another_library(home):
+def test_against_another_library(home, here):
     (home / "theirs.py").write_text("def ramp(x, slope=0.25):\n    return 0 * x\n")
-    (home / "mine.py").write_text(MINE + "\nimport theirs\n")
-    done = jaxact("check", "mine:ramp", "--dtype", "bfloat16", "--order", "0",
-                  "--against", "theirs", "--json", "rows.json", cwd=home)  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "theirs ULP" in done.stdout
-    (row,) = json.loads((home / "rows.json").read_text())["rows"]
+    done, (row,) = here("mine:ramp", "--dtype", "bfloat16", "--order", "0",
+                        "--against", "theirs")  # fmt: skip
+    assert done.exit_code == 0, done.output
     assert row["max_ulp"] <= 0.51 and row["against_max_ulp"] > 100
     assert row["against_wrong"] > 0 and row["against_bytes"] == 0
+    assert row["against_got"] == 0 and row["against_wanted"] == row["against_at"] != 0
+    head, _, line, end = done.stdout.splitlines()[-4:]
+    assert head.split()[3:] == ["jaxact", "theirs", "at", "x", "gives", "exact"]
+    assert line.split()[4].endswith("*") and line.split()[-1] == "ok"
+    assert "1 of 1 rows within their bounds, theirs 0 of 1; " in end
 
 
-def test_a_parameter_that_is_infinite_in_a_dtype_proves_nothing(home):
-    report = home / "smu.json"
-    done = CliRunner().invoke(
-        app, ["check", "smu", "--dtype", "float16", "--order", "1", "--json", report]
-    )
+def test_without_names_those_of_jax_nn_are_measured_beside_it(here, monkeypatch):
+    few = ["relu", "serf", "sigmoid"]
+    monkeypatch.setattr(_check, "functions", lambda names: functions(names or few))
+    done, rows = here("--jobs", "1")
+    assert done.exit_code == 0, done.output
+    assert [(r["function"], r["dtype"], r["order"], r["wrt"]) for r in rows] == [
+        (f, d, n, "x")
+        for f in ("relu", "sigmoid")
+        for d in ("bfloat16", "float32")
+        for n in (0, 1)
+    ]
+    good = [r["against_max_ulp"] <= r["bound"] for r in rows]
+    assert good == [True] * 4 + [False] * 2 + [True, False]
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert "jax.nn 5 of 8" in done.stdout
+
+    done, rows = here("--all", "--jobs", "1", "--dtype", "bfloat16", "--order", "0")
+    assert [r["function"] for r in rows] == few
+    assert rows[0]["against_max_ulp"] is None
+
+
+def test_orders_above_2_are_measured_by_the_size_around(here):
+    orders = ["--order", "3", "--order", "4", "--dtype", "float32"]
+    done, rows = here("silu", "mine:quartic", "--samples", "2000", *orders)
+    assert done.exit_code == 1, done.output
+    assert "2^-23" in done.stdout
+    verdicts = {(r["function"], r["order"]): r["verdict"] for r in rows}
+    assert verdicts == {
+        ("silu", 3): "ok",
+        ("silu", 4): "ok",
+        ("mine:quartic", 3): "FAIL",
+        ("mine:quartic", 4): "FAIL",
+    }
+    assert {r["bound"] * 2**-23 for r in rows} == {1e-5}
+
+
+STUCK = """
+import time
+from pathlib import Path
+import jaxact
+
+
+@jaxact.activation
+def stuck(x):
+    '''stuck(x) = x'''
+    while True:
+        Path("alive").write_text(str(time.time()))
+        time.sleep(0.05)
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_processes_end_with_the_command_and_what_is_done_is_kept(home, how):
+    (home / "mine_stuck.py").write_text(STUCK)
+    command = [*PROGRAM, "check", "mine:ramp", "mine_stuck:stuck", "mine:wrong"]
+    options = ["--dtype", "bfloat16", "--order", "0", "--jobs", "2"]
+    with subprocess.Popen(
+        [*command, *options, "--json", "rows.json"],
+        cwd=home, stdout=-1, stderr=-1, text=True,
+    ) as running:  # fmt: skip
+        try:
+            assert running.stdout is not None
+            shown = ""
+            while not shown.startswith("mine:ramp"):
+                shown = running.stdout.readline()
+                assert shown, running.communicate()
+            wait_for((home / "alive").exists)
+            running.send_signal(how)
+            out, err = running.communicate(timeout=300)
+        finally:
+            running.kill()
+    # nobody writes any more
+    wait_for(lambda: time.time() - float((home / "alive").read_text() or 0) > 2)
+    rows = [r["function"] for r in read(home / "rows.json")[1]]
+    assert rows[0] == "mine:ramp"
+    if how == signal.SIGINT:
+        assert running.returncode == 130 and err == ""
+        assert f"{len(rows)} of {len(rows)} rows within their bounds" in out
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 300  # a busy machine takes its time
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_a_parameter_that_is_infinite_in_a_dtype_proves_nothing(here):
+    done, rows = here("smu", "--dtype", "float16", "--order", "1")
     assert done.exit_code == 0
-    found = {r["wrt"]: r for r in json.loads(report.read_text())["rows"]}
+    found = {r["wrt"]: r for r in rows}
     assert found["mu"]["verdict"] == "not proven" and found["x"]["verdict"] == "ok"
     assert found["mu"]["note"] == "mu = 1e+06 is infinite there: nothing proven"
 
 
-def test_a_parameter_that_is_infinite_in_itself_is_measured(home):
-    report = home / "relu.json"
-    options = ["--dtype", "float16", "--order", "1", "--json", report]
-    done = CliRunner().invoke(app, ["check", "general_relu", *options])
+def test_a_parameter_that_is_infinite_in_itself_is_measured(here):
+    done, rows = here("general_relu", "--dtype", "float16", "--order", "1")
     assert done.exit_code == 0
-    found = {r["wrt"]: r for r in json.loads(report.read_text())["rows"]}
+    found = {r["wrt"]: r for r in rows}
     assert found["max_value"]["verdict"] == "ok"
 
 
@@ -292,11 +411,11 @@ def test_a_parameter_that_is_infinite_in_itself_is_measured(home):
     ("args", "complaint"),
     [
         (["mine:rmp"], "mine:rmp: no attribute 'rmp'; did you mean ramp?"),
-        (["mine:number"], "mine:number is no function"),
+        (["mine:number"], "mine:number is not a function"),
         (["nowhere:ramp"], "cannot import 'nowhere'"),
         (["no_such_activation"], "no activation 'no_such_activation'"),
         (["mine:ramp", "--dtype", "bfloat61"], "did you mean bfloat16"),
-        (["mine:ramp", "--dtype", "int32"], "'int32' is no floating dtype"),
+        (["mine:ramp", "--dtype", "int32"], "'int32' is not a floating dtype"),
         (["mine:ramp", "--dtype", "float64"], "float64 needs --x64"),
         (["jaxact.gelu_"], "no activation 'gelu_'; did you mean gelu"),
         (["mine:ramp", "--parameter", "b=1"], "no such parameter; there is slope"),
@@ -307,23 +426,22 @@ def test_a_parameter_that_is_infinite_in_itself_is_measured(home):
         (["mine:ramp", "--state", "s"], "--state is for --exhaustive"),
         (["mine:ramp", "--order", "-1"], "orders are 0, 1, 2"),
         (["mine:ramp", "--against", "jax.nnn"], "--against jax.nnn"),
+        (["mine:ramp", "--all"], "--all is the whole catalogue; leave it"),
+        (["mine:ramp", "--json", "no/x"], "--json no/x: there is no directory no"),
+        (["mine:ramp", "--json", "."], "--json . is a directory"),
+        (["mine:ramp", "--exhaustive", "--state", "."], "--state . is a directory"),
     ],
 )
-def test_unusable_arguments(home, monkeypatch, args, complaint):
-    monkeypatch.chdir(home)
-    monkeypatch.syspath_prepend(str(home))
-    done = CliRunner().invoke(app, ["check", *args])
-    assert done.exit_code == 2
+def test_unusable_arguments(here, args, complaint):
+    done, _ = here(*args)
+    assert done.exit_code == 2 and done.stdout == ""
     assert complaint in done.stderr
 
 
-def test_what_raises_is_a_failure_of_its_own(home, monkeypatch):
-    monkeypatch.chdir(home)
-    monkeypatch.syspath_prepend(str(home))
-    arguments = ["check", "mine:breaks", "--dtype", "bfloat16", "--order", "0"]
-    done = CliRunner().invoke(app, arguments)
+def test_what_raises_is_a_failure_of_its_own(here):
+    done, _ = here("mine:breaks", "--dtype", "bfloat16", "--order", "0")
     assert done.exit_code == 1
-    assert "ValueError: boom" in done.stdout
+    assert "    FAIL: ValueError: boom" in done.stdout
 
 
 ROWS = """
@@ -391,12 +509,12 @@ def rows(tmp_path, monkeypatch):
     (tmp_path / "mine_rows.py").write_text(ROWS)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr("jaxact.testing._rows.LENGTHS", (2, 5))
+    monkeypatch.setattr("jaxact._cli._jobs.LENGTHS", (2, 5))
 
     def check(name, *args):
         arguments = ["check", f"mine_rows:{name}", "--dtype", "float32", *args]
         done = CliRunner().invoke(app, [*arguments, "--json", "rows.json"])
-        found = json.loads((tmp_path / "rows.json").read_text())["rows"]
+        found = read(tmp_path / "rows.json")[1]
         return done, found
 
     return check

@@ -29,7 +29,7 @@ from jaxact.combinators import (
     surrogate,
 )
 from jaxact.testing import assert_accurate, assert_derivatives, measure, residual_bytes
-from jaxact.testing._measure import allowed_ulp
+from jaxact.testing._bounds import allowed_ulp
 
 MISH = multiply(identity, compose(tanh, softplus))
 

@@ -16,7 +16,8 @@ import jaxact as package
 from jaxact import catalogue
 from jaxact._cli._timing import instructions
 from jaxact.testing import assert_accurate, assert_derivatives, oracle, points
-from jaxact.testing._measure import allowed_ulp, with_flushed
+from jaxact.testing._bounds import allowed_ulp
+from jaxact.testing._measure import with_flushed
 from jaxact.testing._ulp import as_float64, ulp_error, unit_error
 
 jaxact: Any = package  # numbers count as arrays

@@ -1,12 +1,12 @@
 """The list command, as a user runs it."""
 
-import json
 import re
 import subprocess
 import sys
 
 import jax
 import pytest
+from reports import read
 from typer.testing import CliRunner
 
 import jaxact
@@ -27,7 +27,7 @@ def rows(tmp_path, *args, command="list"):
     file = tmp_path / "rows.json"
     done = run(*args, "--json", str(file), command=command)
     assert done.exit_code == 0, done.output
-    return json.loads(file.read_text())["rows"]
+    return read(file)[1]
 
 
 def test_everything_is_listed(tmp_path):
@@ -96,6 +96,7 @@ def test_filters(tmp_path):
 
 def test_of_one_framework_its_names_are_shown():
     output = run("--framework", "torch").output
+    assert run("--framework", "pytorch").output == output
     assert "in torch" in output
     row = line(output, "hard_silu")
     assert "hardswish Hardswish" in row and "keras" not in row
@@ -111,8 +112,9 @@ def test_aliases_are_shown_when_asked_for():
 @pytest.mark.parametrize(("args", "told"), [
     (["--family", "sigmoid"], "no family 'sigmoid'; did you mean sigmoids"),
     (["--family", "?"], "no family '?'; "),
-    (["--framework", "tourch"], "no framework 'tourch'; did you mean torch?"),
+    (["--framework", "tourch"], "no framework 'tourch'; did you mean torch"),
     (["--framework", "mxnet"], "no framework 'mxnet'; jax.nn, torch, keras, tensor"),
+    (["--markdown", "."], "--markdown . is a directory"),
     (["leakyrelu"], "nothing has 'leakyrelu'; did you mean leaky_relu"),
     (["?"], "nothing has '?'"),
     (["--framework", "ggml", "--family", "log_probabilities"], "nothing is of that"),

@@ -7,7 +7,8 @@ import pytest
 
 from jaxact import aptx, catalogue, leaky_relu
 from jaxact.testing import assert_derivatives, oracle, points, ulp_error
-from jaxact.testing._measure import allowed_ulp, compare, given, landmarks, with_flushed
+from jaxact.testing._bounds import allowed_ulp
+from jaxact.testing._measure import compare, given, landmarks, with_flushed
 from jaxact.testing._oracle import exact_orders, question
 from jaxact.testing._ulp import as_float64
 

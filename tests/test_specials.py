@@ -10,7 +10,8 @@ import pytest
 
 import jaxact
 from jaxact import catalogue
-from jaxact.testing._measure import allowed_ulp, evaluate, given, with_flushed
+from jaxact.testing._bounds import allowed_ulp
+from jaxact.testing._measure import evaluate, given, with_flushed
 from jaxact.testing._oracle import exact_orders, question
 from jaxact.testing._ulp import as_float64, unit_error
 

@@ -1,5 +1,8 @@
 """The commands of ``python -m jaxact``, one module each."""
 
+from importlib.metadata import version
+from typing import Annotated
+
 import typer
 
 from ._bench import bench
@@ -23,6 +26,19 @@ app.command("list")(list_)
 app.command()(frameworks)
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"jaxact {version('jaxact')}, jax {version('jax')}")
+        raise typer.Exit
+
+
 @app.callback()
-def _jaxact() -> None:
+def _jaxact(
+    asked: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Show the version."
+        ),
+    ] = False,
+) -> None:
     """Activation functions for JAX: check them on this machine."""

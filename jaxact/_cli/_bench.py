@@ -10,8 +10,8 @@ import jax
 import typer
 
 from .._core import lookup
-from ..testing._measure import in_frameworks
-from ._bench_report import Speed, means, picture, tables
+from ..testing._bounds import in_frameworks
+from ._bench_report import Speed, SpeedTable, means, picture
 from ._functions import (
     JsonFile,
     benched_dtype,
@@ -22,7 +22,7 @@ from ._functions import (
     works,
     writable,
 )
-from ._report import each, show, write_json
+from ._report import JsonLines, each, show_failures
 from ._timing import (
     MODES,
     Function,
@@ -126,18 +126,23 @@ def bench(
         if m != "second" or _is_elementwise(f)
     ]
     measure = partial(_speed, rounds=rounds, torch=library)
-    rows: list[Speed] = list(each(measure, work))
-
     every = bool(names) or catalogue
     printed = [name for name in chosen if every or name in in_frameworks()]
     label = "geometric mean" if names else "geometric mean, catalogue"
-    failures = [f"{r.function} {r.dtype}: {r.note}" for r in rows if r.note]
-    show(tables(rows, printed, label), failures)
     versions = {"torch": library.__version__} if library else {}
-    averages = [asdict(row) for row in means(rows, label)]
-    write_json(json_file, rows, versions, means=averages)
+    lines = JsonLines(json_file, versions)
+    table = SpeedTable(printed, label, with_torch=torch)
+    rows: list[Speed] = []
+    for row in each(measure, work):
+        rows.append(row)
+        lines.row(row)
+        table.add(row)
+    table.end()
+    lines.add(means=[asdict(row) for row in means(rows, label)])
     if save:
         picture(rows, printed, label, save)
+    failures = [f"{r.function} {r.dtype}: {r.note}" for r in rows if r.note]
+    show_failures(failures)
     if failures:
         raise typer.Exit(1)
 

@@ -1,13 +1,12 @@
 """The rows of ``jaxact bench``, as tables and as a picture."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import jax
-from rich.table import Table
 
-from ._report import Number, mean, short, table
+from ._report import Column, Listing, Number, mean, say, short
 
 
 @dataclass
@@ -43,17 +42,60 @@ def means(rows: Sequence[Speed], label: str) -> list[Speed]:
     return found
 
 
-def tables(
-    speeds: Sequence[Speed], printed: Collection[str], label: str
-) -> Iterator[Table]:
-    """A table for every dtype and size.
+class SpeedTable:
+    """A table for every dtype and size, printed line by line.
 
     Functions that are not `printed` count in the means alone, which are called `label`.
     """
-    rows = [r for r in speeds if r.function in printed] + means(speeds, label)
-    for dtype, size in dict.fromkeys((r.dtype, r.size) for r in speeds):
-        here = [r for r in rows if (r.dtype, r.size) == (dtype, size)]
-        yield _speed_table(f"{dtype}, {size:,} elements", here, label)
+
+    def __init__(
+        self, printed: Collection[str], label: str, *, with_torch: bool
+    ) -> None:
+        self.printed, self.label = printed, label
+        self.columns = {
+            "ours\n/rival": ("to_rival", 6),
+            "ours\n/x+1": ("to_floor", 6),
+            "ns per\nelement": ("ns", 7),
+        }
+        if with_torch:
+            self.columns["ours\n/torch"] = ("to_torch", 6)
+        if jax.default_backend() != "cpu":
+            self.columns |= {"GB/s": ("gb_per_s", 5), "of\ncopy": ("of_copy", 5)}
+        self.rows: list[Speed] = []  # of the table that is being printed
+        self.listing: Listing | None = None
+
+    def add(self, row: Speed) -> None:
+        """Print a row."""
+        if self.rows and _array(self.rows[0]) != _array(row):
+            self.end()
+        self.rows.append(row)
+        if self.listing is None:
+            say(f"{row.dtype}, {row.size:,} elements")
+            self.listing = Listing(
+                [
+                    Column("function", 21, number=False),
+                    Column("mode", 7, number=False),
+                    Column("rival", 7, number=False),
+                    *(Column(t, width) for t, (_, width) in self.columns.items()),
+                ]
+            )
+        if row.function in self.printed:
+            self._print(row)
+
+    def end(self) -> None:
+        """Print the means, and end this table."""
+        if self.listing is not None:
+            self.listing.rule()
+            for row in means(self.rows, self.label):
+                self._print(row)
+            say("")
+        self.rows, self.listing = [], None
+
+    def _print(self, row: Speed) -> None:
+        assert self.listing is not None
+        cells = [short(getattr(row, name)) for name, _ in self.columns.values()]
+        slow = row.to_rival is not None and row.to_rival > 1.1
+        self.listing.row([row.function, row.mode, row.rival, *cells], bad=slow)
 
 
 def picture(
@@ -110,30 +152,5 @@ def _group(row: Speed) -> tuple[str, int, str]:
     return row.dtype, row.size, row.mode
 
 
-def _speed_table(title: str, rows: Sequence[Speed], label: str) -> Table:
-    """A line for every function, the modes side by side."""
-    columns = {
-        "ours\n/rival": "to_rival",
-        "ours\n/x+1": "to_floor",
-        "ns per\nelem": "ns",
-    }
-    if any(row.to_torch for row in rows):
-        columns["ours\n/torch"] = "to_torch"
-    if jax.default_backend() != "cpu":
-        columns |= {"GB/s": "gb_per_s", "of\ncopy": "of_copy"}
-    modes = list(dict.fromkeys(row.mode for row in rows))
-    numbers = [f"{mode}\n{header}" for mode in modes for header in columns]
-    made = table(["function", "rival", *numbers], numbers=numbers, title=title)
-    cells = {(row.function, row.mode): row for row in rows}
-    rivals = {row.function: row.rival for row in rows}
-    for name in dict.fromkeys(row.function for row in rows):
-        if name == label:
-            made.add_section()
-        line = []
-        for mode in modes:
-            row = cells.get((name, mode))
-            for column in columns.values():
-                value = None if row is None else getattr(row, column)
-                line.append(short(value, bad=1.1 if column == "to_rival" else None))
-        made.add_row(name, rivals[name], *line)
-    return made
+def _array(row: Speed) -> tuple[str, int]:
+    return row.dtype, row.size

@@ -10,9 +10,9 @@ import typer
 from ..catalogue import Bound
 from ..frameworks import DIFFERENCES, TABLE, Choice, Same
 from ._agreement import Agreement, Case, agreement, cases, recording
-from ._functions import JsonFile
-from ._report import console, write_json
-from ._rows import matches, nothing, require_framework, show_rows
+from ._functions import JsonFile, writable
+from ._report import JsonLines, console
+from ._rows import known_framework, matches, nothing, show_rows
 
 _ROUNDING = 1e-14  # of float64, as far as it needs no reason
 
@@ -42,7 +42,8 @@ def frameworks(
         ),
     ] = None,
     markdown: Annotated[
-        Path | None, typer.Option(help="Write the table to a file, in Markdown.")
+        Path | None,
+        typer.Option(callback=writable, help="Write the table to a file, in Markdown."),
     ] = None,
     json_file: JsonFile = None,
 ) -> None:
@@ -51,13 +52,15 @@ def frameworks(
     That is the largest difference of value and gradient, computed in float64 from
     recorded results.  Exits with 2 if nothing is found.
     """
-    require_framework(framework)
+    framework = known_framework(framework)
     rows = _rows(framework, word or "")
     if not rows:
         nothing(word, (n for fw in TABLE.values() for n in fw))
     show_rows(*_table_of_rows(rows), markdown)
     console().print(_origins({r.framework for r in rows}), highlight=False)
-    write_json(json_file, rows)
+    lines = JsonLines(json_file)
+    for row in rows:
+        lines.row(row)
 
 
 def _rows(framework: str | None, word: str) -> list[Row]:

@@ -29,15 +29,25 @@ def refuse(complaint: str) -> NoReturn:
 
 def writable(parameter: typer.CallbackParam, file: Path | None) -> Path | None:
     """Refuse a file that could not be written, before the work."""
-    if file and not file.parent.is_dir():
-        refuse(f"{parameter.opts[0]} {file}: there is no directory {file.parent}")
+    if file is None:
+        return None
+    said = f"{parameter.opts[0]} {file}"
+    if not file.parent.is_dir():
+        refuse(f"{said}: there is no directory {file.parent}")
+    if file.is_dir():
+        refuse(f"{said} is a directory; give the name of a file")
+    if not os.access(file if file.exists() else file.parent, os.W_OK):
+        refuse(f"{said} cannot be written")
     return file
 
 
 JsonFile = Annotated[
     Path | None,
     typer.Option(
-        "--json", dir_okay=False, callback=writable, help="Write the rows to a file."
+        "--json",
+        callback=writable,
+        help="Write the rows to a file as they are found, a line of JSON each, below "
+        "one that says with what they were measured.",
     ),
 ]
 
@@ -45,15 +55,17 @@ JsonFile = Annotated[
 def functions(names: Iterable[str]) -> dict[str, Callable[..., Any]]:
     """The functions of these names; the whole catalogue for none.
 
-    A name that chooses among activations, such as `gelu`, stands for all of them.
+    A name that chooses among activations, such as `gelu`, stands for all of them.  What
+    this package has may be named `jaxact.gelu` or `jaxact:gelu` too.
     """
     found = {}
     for name in list(names) or catalogue.defined():
-        if ":" in name:
+        ours = name.removeprefix("jaxact.").removeprefix("jaxact:")
+        if ":" in ours:
             found[name] = _imported(name)
             continue
         try:
-            chosen = catalogue.choices(name.removeprefix("jaxact."))
+            chosen = catalogue.choices(ours)
         except ValueError as error:
             refuse(str(error))
         found |= {n: catalogue.get(n) for n in chosen}
@@ -133,7 +145,7 @@ def dtype_name(name: str) -> str:
     except TypeError:
         refuse(f"no dtype {name!r}{_close(name, known)}")
     if not jnp.issubdtype(dtype, jnp.floating):
-        refuse(f"{name!r} is no floating dtype")
+        refuse(f"{name!r} is not a floating dtype")
     return dtype.name
 
 
@@ -151,7 +163,7 @@ def _imported(spec: str) -> Callable[..., Any]:
             refuse(f"{spec}: no attribute {part!r}{_close(part, dir(value))}")
         value = getattr(value, part)
     if not callable(value):
-        refuse(f"{spec} is no function but {value!r:.60}")
+        refuse(f"{spec} is not a function but {value!r:.60}")
     return value
 
 

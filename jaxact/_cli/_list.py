@@ -12,9 +12,9 @@ from .. import catalogue
 from .._core import lookup
 from ..catalogue import get, names
 from ..frameworks import TABLE, theirs
-from ._functions import JsonFile
-from ._report import write_json
-from ._rows import matches, nothing, require_framework, show_rows, unknown
+from ._functions import JsonFile, writable
+from ._report import JsonLines
+from ._rows import known_framework, matches, nothing, show_rows, unknown
 
 
 @dataclass
@@ -57,7 +57,8 @@ def list_(
         bool, typer.Option("--formula", help="Show the formulas.")
     ] = False,
     markdown: Annotated[
-        Path | None, typer.Option(help="Write the table to a file, in Markdown.")
+        Path | None,
+        typer.Option(callback=writable, help="Write the table to a file, in Markdown."),
     ] = None,
     json_file: JsonFile = None,
 ) -> None:
@@ -65,16 +66,19 @@ def list_(
 
     Exits with 2 if nothing is found.
     """
-    require_framework(framework)
+    framework = known_framework(framework)
     if family is not None and family not in catalogue.families():
         unknown("family", family, catalogue.families())
+    word = (word or "").removeprefix("jaxact.").removeprefix("jaxact:")
     rows = [_entry(n) for n in names(family)]
     rows = [r for r in rows if framework is None or framework in r.frameworks]
-    rows = [r for r in rows if matches(word or "", _words(r))]
+    rows = [r for r in rows if matches(word, _words(r))]
     if not rows:
         nothing(word, (*names(), *catalogue.aliases()))
     show_rows(*_table_of_entries(rows, framework, aliases, formula), markdown)
-    write_json(json_file, rows)
+    lines = JsonLines(json_file)
+    for row in rows:
+        lines.row(row)
 
 
 def _words(row: Entry) -> tuple[str, ...]:

@@ -1,16 +1,14 @@
 """``jaxact models``: time and memory of training steps."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from . import _workloads as workloads
 from ._functions import JsonFile, benched_dtype, both, functions
-from ._report import Number, each, short, show, table, write_json
+from ._report import Column, JsonLines, Listing, Number, each, say, show_failures, three
 from ._timing import Function, compile_times, interleaved, median, ratio
 
 
@@ -58,10 +56,14 @@ def models(
     kinds = [("MLP", *item) for item in functions(names or ["gelu_tanh"]).items()]
     kinds += [("SwiGLU", *item) for item in functions(["swiglu"]).items()]
     work = [(*kind, d) for d in dtypes for kind in kinds]
-    rows: list[Model] = list(each(partial(_model, rounds=rounds), work))
-    show([_table(rows)], [f"{r.model} {r.dtype}: {r.note}" for r in rows if r.note])
-    write_json(json_file, rows)
-    if any(row.note for row in rows):
+    say("training step of a scanned model, compile time of one written out")
+    table, lines, failures = Listing(_COLUMNS), JsonLines(json_file), []
+    for row in each(partial(_model, rounds=rounds), work):
+        lines.row(row)
+        table.row(_cells(row))
+        failures += [f"{row.model} {row.dtype}: {row.note}"] if row.note else []
+    show_failures(failures)
+    if failures:
         raise typer.Exit(1)
 
 
@@ -105,23 +107,22 @@ def _compile_unrolled(act: Any, shapes: Any) -> None:
     workloads.unrolled_step(act).lower(*shapes).compile()
 
 
-def _table(rows: Sequence[Model]) -> Table:
-    numbers = (
-        "ours\nms", "rival\nms", "ratio", "ours\nMiB", "rival\nMiB", "ratio ",
-        "ours\ncompile s", "rival\ncompile s", " ratio",
-    )  # fmt: skip
-    made = table(
-        ["model", "rival", "dtype", *numbers],
-        numbers=numbers,
-        title="training step of a scanned model, compile time of one written out",
-    )
-    for row in rows:
-        ours, theirs = row.temp_bytes, row.rival_temp_bytes
-        cells = [
-            *(row.step_ms, row.rival_step_ms, row.to_rival),
-            *(ours and ours / 2**20, theirs and theirs / 2**20),
-            ours / theirs if ours and theirs else None,
-            *(row.compile_s, row.rival_compile_s, row.compile_to_rival),
-        ]
-        made.add_row(row.model, row.rival, row.dtype, *map(short, cells))
-    return made
+_COLUMNS = [
+    Column("model", 13, number=False),
+    Column("rival", 7, number=False),
+    Column("dtype", 8, number=False),
+    *(Column("ours\nms", 4), Column("rival\nms", 5), Column("ra-\ntio", 4)),
+    *(Column("ours\nMiB", 5), Column("rival\nMiB", 5), Column("ra-\ntio", 4)),
+    *(Column("com-\npile", 4), Column("rival\ns", 5), Column("ra-\ntio", 4)),
+]
+
+
+def _cells(row: Model) -> list[str]:
+    ours, theirs = row.temp_bytes, row.rival_temp_bytes
+    numbers = [
+        *(row.step_ms, row.rival_step_ms, row.to_rival),
+        *(ours and ours / 2**20, theirs and theirs / 2**20),
+        ours / theirs if ours and theirs else None,
+        *(row.compile_s, row.rival_compile_s, row.compile_to_rival),
+    ]
+    return [row.model, row.rival, row.dtype, *map(three, numbers)]

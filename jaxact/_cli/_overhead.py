@@ -1,6 +1,5 @@
 """``jaxact overhead``: what a call costs beside the arithmetic."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
@@ -8,9 +7,9 @@ from typing import Annotated, Any
 import jax
 import jax.numpy as jnp
 import typer
-from rich.table import Table
 
-from ..testing._measure import in_frameworks, residual_bytes
+from ..testing._bounds import in_frameworks
+from ..testing._measure import residual_bytes
 from ._functions import (
     JsonFile,
     benched_dtype,
@@ -18,7 +17,17 @@ from ._functions import (
     functions,
     works,
 )
-from ._report import Number, each, mean, short, show, table, write_json
+from ._report import (
+    Column,
+    JsonLines,
+    Listing,
+    Number,
+    each,
+    mean,
+    say,
+    show_failures,
+    three,
+)
 from ._timing import (
     Function,
     Times,
@@ -86,16 +95,25 @@ def overhead(
     """
     dtypes = [benched_dtype(d) for d in dtype or ["float32"]]
     chosen = functions(names or ())
-    work = [(*item, d) for d in dtypes for item in chosen.items()]
-    rows: list[Overhead] = list(each(partial(_overhead, rounds=rounds), work))
     label = "geometric mean" if names else "geometric mean, catalogue"
     printed = [n for n in chosen if names or n in in_frameworks()]
-    show(
-        [_table([r for r in rows if r.function in printed], rows, label)],
-        [f"{r.function} {r.dtype}: {r.note}" for r in rows if r.note],
-    )
-    write_json(json_file, rows)
-    if any(row.note for row in rows):
+    lines, failures = JsonLines(json_file), []
+    for one in dtypes:
+        say(f"{one}: eager calls on 8 elements, and what is compiled")
+        table, rows = Listing(_COLUMNS), []
+        work = [(*item, one) for item in chosen.items()]
+        for row in each(partial(_overhead, rounds=rounds), work):
+            rows.append(row)
+            lines.row(row)
+            for cells in _cells(row) if row.function in printed else ():
+                table.row(cells)
+            failures += [f"{row.function} {one}: {row.note}"] if row.note else []
+        table.rule()
+        ratios = [mean(_quotient(row, *pair) for row in rows) for pair in _NUMBERS]
+        table.row([label, "", *map(three, ratios)])
+        say("ours, the rival's below it; in the mean the ratio of the two")
+    show_failures(failures)
+    if failures:
         raise typer.Exit(1)
 
 
@@ -153,36 +171,34 @@ def _bare(x: jax.Array) -> jax.Array:
     return jnp.maximum(x, 0)
 
 
-def _table(rows: Sequence[Overhead], every: Sequence[Overhead], label: str) -> Table:
-    columns = {
-        "eager\nµs": ("eager_us", "rival_eager_us"),
-        "bare jit\nµs": ("bare_us",),
-        "ours\n/bare": ("eager_to_bare",),
-        "compile\nms": ("compile_ms", "rival_compile_ms"),
-        "HLO ops\nforward": ("ops", "rival_ops"),
-        "HLO ops\nvjp": ("vjp_ops", "rival_vjp_ops"),
-        "kernels\nforward": ("kernels", "rival_kernels"),
-        "kernels\nvjp": ("vjp_kernels", "rival_vjp_kernels"),
-        "bytes kept\nper elem": ("residual_bytes", "rival_residual_bytes"),
-    }
-    made = table(
-        ["function", "rival", "dtype", *columns],
-        numbers=columns,
-        title="eager call on 8 elements, and what is compiled",
-    )
-    made.caption = "two numbers: ours, the rival's; their ratio in the mean"
-    pairs = columns.values()
-    for row in rows:
-        cells = [
-            ", ".join(short(getattr(row, n)) or "-" for n in pair) for pair in pairs
-        ]
-        made.add_row(row.function, row.rival, row.dtype, *cells)
-    made.add_section()
-    for dtype in dict.fromkeys(row.dtype for row in every):
-        here = [row for row in every if row.dtype == dtype]
-        ratios = [mean(_quotient(row, *names) for row in here) for names in pairs]
-        made.add_row(label, "", dtype, *map(short, ratios))
-    return made
+_NUMBERS = [
+    ("eager_us", "rival_eager_us"),
+    ("bare_us",),
+    ("eager_to_bare",),
+    ("compile_ms", "rival_compile_ms"),
+    ("ops", "rival_ops"),
+    ("vjp_ops", "rival_vjp_ops"),
+    ("kernels", "rival_kernels"),
+    ("vjp_kernels", "rival_vjp_kernels"),
+    ("residual_bytes", "rival_residual_bytes"),
+]
+_COLUMNS = [
+    Column("function", 21, number=False),
+    Column("who", 7, number=False),
+    *(Column("eager\n\u00b5s", 5), Column("bare\njit", 4), Column("ours\n/bare", 5)),
+    Column("com-\npile\nms", 4),
+    *(Column("HLO\nops", 4), Column("in\nvjp", 4)),
+    *(Column("ker-\nnels", 4), Column("in\nvjp", 4)),
+    Column("bytes\nkept", 5),
+]
+
+
+def _cells(row: Overhead) -> list[list[str]]:
+    """Two lines, of ours and of the rival."""
+    mine = [three(getattr(row, pair[0])) for pair in _NUMBERS]
+    others = [three(getattr(row, p[1])) if len(p) > 1 else "" for p in _NUMBERS]
+    lines = [[row.function, "jaxact", *mine], ["", row.rival, *others]]
+    return lines if row.rival else lines[:1]
 
 
 def _quotient(row: Overhead, ours: str, theirs: str = "") -> Number:

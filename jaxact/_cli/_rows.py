@@ -6,15 +6,17 @@ from pathlib import Path
 
 from rich.markup import escape
 
-from ..frameworks import TABLE
+from ..frameworks import ALIASES, TABLE
 from ._functions import refuse
 from ._report import console, table
 
 
-def require_framework(framework: str | None) -> None:
-    """Refuse a framework that there is not."""
+def known_framework(name: str | None) -> str | None:
+    """A framework by the name that the table has, if one is given."""
+    framework = ALIASES.get(name or "", name)
     if framework is not None and framework not in TABLE:
-        unknown("framework", framework, TABLE)
+        unknown("framework", framework, [*TABLE, *ALIASES])
+    return framework
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> None:
@@ -40,7 +42,7 @@ def matches(word: str, texts: Iterable[str]) -> bool:
 def show_rows(titles: list[str], rows: list[list[str]], markdown: Path | None) -> None:
     """Print a table, and write it."""
     folded = set(titles) - {"name", "framework"}
-    made = table(titles, numbers=("value", "gradient"), folded=folded)
+    made = table(titles, folded=folded, numbers=("value", "gradient"))
     for row in rows:
         made.add_row(*map(escape, row))
     out = console()

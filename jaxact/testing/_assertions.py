@@ -301,7 +301,8 @@ def _reference_derivative(
             at
         )
 
-    return jax.jit(at_all)
+    # it runs once, in float64: most of the time is that of the compiler
+    return jax.jit(at_all, compiler_options={"xla_backend_optimization_level": 0})
 
 
 def _differing(got: np.ndarray, wanted: np.ndarray) -> np.ndarray:

@@ -3,18 +3,16 @@
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache, partial
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .. import frameworks
-from .._core import Definition, lookup
-from .._functions._parts import SecondDerivative
-from ..frameworks import Choice
+from .._core import lookup
 from ..transforms import derivative
+from ._bounds import by_size
 from ._exact import Exact, Question
 from ._oracle import exact_orders, question
 from ._points import points as sample
@@ -110,62 +108,6 @@ def given(f: Callable[..., Any], parameters: Mapping[str, float]) -> dict[str, A
     return {**{n: definition.example(n) for n in definition.required}, **parameters}
 
 
-def allowed_ulp(
-    f: Callable[..., Any],
-    dtype: Any,
-    order: int,
-    parameters: Iterable[str] = (),
-) -> float:
-    """The error that an activation may have, in the units of `unit_error`.
-
-    `parameters` are those that are set: jax.nn does not have all of ours.  A second
-    derivative that JAX makes from the parts is a sum of several products, and may have
-    twice the error.
-    """
-    size, name = jnp.dtype(dtype).itemsize, getattr(f, "__name__", "")
-    if size < 4:
-        return 0.51
-    if (name, order) in _CANCELS:
-        return _CANCELS[name, order]
-    bound = 4.0 if name in in_frameworks() else 8.0
-    definition = lookup(f)
-    return 2 * bound if order > 1 and definition and _by_jax(definition) else bound
-
-
-def _by_jax(definition: Definition) -> bool:
-    """Whether the second derivative is one that JAX makes from the parts."""
-    kernels = definition.kernels
-    return ("x",) not in kernels or isinstance(
-        kernels.get(("x", "x")), SecondDerivative
-    )
-
-
-# those whose terms cancel far from a root, or that amplify the rounding of an exponent
-_CANCELS = {
-    ("sqrt_softplus", 2): 27.0,
-    ("golu", 0): 10.0,
-    ("golu", 1): 10.0,
-    ("golu", 2): 16.0,
-    ("xielu", 0): 6.0,
-    ("erfact", 1): 16.0,
-    ("serf", 1): 12.0,
-    ("pserf", 1): 12.0,
-    ("tanhexp", 1): 13.0,
-    ("mila", 1): 12.0,
-    ("phish", 1): 9.0,
-}
-
-
-@cache
-def in_frameworks() -> frozenset[str]:
-    """The activations that a framework has too."""
-    rows = [row for table in frameworks.TABLE.values() for row in table.values()]
-    several = [row.among.values() if isinstance(row, Choice) else [row] for row in rows]
-    return frozenset(
-        name for same in several for s in same for name in (s.name, s.general) if name
-    )
-
-
 def kinks(f: Callable[..., Any], **parameters: float) -> tuple[float, ...]:
     """The kinks that an activation declares; none for other functions."""
     definition = lookup(f)
@@ -230,8 +172,12 @@ def compare(
     points: np.ndarray,
     exact: Exact,
     parameters: dict[str, float],
+    asked: Question | None = None,
 ) -> Measurement:
-    """Measure f against exact values at `with_flushed(points)`."""
+    """Measure f against exact values at `with_flushed(points)`.
+
+    If it is known what was asked, an error of an order above 2 is counted `by_size`.
+    """
     got = evaluate(f, order, wrt, points, parameters)
     name = getattr(f, "__name__", "f")
     if got.shape != points.shape:
@@ -241,6 +187,9 @@ def compare(
             f"{name}: {jnp.dtype(dtype).name} in, {got.dtype.name} out (order {order})"
         )
     error = _errors(got, exact, order)
+    if asked is not None and order > 2:
+        counted = by_size(got, exact, asked, points, order, f)
+        error = np.where(np.isfinite(counted), counted, error)
     at = as_float64(points)
     if order:  # a constant slope need not be NaN where the value is NaN
         error = np.where(np.isnan(at), 0, error)

@@ -329,10 +329,12 @@ def _root_scales(
     """|x f'(x)| where f has a root near x, away from 0; NaN elsewhere."""
     rows = len(high) - 1
     scales = np.full((rows, len(points)), np.nan)
+    settled = np.array([_settled(points, f) for f in high[:rows]])
     slopes = high[1:]
     if wrt != "x":  # the slope by x is a difference
         slopes = np.full((rows, len(points)), np.nan)
-        at = np.flatnonzero(np.isfinite(high[0]) & (points != 0))
+        known = np.isfinite(high[0]) & (points != 0)
+        at = np.flatnonzero(known & ~settled.all(axis=0))
         aside = points[at] * (1 - 2.0**-24)
         moved, _ = _coefficients(asked, aside, range(rows), wrt, rigour, strict=False)
         with np.errstate(all="ignore"):
@@ -343,7 +345,7 @@ def _root_scales(
             across = points - 2 * step
             beside = np.nextafter(points, np.where(step > 0, -np.inf, np.inf))
             across = np.where(across == points, beside, across)
-            near = np.isfinite(slope) & (slope != 0)
+            near = np.isfinite(slope) & (slope != 0) & ~settled[n]
             near &= np.abs(step) < np.abs(points) / 4
             near &= (across > asked.domain[0]) & (across < asked.domain[1])
         at = np.flatnonzero(near)
@@ -354,6 +356,25 @@ def _root_scales(
         with np.errstate(over="ignore"):
             scales[n, at] = np.abs(points[at] * slope[at])
     return scales
+
+
+def _settled(points: np.ndarray, f: np.ndarray) -> np.ndarray:
+    """Where f has no root within a quarter of x, as the points around x tell.
+
+    They do if some lie up to half of x away on both sides, and have its sign, all of
+    them.  Where they are too few to tell, the answer is no.
+    """
+    sign = np.sign(f)
+    turns = np.append(0, np.cumsum((sign[1:] != sign[:-1]) | (sign[1:] == 0)))
+    with np.errstate(invalid="ignore", over="ignore"):
+        reach = np.abs(points) / 2
+        first = np.searchsorted(points, points - reach)
+        last = np.searchsorted(points, points + reach, "right") - 1
+        before = np.searchsorted(points, points - reach / 2) > first
+        after = np.searchsorted(points, points + reach / 2, "right") <= last
+    last = np.clip(last, 0, len(points) - 1)
+    first = np.clip(first, 0, len(points) - 1)
+    return before & after & (sign != 0) & (turns[first] == turns[last])
 
 
 _A_SIGN = _Rigour((400,), 2, -(2**20))

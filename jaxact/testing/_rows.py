@@ -22,10 +22,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._core import Definition
-from ._measure import Measurement, given, in_frameworks, merge
+from ._bounds import in_frameworks
+from ._measure import Measurement, given, merge
 from ._ulp import as_float64, format_of, ulp
 
 ROWS, LENGTHS, SCALES = 32, (2, 3, 16, 48), (1 / 64, 1.0, 8.0)
+# of what runs once, and is compiled in float64 to compare with
+_QUICKLY: Any = {"xla_backend_optimization_level": 0}
 FACTOR, FAR = 1.37, 2.0**13  # the factor of the product; the scale of far rows
 
 
@@ -50,6 +53,7 @@ def measure_rows(
     order: int,
     wrt: str = "x",
     parameters: Mapping[str, float] | None = None,
+    lengths: tuple[int, ...] = LENGTHS,
     f: Callable[..., Any] | None = None,
 ) -> Measurement:
     """Measure the value, or the derivative along random tangents, in both modes.
@@ -60,6 +64,7 @@ def measure_rows(
         order: 0 or 1.
         wrt: the variable of the derivative.
         parameters: values of parameters, in place of those of `given` and the defaults.
+        lengths: of the rows.
         f: the function to measure; the activation itself by default.
 
     Raises:
@@ -72,17 +77,34 @@ def measure_rows(
     arguments = _arguments(definition, dtype, wrt, parameters or {})
     call = _call(f or definition.function, arguments, wrt)
     parts: list[Measurement] = []
-    for x in _rows(definition, dtype, arguments):
+    moved = None if wrt == "x" else arguments[wrt]
+    compiled = _values_behind(call) if order == 0 else _slopes_behind(call, moved)
+    for x in _rows(definition, dtype, arguments, lengths):
         for w, factor in _products(x, order, definition.name == "hardmax"):
             x = (w * np.asarray(factor, w.dtype)).astype(w.dtype)
             exact = _exactly(definition, x, arguments, wrt)
             if order == 0:
-                parts.append(_value(call, w, factor, x, exact))
+                parts.append(_value(compiled[factor], w, factor, x, exact))
             else:
                 parts += _derivatives(
-                    definition, call, w, factor, x, wrt, arguments, exact
+                    definition, compiled[factor], w, factor, x, wrt, arguments, exact
                 )
     return reduce(merge, parts)
+
+
+def _values_behind(call: Callable[..., Any]) -> dict[float, Callable[..., Any]]:
+    """The values of rows, compiled as they are and behind a product."""
+    return {c: jax.jit(jax.vmap(lambda w, c=c: call(w * c))) for c in (1.0, FACTOR)}
+
+
+def _slopes_behind(
+    call: Callable[..., Any], p: np.ndarray | None
+) -> dict[float, Callable[..., Any]]:
+    """The same of `_both`."""
+    both = partial(_both, call, p)
+    return {
+        c: jax.jit(jax.vmap(lambda w, *v, c=c: both(w * c, *v))) for c in (1.0, FACTOR)
+    }
 
 
 def _products(
@@ -132,12 +154,15 @@ def _by_output(definition: Definition) -> bool:
 
 
 def _rows(
-    definition: Definition, dtype: Any, parameters: dict[str, np.ndarray]
+    definition: Definition,
+    dtype: Any,
+    parameters: dict[str, np.ndarray],
+    lengths: tuple[int, ...],
 ) -> Iterator[np.ndarray]:
     """Random rows, of the lengths that the function takes."""
     random, dtype = np.random.default_rng(0), jnp.dtype(dtype)
     taken, problem = False, None
-    for length in LENGTHS:
+    for length in lengths:
         row = jax.ShapeDtypeStruct((length,), dtype)
         try:
             jax.eval_shape(_call(definition.function, parameters), row)
@@ -211,7 +236,7 @@ def _reference(definition: Definition, wrt: str) -> Callable[..., Any]:
         sizes = _conditioned(lambda x, p: _call(reference, p)(x), x, parameters)
         return value(x), here, sizes, terms, smooth
 
-    return jax.jit(jax.vmap(row, (0, None)))
+    return jax.jit(jax.vmap(row, (0, None)), compiler_options=_QUICKLY)
 
 
 def _conditioned(f: Callable[..., Any], *args: Any) -> Any:
@@ -222,14 +247,14 @@ def _conditioned(f: Callable[..., Any], *args: Any) -> Any:
 
 
 def _value(
-    call: Callable[..., Any],
+    compiled: Callable[..., Any],
     w: np.ndarray,
     factor: float,
     x: np.ndarray,
     exact: _Exact,
 ) -> Measurement:
     """The errors of the value at the rows x, the products of w and the factor."""
-    got = jax.jit(jax.vmap(lambda w: call(w * factor)))(w)
+    got = compiled(w)
     unit = np.maximum(ulp(exact.y, x.dtype), _rounding(x.dtype) * exact.size)
     unit = unit + _unrounded(x.dtype, factor) * exact.size + _TOLD
     return _compared(np.asarray(got), exact.y, unit, x)
@@ -251,7 +276,7 @@ def _rounding(dtype: np.dtype) -> float:
 
 def _derivatives(
     definition: Definition,
-    call: Callable[..., Any],
+    compiled: Callable[..., Any],
     w: np.ndarray,
     factor: float,
     x: np.ndarray,
@@ -260,14 +285,12 @@ def _derivatives(
     exact: _Exact,
 ) -> Iterator[Measurement]:
     """The errors in forward and in reverse mode at w * factor, along random t and c."""
-    random, p = np.random.default_rng(1), None if wrt == "x" else parameters[wrt]
+    random = np.random.default_rng(1)
     t, c = (
         random.uniform(-1, 1, (len(x), n)).astype(x.dtype)
         for n in (exact.slope.shape[2], exact.slope.shape[1])
     )
-
-    both = partial(_both, call, p)
-    got = jax.jit(jax.vmap(lambda w, t, c: both(w * factor, t, c)))(w, t, c)
+    got = compiled(w, t, c)
     with jax.enable_x64(True):
         wide = {n: as_float64(v) for n, v in parameters.items()}
         swings = _swings(definition, wrt)(*map(as_float64, (x, t, c)), wide)
@@ -304,7 +327,7 @@ def _swings(definition: Definition, wrt: str) -> Callable[..., Any]:
         forward, back = (_conditioned(partial(one, i), x, parameters) for i in (0, 1))
         return forward, back
 
-    return jax.jit(jax.vmap(row, (0, 0, 0, None)))
+    return jax.jit(jax.vmap(row, (0, 0, 0, None)), compiler_options=_QUICKLY)
 
 
 def _compared(
