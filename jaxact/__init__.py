@@ -23,6 +23,12 @@ Differentiate:
 - `derivative` and `value_and_derivative` make elementwise derivatives, of any order, of
   an activation or of any other elementwise function.
 
+Observe:
+
+- `observe` gives the statistics of every activation inside a JAX function, such as its
+  dead units; `observe_value_and_grad` those of a training step, `merge` joins them, and
+  `tap` names an activation that is written out by hand.
+
 Make your own:
 
 - `activation` makes your kernel a public activation; `derivative_of` adds a
@@ -304,4 +310,11 @@ from .catalogue import (
 from .transforms import (
     derivative as derivative,
     value_and_derivative as value_and_derivative,
+)
+from .transforms.observe import (
+    Observations as Observations,
+    merge as merge,
+    observe as observe,
+    observe_value_and_grad as observe_value_and_grad,
+    tap as tap,
 )

@@ -330,7 +330,7 @@ def test_reads_as_a_plain_function(name):
     assert pickle.loads(pickle.dumps(f)) is f
     assert inspect.isfunction(f) and f.__name__ == name
     assert f"def {name}(" in inspect.getsource(f)
-    assert f"name={name}" in str(jax.make_jaxpr(f)(1.0))
+    assert f"name=jaxact.{name}" in str(jax.make_jaxpr(f)(1.0))
 
 
 @pytest.mark.parametrize("name", NAMES)

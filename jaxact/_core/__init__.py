@@ -19,6 +19,7 @@ from .declare import (
     spelled as spelled,
 )
 from .definition import (
+    MARK as MARK,
     Defined as Defined,
     Definition as Definition,
     choosers as choosers,

@@ -18,6 +18,7 @@ from jax import Array
 from .._formula import Formula, find_formula
 from .call import complaint_about, plain_arguments, under_jit, with_constants
 from .definition import (
+    MARK,
     Definition,
     Integers,
     Path,
@@ -146,7 +147,7 @@ def activation(
 
         return apply(definition, args, kwargs)
 
-    traced.__name__ = traced.__qualname__ = name  # the name in jaxprs and profiles
+    traced.__name__ = traced.__qualname__ = MARK + name  # in jaxprs and profiles
     traced.__signature__ = signature  # type: ignore[attr-defined]
     derived: dict[Any, Any] = {}
 

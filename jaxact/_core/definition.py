@@ -15,6 +15,8 @@ from jax import Array
 
 from .._formula import Formula, World
 
+MARK = "jaxact."  # begins the name that the call of an activation has in a jaxpr
+
 F = TypeVar("F", bound=Callable[..., Any])
 Integers = Literal["float", "weak", "keep"]
 Arrays = Mapping[str, Array]
