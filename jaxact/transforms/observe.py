@@ -31,6 +31,21 @@ from ._sites import TAP
 from ._state import changed_state, modules_in, update
 from ._statistics import COUNTS, Settings, of_cotangent_names, wide_dtype
 
+__all__ = [  # noqa: RUF022 (in the order of the file)
+    "Which",
+    "Scans",
+    "observe",
+    "observe_value_and_grad",
+    "tap",
+    "merge",
+    "Observations",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 Which = Literal["all", "counts"]
 Scans = Literal["stack", "merge"]
 
