@@ -1,5 +1,6 @@
 """Slopes that are chosen at kinks."""
 
+from pathlib import Path
 from typing import Any
 
 import chex
@@ -11,6 +12,8 @@ import jaxact
 from jaxact.catalogue import lookup
 from jaxact.combinators import compose
 from jaxact.testing import assert_accurate, assert_derivatives, residual_bytes
+from jaxact.testing._exhaustive import version_of
+from jaxact.testing._oracle import question
 
 
 @jaxact.activation(kinks={0.0: 0.5})
@@ -127,6 +130,18 @@ def test_what_is_made_of_it_has_the_slope_too():
     assert_accurate(f, 0.51, ["bfloat16"], orders=[1])
     definition = lookup(f)
     assert definition is not None and definition.kinks_at() == (0.0,)
+
+
+@pytest.mark.parametrize("f", [bare, written], ids=lambda f: f.__name__)
+def test_a_state_of_all_numbers_is_of_the_file_of_the_kernel(f, monkeypatch):
+    asked, read = question(f), Path.read_bytes
+    version = version_of(f, asked)
+
+    def changed(file):
+        return read(file) + b"#" * (file.name == Path(__file__).name)
+
+    monkeypatch.setattr(Path, "read_bytes", changed)
+    assert version != version_of(f, asked)
 
 
 def test_kinks_without_slopes_are_as_before():

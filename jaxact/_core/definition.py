@@ -208,12 +208,14 @@ def definitions() -> tuple[Definition, ...]:
 def signature_of(function: Callable[..., Any]) -> inspect.Signature:
     """The signature; annotations that are text are replaced by what they name."""
     signature = inspect.signature(function)
+    parameters = signature.parameters.values()
+    if not any(isinstance(p.annotation, str) for p in parameters):
+        return signature
     scope = getattr(inspect.unwrap(function), "__globals__", {})
-    parameters = [
-        p.replace(annotation=_resolved(p.annotation, scope))
-        for p in signature.parameters.values()
+    resolved = [
+        p.replace(annotation=_resolved(p.annotation, scope)) for p in parameters
     ]
-    return signature.replace(parameters=parameters)
+    return signature.replace(parameters=resolved)
 
 
 def _resolved(note: Any, scope: dict[str, Any]) -> Any:

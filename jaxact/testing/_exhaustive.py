@@ -85,7 +85,8 @@ def _number(value: Any) -> Any:
 def version_of(f: Callable[..., Any], asked: Question) -> str:
     """A hash of everything that decides the results of f."""
     definition = lookup(f)
-    own = inspect.getsourcefile(f if definition is None else definition.kernels[()])
+    kernel = f if definition is None else definition.kernels[()]
+    own = inspect.getsourcefile(inspect.unwrap(kernel))
     home = Path(__file__).parent.parent
     files = {*home.rglob("*.py"), Path(own or __file__)}
     found = hashlib.sha256()
