@@ -3,6 +3,7 @@
 import sys
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 import jaxact
@@ -83,6 +84,31 @@ def test_progress_is_sparse_and_says_only_what_can_be_known(monkeypatch, capsys)
         "10 of 40 done, 62 s, about 3 min left: gelu",
         "30 of 40 done, 5 min, about 2 min left: gelu",
     ]
+
+
+def test_what_was_done_before_does_not_count_for_the_time_left(monkeypatch, capsys):
+    now = [0.0]
+    monkeypatch.setattr(_report.time, "monotonic", lambda: now[0])
+    progress = Progress(100)
+    for now[0], done in ((1, 50), (31, 54), (62, 75)):
+        progress.show("", done)
+    assert capsys.readouterr().err.splitlines() == [
+        "54 of 100 done, 31 s",
+        "75 of 100 done, 62 s, about 62 s left",
+    ]
+
+
+def test_an_interrupt_ends_what_is_timed_quietly(capsys):
+    def measure(n):
+        if n:
+            raise KeyboardInterrupt
+        return n
+
+    found = _report.each(measure, [(0,), (1,), (2,)])
+    assert next(found) == 0
+    with pytest.raises(typer.Exit) as end:
+        next(found)
+    assert end.value.exit_code == 130 and capsys.readouterr().err == ""
 
 
 def test_on_a_terminal_the_line_is_written_over(monkeypatch, capsys):

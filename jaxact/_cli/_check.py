@@ -117,9 +117,9 @@ def check(
     """Measure activations against the exact result, on this machine's backend.
 
     bfloat16 and float16 at all 65,536 bit patterns, derivatives by parameters at every
-    seventh; float32 and float64 at a sample of every magnitude.  Rows appear as they
-    are found.  Exits with 1 if a bound of ours is broken, with 2 for unusable
-    arguments, with 130 after Ctrl-C.
+    seventh; float32 and float64 at a sample of every magnitude, by parameters at every
+    third point of it.  Rows appear as they are found.  Exits with 1 if a bound of ours
+    is broken, with 2 for unusable arguments, with 130 after Ctrl-C.
     """
     started = time.perf_counter()
     # two processes may share a device if neither takes all of its memory
@@ -234,4 +234,5 @@ def _measured(
 
 
 def _begin(x64: bool) -> None:
+    """Set up a process that measures."""
     jax.config.update("jax_enable_x64", x64)

@@ -11,7 +11,7 @@ from ._jobs import label
 from ._report import Column, Listing, console, say
 from ._verdicts import Row, digits
 
-_WIDEST = 21  # of a name: complementary_log_log
+_WIDEST, _BESIDE_IT = 22, 15  # names; longer ones have a line of their own
 
 _ALONE = (
     "max ULP: the largest error in units in the last place; bound: what is allowed; "
@@ -36,7 +36,8 @@ class CheckTable:
         self, labels: Sequence[str], orders: Sequence[int], against: str | None
     ) -> None:
         self.against, self.rows = against, []
-        width = min(max(map(len, labels), default=0), _WIDEST)
+        most = _BESIDE_IT if against else _WIDEST
+        width = min(max(map(len, labels), default=0), most)
         columns = [
             Column("function", max(width, 8), number=False),
             Column("dtype", 8, number=False),

@@ -209,7 +209,7 @@ class Progress:
     """How far a command is, on stderr: a line that changes, or one now and then."""
 
     def __init__(self, total: int) -> None:
-        self.total, self.done = total, 0
+        self.total, self.done, self.begun = total, 0, -1
         self.started = self.told = time.monotonic()
         self.terminal = sys.stderr.isatty()
 
@@ -217,6 +217,8 @@ class Progress:
         """Say how much is done, and what comes now."""
         if done is not None:
             self.done = done
+        if self.begun < 0:
+            self.begun = self.done  # what was done before took no time of this run
         now = time.monotonic()
         if not self.terminal and now - self.told < _SPARSELY:
             return
@@ -237,8 +239,9 @@ class Progress:
     def _line(self, what: str, seconds: float) -> str:
         parts = [f"{self.done:,} of {self.total:,} done", _duration(seconds)]
         # what comes first is not like the rest: it says nothing about it
-        if seconds > 5 and self.total / 10 <= self.done < self.total:
-            left = seconds / self.done * (self.total - self.done)
+        new, left = self.done - self.begun, self.total - self.done
+        if seconds > 5 and new >= (self.total - self.begun) / 10 and left:
+            left = seconds / new * left
             parts.append(f"about {_duration(left)} left")
         return ", ".join(parts) + (f": {what}" if what else "")
 

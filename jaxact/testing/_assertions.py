@@ -11,7 +11,15 @@ import numpy as np
 
 from .._core import lookup
 from .._formula import parse_formula
-from ._measure import compare, given, kinks, landmarks, require_x64, with_flushed
+from ._measure import (
+    QUICKLY,
+    compare,
+    given,
+    kinks,
+    landmarks,
+    require_x64,
+    with_flushed,
+)
 from ._oracle import exact_orders, question
 from ._points import points as sample
 from ._ulp import as_float64, round_to
@@ -254,7 +262,7 @@ def _differentiate(
             return along(v, x)
         return jax.grad(lambda v: jnp.sum(backward(n - 1, v, x)))(v)
 
-    @jax.jit
+    @functools.partial(jax.jit, compiler_options=QUICKLY)
     def both(x: Any) -> tuple[Any, Any]:
         if wrt == "x":
             v = x
@@ -301,8 +309,7 @@ def _reference_derivative(
             at
         )
 
-    # it runs once, in float64: most of the time is that of the compiler
-    return jax.jit(at_all, compiler_options={"xla_backend_optimization_level": 0})
+    return jax.jit(at_all, compiler_options=QUICKLY)
 
 
 def _differing(got: np.ndarray, wanted: np.ndarray) -> np.ndarray:

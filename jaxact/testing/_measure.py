@@ -19,6 +19,9 @@ from ._points import points as sample
 from ._roots import roots
 from ._ulp import as_float64, format_of, unit_error
 
+# for what runs once, of which no last digit is looked at: to compile it takes longest
+QUICKLY: Any = {"xla_backend_optimization_level": 0}
+
 
 @dataclass(frozen=True)
 class Measurement:

@@ -17,13 +17,19 @@ def processes(
 ) -> Iterator[ProcessPoolExecutor]:
     """Fresh processes to compute in, each with its own JAX.
 
-    Each calls `begin` first.  They are stopped at once if the body raises, so that
-    Ctrl-C does not wait for what nobody will read.
+    Each calls `begin` first.  They leave Ctrl-C to this one, and are stopped at once if
+    the body raises: nobody will read what they find.
     """
     others = set(active_children())
     context = get_context("spawn")
     with ProcessPoolExecutor(count, context, _start, (begin, *args)) as pool:
         try:
+            before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # they inherit it
+            try:
+                for _ in range(count):
+                    pool.submit(int)  # starts one
+            finally:
+                signal.signal(signal.SIGINT, before)
             yield pool
         except BaseException:
             for mine in set(active_children()) - others:
@@ -34,8 +40,7 @@ def processes(
 
 
 def _start(begin: Callable[..., None] | None, *args: Any) -> None:
-    """Leave Ctrl-C to the parent, and end when it ends, however it does."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """End when the parent ends, however it does."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if begin is not None:
         begin(*args)

@@ -23,12 +23,10 @@ import numpy as np
 
 from .._core import Definition
 from ._bounds import in_frameworks
-from ._measure import Measurement, given, merge
+from ._measure import QUICKLY, Measurement, given, merge
 from ._ulp import as_float64, format_of, ulp
 
 ROWS, LENGTHS, SCALES = 32, (2, 3, 16, 48), (1 / 64, 1.0, 8.0)
-# of what runs once, and is compiled in float64 to compare with
-_QUICKLY: Any = {"xla_backend_optimization_level": 0}
 FACTOR, FAR = 1.37, 2.0**13  # the factor of the product; the scale of far rows
 
 
@@ -159,9 +157,12 @@ def _rows(
     parameters: dict[str, np.ndarray],
     lengths: tuple[int, ...],
 ) -> Iterator[np.ndarray]:
-    """Random rows, of the lengths that the function takes."""
+    """Random rows, of the lengths that the function takes.
+
+    A half precision is computed in float32: it has every second of them.
+    """
     random, dtype = np.random.default_rng(0), jnp.dtype(dtype)
-    taken, problem = False, None
+    taken, problem = [], None
     for length in lengths:
         row = jax.ShapeDtypeStruct((length,), dtype)
         try:
@@ -169,13 +170,18 @@ def _rows(
         except (TypeError, ValueError, IndexError) as error:
             problem = error  # some split a row in parts of one length
             continue
-        taken = True
-        x = random.uniform(-1, 1, (len(SCALES), ROWS, length))
-        x = np.asarray(SCALES)[:, None, None] * x
-        yield x.reshape(-1, length).astype(dtype)
+        taken.append(length)
     if not taken:
         line = str(problem).splitlines()[0]
         raise Unmeasurable(f"needs arguments, see jaxact.testing._measure: {line}")
+    some = taken
+    if dtype.itemsize < 4:
+        some = taken[int(dtype.name == "float16") :: 2] or taken
+    for length in taken:
+        x = random.uniform(-1, 1, (len(SCALES), ROWS, length))
+        x = np.asarray(SCALES)[:, None, None] * x
+        if length in some:
+            yield x.reshape(-1, length).astype(dtype)
 
 
 def _call(
@@ -236,7 +242,7 @@ def _reference(definition: Definition, wrt: str) -> Callable[..., Any]:
         sizes = _conditioned(lambda x, p: _call(reference, p)(x), x, parameters)
         return value(x), here, sizes, terms, smooth
 
-    return jax.jit(jax.vmap(row, (0, None)), compiler_options=_QUICKLY)
+    return jax.jit(jax.vmap(row, (0, None)), compiler_options=QUICKLY)
 
 
 def _conditioned(f: Callable[..., Any], *args: Any) -> Any:
@@ -327,7 +333,7 @@ def _swings(definition: Definition, wrt: str) -> Callable[..., Any]:
         forward, back = (_conditioned(partial(one, i), x, parameters) for i in (0, 1))
         return forward, back
 
-    return jax.jit(jax.vmap(row, (0, 0, 0, None)), compiler_options=_QUICKLY)
+    return jax.jit(jax.vmap(row, (0, 0, 0, None)), compiler_options=QUICKLY)
 
 
 def _compared(
