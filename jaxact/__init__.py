@@ -307,6 +307,10 @@ from .catalogue import (
     get as get,
     names as names,
 )
+from .diagnose import (
+    Finding as Finding,
+    diagnose as diagnose,
+)
 from .transforms import (
     derivative as derivative,
     value_and_derivative as value_and_derivative,

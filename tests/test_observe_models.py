@@ -15,7 +15,7 @@ from jax import Array
 import jaxact
 from jaxact import observe, observe_value_and_grad
 
-FEATURES, HIDDEN, ROWS = 5, 16, 12
+FEATURES, HIDDEN, ROWS = 5, 16, 64
 KEY = jax.random.key(0)
 X = jax.random.normal(KEY, (ROWS, FEATURES))
 
@@ -57,6 +57,7 @@ def test_linen():
     same(out, model.apply(params, X))
     assert seen.names == ("LinenMlp/relu", "LinenMlp/block/gelu_tanh")
     layer: Any = params["params"]["Dense_0"]
+    assert jaxact.diagnose(seen) == []
     check_relu_after(seen["LinenMlp/relu"], layer["kernel"], layer["bias"])
 
     def loss(params: Any, x: Array) -> Array:
@@ -88,6 +89,7 @@ def test_haiku():
     same(out, model.apply(params, X))
     assert seen.names == ("haiku_mlp/relu", "haiku_mlp/head/silu")
     layer = params["haiku_mlp/linear"]
+    assert jaxact.diagnose(seen) == []
     check_relu_after(seen["haiku_mlp/relu"], layer["w"], layer["b"])
 
 
@@ -111,6 +113,7 @@ def test_equinox():
     out, seen = observe(batched)(X)
     same(out, batched(X))
     assert seen.names == ("relu", "eqx.nn.MLP/gelu_tanh")
+    assert jaxact.diagnose(seen) == []
     check_relu_after(seen["relu"], model.inner.weight.T, model.inner.bias)
     # the model itself, and the model as an argument, compiled
     _, of_one = observe(model)(X[0])
@@ -167,6 +170,7 @@ def test_nnx_whose_state_changes_as_it_does_unobserved():
     )
     assert seen is not None and seen.names == ("relu", "outer/gelu_tanh")
     layer = nnx.to_pure_dict(nnx.state(model.inner))
+    assert jaxact.diagnose(seen) == []
     check_relu_after(seen["relu"], layer["kernel"], layer["bias"])
 
 

@@ -255,6 +255,7 @@ LAYERS = (
     {"_functions"},
     {"_stable"},
     {"transforms"},
+    {"diagnose"},
     {"_combination"},
     {"combinators"},
     {"catalogue"},

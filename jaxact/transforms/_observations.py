@@ -24,7 +24,7 @@ from ._written import plain, table
 
 Keep = str | Callable[[str], bool] | None
 
-_STATIC = ["activation", "source", "axes"]
+_STATIC = ["activation", "dtype", "source", "axes"]
 _ROWS = [
     *("count", "nonfinite", "zeros", "live", "saturated", "low", "high"),
     *("x_mean", "x_m2", "y_mean", "y_m2", "slope_mean", "slope_m2"),
@@ -44,6 +44,7 @@ class Statistics:
 
     Attributes:
         activation: its name.
+        dtype: that of y.
         source: the file and line of the call.
         axes: along what its calls are stacked, outermost first, as ``scan[4]``.
         count: samples seen.  It is an int32: up to 2.1e9.
@@ -63,6 +64,7 @@ class Statistics:
     """
 
     activation: str
+    dtype: str
     source: str
     axes: tuple[str, ...]
     count: Array

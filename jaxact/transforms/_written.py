@@ -12,8 +12,8 @@ from ._statistics import samples
 
 
 def plain(site: Any) -> dict[str, Any]:
-    told = {"activation": site.activation, "source": site.source}
-    told |= {"axes": list(site.axes)}
+    told = {n: getattr(site, n) for n in ("activation", "dtype", "source")}
+    told["axes"] = list(site.axes)
     return told | {n: _numbers(np.asarray(v).tolist()) for n, v in site.rows.items()}
 
 

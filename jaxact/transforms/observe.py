@@ -323,11 +323,11 @@ class _Traced:
     def observations(self, seen: Seen) -> Observations:
         stats = []
         for site in self.plan.sites:
+            name, dtype = site.call.activation, str(site.y.aval.dtype)
             rows = seen[site.name]
-            told = Statistics(site.call.activation, site.source, site.axes, **rows)
-            stats.append(
-                merged_along(told, "scan") if self.options.merge_scans else told
-            )
+            told = Statistics(name, dtype, site.source, site.axes, **rows)
+            merge_scans = self.options.merge_scans
+            stats.append(merged_along(told, "scan") if merge_scans else told)
         names = tuple(site.name for site in self.plan.sites)
         return Observations(names, tuple(stats), self.unseen)
 
