@@ -28,6 +28,7 @@ Observe:
 - `observe` gives the statistics of every activation inside a JAX function, such as its
   dead units; `observe_value_and_grad` those of a training step, `merge` joins them, and
   `tap` names an activation that is written out by hand.
+- `diagnose` lists what is wrong, the worst first.
 
 Make your own:
 
