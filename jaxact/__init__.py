@@ -23,6 +23,13 @@ Differentiate:
 - `derivative` and `value_and_derivative` make elementwise derivatives, of any order, of
   an activation or of any other elementwise function.
 
+Observe:
+
+- `observe` gives the statistics of every activation inside a JAX function, such as its
+  dead units; `observe_value_and_grad` those of a training step, `merge` joins them, and
+  `tap` names an activation that is written out by hand.
+- `diagnose` lists what is wrong, the worst first.
+
 Make your own:
 
 - `activation` makes your kernel a public activation; `derivative_of` adds a

@@ -20,6 +20,24 @@ from jax.core import Tracer
 
 from .transforms.observe import Observations, Statistics, merged_along
 
+__all__ = [  # noqa: RUF022 (in the order of the file)
+    "DEAD",
+    "SATURATED",
+    "VANISHING",
+    "EXPLODING",
+    "ROUNDED",
+    "NOT_FINITE",
+    "LINEAR",
+    "SHIFTED",
+    "Finding",
+    "diagnose",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 DEAD = "dead units"
 SATURATED = "saturation"
 VANISHING = "vanishing gradient"
@@ -65,7 +83,7 @@ def diagnose(
     linear: float = 1e-4,
     shift: float = 5.0,
 ) -> list[Finding]:
-    """What is wrong with the activations of a model, the worst first; [] if nothing is.
+    """The findings about the activations of a model, the worst first.
 
     The kinds are dead units; saturation; a vanishing or exploding gradient; a gradient
     lost to rounding; values that are not finite, at the first site that has them; an
@@ -90,8 +108,17 @@ def diagnose(
         shift: the least size of the means of the operands, in standard deviations, if
             it has doubled with depth.
 
+    Returns:
+        A list of `Finding`, empty if nothing is wrong.
+
     Raises:
         TypeError: the argument is not `Observations`, or they are traced.
+
+    Example:
+        >>> x = jnp.full((16, 2), -1.0)
+        >>> out, seen = jaxact.observe(jaxact.relu)(x)
+        >>> [finding.kind for finding in jaxact.diagnose(seen)]
+        ['dead units']
     """
     if not isinstance(observations, Observations):
         raise TypeError(

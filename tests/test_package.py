@@ -189,9 +189,11 @@ def test_dir_shows_what_is_public_and_import_takes_it(name):
     assert wanted == {n for n in scope if n[0] != "_"}
 
 
-# the last for what has a rule already, in a function that is observed
+# the last for calls that have a rule already, in a function that is observed
 MAKE_RULES = (
-    *("_core/rule.py", "_core/tangents.py", "_core/values.py"),
+    "_core/rule.py",
+    "_core/tangents.py",
+    "_core/values.py",
     "transforms/_custom.py",
 )
 

@@ -228,9 +228,18 @@ def merge(first: Observations, *others: Observations) -> Observations:
     Counts and extremes are exact; means and moments are merged by Chan's rule, so that
     the order does not matter but for rounding.
 
+    Returns:
+        `Observations` of the same sites, with the samples of all.
+
     Raises:
         TypeError: an argument is not Observations.
         ValueError: they are not of the same sites, or not of the same shapes.
+
+    Example:
+        >>> watched = jaxact.observe(jaxact.relu)
+        >>> first, second = (watched(jnp.array([[v, 2.0]]))[1] for v in (-1.0, 1.0))
+        >>> jaxact.merge(first, second)["relu"].live
+        Array([1, 2], dtype=int32)
     """
     for other in (first, *others):
         if not isinstance(other, Observations):

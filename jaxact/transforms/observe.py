@@ -31,6 +31,21 @@ from ._sites import TAP
 from ._state import changed_state, modules_in, update
 from ._statistics import COUNTS, Settings, of_cotangent_names, wide_dtype
 
+__all__ = [  # noqa: RUF022 (in the order of the file)
+    "Which",
+    "Scans",
+    "observe",
+    "observe_value_and_grad",
+    "tap",
+    "merge",
+    "Observations",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 Which = Literal["all", "counts"]
 Scans = Literal["stack", "merge"]
 
@@ -82,13 +97,19 @@ def observe(
         statistics: "all", or "counts" alone (samples, not finite, zero, live,
             saturated), which cost less.
 
+    Returns:
+        A function with the arguments of `fn`, which returns its result and
+        `Observations`: arrays with an entry for every unit.
+
     Raises:
         TypeError: `fn` is not callable, or `keep` neither pattern nor function.
         ValueError: an option has another value.
 
     Example:
-        >>> out, seen = jaxact.observe(model)(params, x)
-        >>> seen["MLP/Dense_0/relu"].dead  # bool per unit
+        >>> x = jnp.array([[-1.0, 2.0], [-3.0, 4.0]])  # two samples of two units
+        >>> out, seen = jaxact.observe(jaxact.relu)(x)
+        >>> seen["relu"].dead
+        Array([ True, False], dtype=bool)
     """
     options = _options("observe", fn, keep, scans, statistics)
     settings = Settings(unit_axis, dead, saturated, options.moments)
@@ -134,9 +155,20 @@ def observe_value_and_grad(
         scans: "stack" or "merge".
         statistics: "all" or "counts".
 
+    Returns:
+        A function with the arguments of `fn`, which returns the value and the
+        gradients, as `jax.value_and_grad` does, and `Observations`.
+
     Raises:
         TypeError: as `observe`; the result is not a scalar.
         ValueError: an option has another value, or there is no such argument.
+
+    Example:
+        >>> x = jnp.array([[-1.0, 2.0], [-3.0, 4.0]])  # two samples of two units
+        >>> loss = lambda x: jaxact.relu(x).sum()
+        >>> (value, grads), seen = jaxact.observe_value_and_grad(loss)(x)
+        >>> seen["relu"].g_zeros
+        Array([0, 0], dtype=int32)
     """
     name = "observe_value_and_grad"
     options = _options(name, fn, keep, scans, statistics)
@@ -190,8 +222,17 @@ def tap(name: str, f: Callable[..., Array]) -> Callable[..., Array]:
         name: the name of the site.
         f: an elementwise function of arrays.
 
+    Returns:
+        A function with the arguments and the result of `f`.
+
     Raises:
         TypeError: `name` is not a string, or `f` not callable.
+
+    Example:
+        >>> ramp = jaxact.tap("ramp", lambda x: jnp.maximum(x, 0))
+        >>> out, seen = jaxact.observe(ramp)(jnp.array([-1.0, 2.0]))
+        >>> seen["ramp"].zeros
+        Array([1, 0], dtype=int32)
     """
     if not isinstance(name, str) or not name:
         raise TypeError(f"tap: expected the name of a site first, got {name!r:.60}")
