@@ -164,7 +164,7 @@ def _ours() -> dict[str, Definition]:
 
 @functools.cache
 def _ours_among(count: int) -> dict[str, Definition]:
-    here = (d for d in definitions() if d.function.__module__.startswith(_HOME))
+    here = (d for d in definitions() if (d.function.__module__ or "").startswith(_HOME))
     return {
         d.name: d
         for d in here
@@ -393,7 +393,7 @@ def _users() -> list[str]:
 
 
 def _is_ours(function: Callable[..., Any]) -> bool:
-    return function.__module__.startswith(f"{__package__}.")
+    return (function.__module__ or "").startswith(f"{__package__}.")
 
 
 def _family(function: Callable[..., Any]) -> str:

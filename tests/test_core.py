@@ -191,7 +191,7 @@ def test_the_other_decorators_give_the_kernel_back():
 def test_the_call_has_its_name_in_the_jaxpr(f):
     x = jnp.ones((2, 3))
     (call,) = jax.make_jaxpr(f)(x).eqns
-    assert call.params["name"] == f.__name__
+    assert call.params["name"] == f"jaxact.{f.__name__}"
     inside = str(call.params["jaxpr"])  # and so has the rule
     assert f"name={f.__name__}" in inside and "name=value" not in inside
     assert f"name={f.__name__}" in str(

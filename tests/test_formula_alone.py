@@ -147,7 +147,7 @@ def test_is_a_plain_function():
     assert definition is not None and definition.formula is not None
     assert definition.formula.text == "x * sigmoid(beta * x)"
     (call,) = jax.make_jaxpr(gate)(X).eqns
-    assert call.params["name"] == "gate"
+    assert call.params["name"] == "jaxact.gate"
 
 
 def test_parameters_broadcast_and_other_dtypes_count_as_ever():
