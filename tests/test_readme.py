@@ -1,4 +1,4 @@
-"""The code in the README runs, and its example is caught as it says."""
+"""The code in the README and its pages runs, and the example is caught as it says."""
 
 import pathlib
 import re
@@ -7,8 +7,10 @@ import sys
 
 import pytest
 
-README = (pathlib.Path(__file__).parents[1] / "README.md").read_text()
-SNIPPETS = re.findall(r"(<!-- file: (\S+) -->\n)?```python\n(.*?)```", README, re.S)
+HOME = pathlib.Path(__file__).parents[1]
+PAGES = [HOME / "README.md", *sorted((HOME / "notebooks").glob("*.md"))]
+TEXT = "\n".join(page.read_text() for page in PAGES)
+SNIPPETS = re.findall(r"(<!-- file: (\S+) -->\n)?```python\n(.*?)```", TEXT, re.S)
 FILES = {name: code for _, name, code in SNIPPETS if name}
 
 
@@ -28,16 +30,16 @@ def test_snippet(code, tmp_path):
 
 
 def test_the_mistake_is_caught_and_the_correction_passes(tmp_path):
-    command = re.search(r"`python (-m jaxact check mymodule:.*?)`", README, re.S)
+    command = re.search(r"`python (-m jaxact check mymodule:.*?)`", TEXT, re.S)
     assert command is not None
     mine = tmp_path / "mymodule.py"
     mine.write_text(FILES["mymodule.py"])
     caught = run(*command[1].split(), cwd=tmp_path)
     assert caught.returncode == 1, caught.stderr
-    shown = re.search(r"```text\n(.*?)\n\n1 of 2", README, re.S)
+    shown = re.search(r"```text\n(.*?)\n```", TEXT, re.S)
     assert shown is not None
-    got = [line.rstrip() for line in caught.stdout.splitlines() if line.strip()]
-    assert got[: len(shown[1].splitlines())] == shown[1].splitlines()
+    got = "\n".join(line.rstrip() for line in caught.stdout.splitlines())
+    assert shown[1] in got
 
     wrong, right = re.findall(r"return (.*?)  # wrong: (.*)", mine.read_text())[0]
     mine.write_text(mine.read_text().replace(wrong, right))
@@ -46,8 +48,21 @@ def test_the_mistake_is_caught_and_the_correction_passes(tmp_path):
     assert "2 of 2 rows" in passed.stdout
 
 
+def test_a_formula_alone_is_proven(tmp_path):
+    (tmp_path / "mine.py").write_text(FILES["mine.py"])
+    command = "-m jaxact check mine:bump --dtype bfloat16 --order 0 --order 1"
+    done = run(*command.split(), cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_pages_that_are_named_are_there():
+    for page in PAGES:
+        for name in re.findall(r"\]\((?!http)([^)]*)\)", page.read_text()):
+            assert (page.parent / name).exists(), name
+
+
 def test_every_function_is_listed():
     from jaxact import catalogue
 
     for name in [*catalogue.defined(), *catalogue.aliases()]:
-        assert f"`{name}`" in README
+        assert f"`{name}`" in TEXT
