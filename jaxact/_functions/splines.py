@@ -5,7 +5,6 @@ pass keeps x and the coefficients; JAX derives the derivatives by the coefficien
 the kernel, those by x are written down.
 """
 
-import itertools
 import math
 from collections.abc import Callable
 from typing import Any, Literal
@@ -250,8 +249,7 @@ def _b_spline(
     wide = spread(coefficients, x, axis, "coefficients")
 
     def inside(x: Array) -> Array:
-        bumps = _bumps(x, wide.shape[-1], grid, degree)
-        return sum((wide[..., i] * b for i, b in enumerate(bumps)), jnp.zeros_like(x))
+        return (wide * _bumps(x, wide.shape[-1], grid, degree)).sum(-1)
 
     at = jnp.where(x < low, low, jnp.where(x > high, high, x))
     if extrapolation == "clamped":
@@ -260,20 +258,20 @@ def _b_spline(
     return value + slope * (x - at)
 
 
-def _bumps(x: Any, count: int, grid: tuple[float, float], degree: int) -> list[Any]:
+def _bumps(x: Any, count: int, grid: tuple[float, float], degree: int) -> Any:
     """The B_i at points of the grid, of jnp or NumPy (Cox and de Boor)."""
     (low, high), parts = grid, count - degree
     steps = np.arange(-degree, parts + degree + 1)
-    knots = (low + (high - low) / parts * steps).tolist()  # of no dtype of their own
-    after = [(x >= k).astype(x.dtype) for k in knots]
-    after[degree + parts] = 0 * after[0]  # the last part has its end
-    bumps = [a - b for a, b in itertools.pairwise(after)]
+    knots = (low + (high - low) / parts * steps).astype(x.dtype)
+    begins = np.where(steps == parts, np.inf, knots)  # the last part has its end
+    x = x[..., None]
+    after = (x >= begins.astype(x.dtype)).astype(x.dtype)
+    bumps = after[..., :-1] - after[..., 1:]
     for d in range(1, degree + 1):
-        up = [(x - knots[i]) / (knots[i + d] - knots[i]) for i in range(len(bumps))]
-        bumps = [
-            up[i] * bumps[i] + (1 - up[i + 1]) * bumps[i + 1]
-            for i in range(len(bumps) - 1)
-        ]
+        widths = knots[d:] - knots[:-d]
+        rising = (x - knots[: -d - 1]) / widths[:-1] * bumps[..., :-1]
+        falling = (knots[d + 1 :] - x) / widths[1:] * bumps[..., 1:]
+        bumps = rising + falling
     return bumps
 
 
@@ -327,5 +325,5 @@ def b_spline_coefficients(
     x = (low + high - (high - low) * np.cos(np.pi * np.linspace(0, 1, 1001))) / 2
     x = x.astype(np.float32)
     y = np.asarray(function(jnp.asarray(x)), np.float64)
-    bumps = np.stack(_bumps(x.astype(np.float64), count, grid, degree), 1)
+    bumps = _bumps(x.astype(np.float64), count, grid, degree)
     return jnp.asarray(np.linalg.lstsq(bumps, y)[0], jnp.float32)
