@@ -172,8 +172,8 @@ def check(
         for rows in _measured(work, jobs or _processes_here(), x64, progress):
             progress.clear()
             for row in rows:
-                table.add(row)
                 lines.row(row)
+                table.add(row)
     except KeyboardInterrupt:
         progress.clear()
         table.end(time.perf_counter() - started)
