@@ -24,7 +24,7 @@ from ._functions import (
     refuse,
     writable,
 )
-from ._jobs import Work, label, settings
+from ._jobs import Work, label, parameters_of, settings
 from ._report import JsonLines, Progress
 from ._verdicts import Row, measured
 
@@ -165,14 +165,15 @@ def check(
         for some in _shares(chosen[name], dtypes)
     ]
     names_shown = [label(one.name, one.parameters) for one in work]
-    table = CheckTable(names_shown, orders, against)
+    variables = [v for f in chosen.values() for v in parameters_of(f)]
+    table = CheckTable(names_shown, orders, against, variables)
     lines, progress = JsonLines(json_file, against=against), Progress(len(work))
     try:
         for rows in _measured(work, jobs or _processes_here(), x64, progress):
             progress.clear()
             for row in rows:
-                table.add(row)
                 lines.row(row)
+                table.add(row)
     except KeyboardInterrupt:
         progress.clear()
         table.end(time.perf_counter() - started)

@@ -33,7 +33,11 @@ class CheckTable:
     """Rows as they are found, of one library or of two side by side."""
 
     def __init__(
-        self, labels: Sequence[str], orders: Sequence[int], against: str | None
+        self,
+        labels: Sequence[str],
+        orders: Sequence[int],
+        against: str | None,
+        variables: Sequence[str] = (),
     ) -> None:
         self.against, self.rows = against, []
         most = _BESIDE_IT if against else _WIDEST
@@ -41,7 +45,7 @@ class CheckTable:
         columns = [
             Column("function", max(width, 8), number=False),
             Column("dtype", 8, number=False),
-            Column("order", 5, number=False),
+            Column("order", self._room(width, variables), number=False),
         ]
         if against:
             them = against if len(against) <= 7 else "theirs"
@@ -57,6 +61,11 @@ class CheckTable:
             say(line, style="dim")
         self.columns = [*columns, Column("", 4)]
         self.listing = Listing(self.columns)
+
+    def _room(self, name: int, variables: Sequence[str]) -> int:
+        """How wide the column of orders is: all of them, if 80 columns have room."""
+        longest = max((len(f"1 by {v}") for v in variables), default=0)
+        return 5 if self.against else max(5, min(longest, _WIDEST + 5 - max(name, 8)))
 
     def add(self, row: Row) -> None:
         """Print a row."""

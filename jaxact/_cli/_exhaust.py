@@ -37,8 +37,8 @@ def exhaust_all(
     def show(job: Job) -> None:
         progress.clear()
         for row in rows_of(job, None):
-            table.add(row)
             lines.row(row)
+            table.add(row)
 
     job, done = jobs[0], 0
     try:

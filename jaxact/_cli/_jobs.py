@@ -96,7 +96,7 @@ def settings(
             values.setdefault(name, []).append(float(number))
         except ValueError:
             refuse(f"--parameter {option}: expected NAME=NUMBER")
-    own = {n: _parameters(f) for n, f in chosen.items()}
+    own = {n: parameters_of(f) for n, f in chosen.items()}
     if unknown := set(values) - {p for ps in own.values() for p in ps}:
         known = ", ".join(dict.fromkeys(p for ps in own.values() for p in ps))
         refuse(
@@ -109,7 +109,7 @@ def settings(
             yield name, dict(zip(mine, row, strict=True))
 
 
-def _parameters(f: Callable[..., Any]) -> tuple[str, ...]:
+def parameters_of(f: Callable[..., Any]) -> tuple[str, ...]:
     """The arguments after x that take numbers."""
     definition = lookup(f)
     if definition is not None:

@@ -329,7 +329,8 @@ def _root_scales(
     """|x f'(x)| where f has a root near x, away from 0; NaN elsewhere."""
     rows = len(high) - 1
     scales = np.full((rows, len(points)), np.nan)
-    settled = np.array([_settled(points, f) for f in high[:rows]])
+    faint = 2.0**-150 if rigour is _NARROW else 0.0  # what float32 has no number for
+    settled = np.array([_settled(points, f, faint) for f in high[:rows]])
     slopes = high[1:]
     if wrt != "x":  # the slope by x is a difference
         slopes = np.full((rows, len(points)), np.nan)
@@ -358,14 +359,16 @@ def _root_scales(
     return scales
 
 
-def _settled(points: np.ndarray, f: np.ndarray) -> np.ndarray:
+def _settled(points: np.ndarray, f: np.ndarray, faint: float) -> np.ndarray:
     """Where f has no root within a quarter of x, as the points around x tell.
 
     They do if some lie up to half of x away on both sides, and have its sign, all of
-    them.  Where they are too few to tell, the answer is no.
+    them that are not `faint`.  Where they are too few to tell, the answer is no.
     """
-    sign = np.sign(f)
-    turns = np.append(0, np.cumsum((sign[1:] != sign[:-1]) | (sign[1:] == 0)))
+    told = ~(np.abs(f) <= faint)
+    at = np.maximum.accumulate(np.where(told, np.arange(len(f)), 0))
+    sign = np.sign(f)[at]
+    turns = np.append(0, np.cumsum(sign[1:] != sign[:-1]))
     with np.errstate(invalid="ignore", over="ignore"):
         reach = np.abs(points) / 2
         first = np.searchsorted(points, points - reach)
@@ -374,7 +377,7 @@ def _settled(points: np.ndarray, f: np.ndarray) -> np.ndarray:
         after = np.searchsorted(points, points + reach / 2, "right") <= last
     last = np.clip(last, 0, len(points) - 1)
     first = np.clip(first, 0, len(points) - 1)
-    return before & after & (sign != 0) & (turns[first] == turns[last])
+    return before & after & (f != 0) & (turns[first] == turns[last])
 
 
 _A_SIGN = _Rigour((400,), 2, -(2**20))
