@@ -63,12 +63,13 @@ def program_of(f: Callable[..., Array], arrays: Mapping[str, Array]) -> Program 
         given = [arrays[n] for n in names]
         shapes = {v.shape for v in given}
         shape = lax.broadcast_shapes(*shapes)
+        like = next((v for v in given if v.shape == shape), None)
         values = [*given, *start[len(names) :]]
         for step, at in zip(steps, places, strict=True):
             if step.of_one_shape and shape:
                 for i in at:
                     if not values[i].ndim:
-                        values[i] = lax.broadcast(values[i], shape)
+                        values[i] = _spread(values[i], shape, like)
             operands = [values[i] for i in at]
             if len(shapes) > 1:
                 operands = _alike(operands)
@@ -123,6 +124,13 @@ def _call(name: str, params: Mapping[str, Any]) -> Callable[..., Array]:
     call = getattr(lax, _NAMES.get(name, name))
     given = [params[n] for n in _ARGUMENTS if n in params]
     return (lambda *operands: call(*operands, *given)) if given else call
+
+
+def _spread(number: Any, shape: tuple[int, ...], like: Array | None) -> Array:
+    """An array of a number, sharded as the array that it is like."""
+    if like is None:
+        return jnp.broadcast_to(number, shape)
+    return lax.full_like(like, number, number.dtype)
 
 
 def _alike(values: list[Any]) -> list[Any]:
