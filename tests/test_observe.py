@@ -781,6 +781,15 @@ seen = jax.jit(jax.shard_map(
     here, mesh=mesh, in_specs=(P(), P("data")), out_specs=P()))(w, x)
 close([s.rows for s in seen.stats],
       [{k: v for k, v in s.rows.items() if k[:2] != "g_"} for s in alone.stats])
+
+# where shardings are part of types
+explicit = jax.make_mesh((4, 2), ("data", "model"), axis_types=(AxisType.Explicit,) * 2)
+square = jaxact.observe_value_and_grad(lambda x: jnp.sum(jaxact.gelu(x) ** 2))
+wanted = jax.jit(square)(x)
+with jax.set_mesh(explicit):
+    put = jax.device_put(x, NamedSharding(explicit, P("data", "model")))
+    got = jax.jit(square)(put)
+close(got, wanted)
 print("done")
 """
 

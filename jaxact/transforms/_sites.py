@@ -225,5 +225,5 @@ def steepest(activation: str) -> float:
 def _steepest(function: Callable[[Any], Array]) -> float:
     with jax.ensure_compile_time_eval():
         x = jnp.linspace(-8, 8, 257, dtype=jnp.float32)
-        slope = jax.jvp(function, (x,), (jnp.ones_like(x),))[1]
+        slope = jnp.abs(jax.jvp(function, (x,), (jnp.ones_like(x),))[1])
         return min(1.0, float(jnp.max(jnp.where(jnp.isfinite(slope), slope, 0))))

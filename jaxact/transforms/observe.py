@@ -35,7 +35,8 @@ Which = Literal["all", "counts"]
 Scans = Literal["stack", "merge"]
 
 # the source of a site is the line that calls the activation
-source_info_util.register_exclusion(os.path.dirname(os.path.dirname(__file__)))
+_PACKAGE = os.path.dirname(os.path.dirname(__file__))
+source_info_util.register_exclusion(os.path.join(_PACKAGE, ""))
 
 
 def observe(
