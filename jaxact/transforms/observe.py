@@ -25,11 +25,8 @@ from ._observations import (
     merged_along,
     predicate,
 )
-from ._plan import make_plan
-from ._replay import HANDLERS, Seen, replay
-from ._sites import TAP
 from ._state import changed_state, modules_in, update
-from ._statistics import COUNTS, Settings, of_cotangent_names, wide_dtype
+from ._statistics import COUNTS, Rows, Settings, of_cotangent_names, wide_dtype
 
 Which = Literal["all", "counts"]
 Scans = Literal["stack", "merge"]
@@ -202,6 +199,8 @@ def tap(name: str, f: Callable[..., Array]) -> Callable[..., Array]:
     def tapped(*args: Any, **kwargs: Any) -> Array:
         return f(*args, **kwargs)
 
+    from ._sites import TAP
+
     tapped.__name__ = tapped.__qualname__ = f"{TAP}{name}"  # what jit calls it
     return jax.jit(tapped)
 
@@ -248,6 +247,11 @@ class _Traced:
             self.out = [_HERE if _is_array(v) else v for v in outs]
             return [v for v in outs if _is_array(v)]
 
+        # loaded when something is observed, lest `import jaxact` wait for it
+        from ._plan import make_plan
+        from ._replay import HANDLERS, replay
+
+        self.replay = replay
         closed = jax.make_jaxpr(program)(*filter(_is_array, leaves))
         self.plan, unseen = make_plan(closed, options.keep, HANDLERS)
         self.unseen = tuple(unseen)
@@ -257,10 +261,10 @@ class _Traced:
 
     def run(
         self, called: _Called, into: Mapping[str, Any], settings: Settings
-    ) -> tuple[Any, list[Any], Seen]:
+    ) -> tuple[Any, list[Any], dict[str, Rows]]:
         """What it returns, the state of modules that it has changed, what was seen."""
         arrays = filter(_is_array, jax.tree.leaves(called))
-        outs, seen = replay(self.plan, list(arrays), into, settings)
+        outs, seen = self.replay(self.plan, list(arrays), into, settings)
         given = iter(outs)
         leaves = [next(given) if v is _HERE else v for v in self.out]
         out, states = jax.tree.unflatten(self.out_tree, leaves)
@@ -280,7 +284,7 @@ class _Traced:
             for name, rows in like.items()
         }
 
-    def observations(self, seen: Seen) -> Observations:
+    def observations(self, seen: Mapping[str, Rows]) -> Observations:
         stats = []
         for site in self.plan.sites:
             name, dtype = site.call.activation, str(site.y.aval.dtype)
