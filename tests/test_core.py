@@ -191,8 +191,8 @@ def test_the_other_decorators_give_the_kernel_back():
 def test_the_call_has_its_name_in_the_jaxpr(f):
     x = jnp.ones((2, 3))
     (call,) = jax.make_jaxpr(f)(x).eqns
-    assert call.params["name"] == f.__name__
-    assert f"name={f.__name__}" in str(
+    assert call.params["name"] == f"jaxact.{f.__name__}"
+    assert f"name=jaxact.{f.__name__}" in str(
         jax.make_jaxpr(jax.grad(lambda x: f(x).sum()))(x)
     )
 
