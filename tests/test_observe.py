@@ -148,10 +148,30 @@ def test_what_is_made_of_the_core_is_a_site_and_its_inside_is_not():
     check(seen["ramp"], expected(X, ramp(X, 2.0), np.where(X > 0, 2.0, 0)))
 
 
+def test_the_operand_is_told_from_parameters_of_its_shape():
+    def acon(x: Array) -> Array:  # p1 is an array, p2 a number: jit sorts them
+        return jaxact.acon_c(x, p1=X[::-1], p2=0.25)
+
+    y, slope = jax.jvp(acon, (X,), (jnp.ones_like(X),))
+    check(seen_by(acon, X)["acon_c"], expected(X, y, slope), 1e-4)
+
+
+@jaxact.activation
+def shares(x: Array) -> Array:
+    """Not elementwise."""
+    return jaxact.relu(x) / jnp.sum(x)
+
+
+@jaxact.pushforward_of(shares)
+def _(x: Array, t: Array) -> Array:
+    return jax.jvp(lambda v: jaxact.relu(v) / jnp.sum(v), (x,), (t,))[1]
+
+
 def test_what_has_no_slope_of_its_own_or_only_the_name_is_no_site():
     @jax.jit
     def step(x: Array) -> Array:  # as a training step may be called
-        return jaxact.softmax(x) + jax.nn.softmax(x) + jaxact.logsumexp(x)
+        y = jaxact.softmax(x) + jax.nn.softmax(x) + jaxact.logsumexp(x)
+        return shares(y)
 
     out, seen = observe(step)(X[0])
     assert not seen and len(seen) == 0
@@ -529,7 +549,7 @@ def test_derivatives_of_composed_kernels_are_no_sites():
         return jnp.sum(jaxact.phish(x) + both(x) + jaxact.serf(x))
 
     twice = jax.grad(lambda x: jnp.sum(jax.grad(run)(x)))
-    for f in (run, jax.grad(run), twice):
+    for f in (run, jax.grad(run), twice, lambda x: jax.jvp(run, (x,), (x,))):
         seen = jax.eval_shape(observe(f), X)[1]
         assert len(seen) == 3 and seen.unseen == ()
 
@@ -781,6 +801,15 @@ seen = jax.jit(jax.shard_map(
     here, mesh=mesh, in_specs=(P(), P("data")), out_specs=P()))(w, x)
 close([s.rows for s in seen.stats],
       [{k: v for k, v in s.rows.items() if k[:2] != "g_"} for s in alone.stats])
+
+# where shardings are part of types
+explicit = jax.make_mesh((4, 2), ("data", "model"), axis_types=(AxisType.Explicit,) * 2)
+square = jaxact.observe_value_and_grad(lambda x: jnp.sum(jaxact.gelu(x) ** 2))
+wanted = jax.jit(square)(x)
+with jax.set_mesh(explicit):
+    put = jax.device_put(x, NamedSharding(explicit, P("data", "model")))
+    got = jax.jit(square)(put)
+close(got, wanted)
 print("done")
 """
 

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.sharding import NamedSharding, PartitionSpec, reshard
 
 from ._statistics import Settings, of_cotangent
 
@@ -52,5 +53,16 @@ def tapped(y: Array, into: Any, settings: Settings) -> Array:
     def tap(y: Array, into: Any) -> Array:
         return y
 
-    tap.defvjp(lambda y, into: (y, None), lambda _, g: (g, of_cotangent(g, settings)))
+    def back(_: None, g: Array) -> tuple[Array, Any]:
+        return g, jax.tree.map(_replicated, of_cotangent(g, settings))
+
+    tap.defvjp(lambda y, into: (y, None), back)
     return tap(y, into)
+
+
+def _replicated(v: Array) -> Array:
+    """Where shardings are part of types: the type of what it is the cotangent of."""
+    sharding = jax.typeof(v).sharding
+    if all(axis is None for axis in sharding.spec):
+        return v
+    return reshard(v, NamedSharding(sharding.mesh, PartitionSpec()))

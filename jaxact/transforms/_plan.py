@@ -15,7 +15,6 @@ from ._sites import Call, find, program, steepest
 from ._statistics import varies
 
 SCOPE = "jaxact.observe"  # of the equations that observing adds
-_LATE = "late"  # our tangents: equations inside are no calls of the user's
 
 
 @dataclass
@@ -116,8 +115,9 @@ class _Walk:
                     sites.append(_site(name, call, eqn))
                     step(sites[-1])
                 continue
+            closed_off = id(eqn) in found.lost or id(eqn) in found.parts
             nested = None
-            if id(eqn) not in found.lost and not _is_added_or_backward(eqn):
+            if not closed_off and not _is_added_or_backward(eqn):
                 nested = self.nested(eqn, here)
             if nested is not None:
                 sites += nested.sites
@@ -194,15 +194,10 @@ def _variables(atoms: Iterable[Any]) -> Iterator[Any]:
 
 
 def _is_added_or_backward(eqn: Any) -> bool:
-    """Whether an equation is of a transposed pass, of a tangent, or of observing."""
+    """Whether an equation is of a transposed pass, or of observing."""
     stack = str(eqn.source_info.name_stack)
     differentiated = eqn.params.get("differentiated", False)
-    return (
-        "transpose(" in stack
-        or SCOPE in stack
-        or differentiated
-        or eqn.primitive.name == _LATE
-    )
+    return "transpose(" in stack or SCOPE in stack or differentiated
 
 
 def _scopes(eqn: Any) -> list[str]:

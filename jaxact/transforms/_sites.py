@@ -46,7 +46,7 @@ class Call(NamedTuple):
 class Found(NamedTuple):
     """The calls of a jaxpr by their last equation, and equations that are part of one.
 
-    Of what is lost, the slope is not to be had.
+    Of what is lost, the slope is not to be had.  There are no calls inside of either.
     """
 
     calls: Mapping[int, Call]
@@ -67,6 +67,8 @@ def find(jaxpr: Any, ignored: Callable[[Any], bool]) -> Found:
             calls[id(eqn)] = call
         elif call is not None:
             lost[id(eqn)] = call
+        elif eqn.primitive.name == "jit" and eqn.params["name"].startswith(MARK):
+            parts.add(id(eqn))  # ours, without a slope: nor is its inside a site
     return Found(calls, frozenset(parts), lost)
 
 
@@ -225,5 +227,5 @@ def steepest(activation: str) -> float:
 def _steepest(function: Callable[[Any], Array]) -> float:
     with jax.ensure_compile_time_eval():
         x = jnp.linspace(-8, 8, 257, dtype=jnp.float32)
-        slope = jax.jvp(function, (x,), (jnp.ones_like(x),))[1]
+        slope = jnp.abs(jax.jvp(function, (x,), (jnp.ones_like(x),))[1])
         return min(1.0, float(jnp.max(jnp.where(jnp.isfinite(slope), slope, 0))))

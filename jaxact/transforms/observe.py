@@ -25,11 +25,8 @@ from ._observations import (
     merged_along,
     predicate,
 )
-from ._plan import make_plan
-from ._replay import HANDLERS, Seen, replay
-from ._sites import TAP
 from ._state import changed_state, modules_in, update
-from ._statistics import COUNTS, Settings, of_cotangent_names, wide_dtype
+from ._statistics import COUNTS, Rows, Settings, of_cotangent_names, wide_dtype
 
 __all__ = [  # noqa: RUF022 (in the order of the file)
     "Which",
@@ -50,7 +47,8 @@ Which = Literal["all", "counts"]
 Scans = Literal["stack", "merge"]
 
 # the source of a site is the line that calls the activation
-source_info_util.register_exclusion(os.path.dirname(os.path.dirname(__file__)))
+_PACKAGE = os.path.dirname(os.path.dirname(__file__))
+source_info_util.register_exclusion(os.path.join(_PACKAGE, ""))
 
 
 def observe(
@@ -82,6 +80,12 @@ def observe(
     `out` is what `fn` returns, to the bit when it is not compiled.  Under `jax.jit`
     the compiler may fuse the program in another way, and a result differ by a rounding.
     Compile it, `jax.jit(observe(fn))`, or it is traced and compiled at every call.
+    Of a training step observe the loss, inside: some versions of JAX take rules apart
+    when they differentiate a scan, and then there are sites that cannot be seen.
+
+    On a CPU the counts alone cost up to a quarter of the forward pass, and everything
+    as much as it again, or twice that where layers are narrow; a training step takes a
+    tenth, or up to a half, more.
 
     Args:
         fn: any JAX function, such as a model; what is not an array in its arguments
@@ -89,7 +93,8 @@ def observe(
         keep: which sites: a pattern as of file names, such as "*/relu*", or a function
             of a name; all if None.
         unit_axis: the axis of the output along which the units lie; a site with fewer
-            axes has them along its last.  All other axes are samples.
+            axes has them along its last.  All other axes are samples, those that
+            `jax.vmap` adds too.
         dead: a slope of at most this size is dead.
         saturated: a slope of at most this part of the steepest is saturated; the
             steepest is that of the activation, 1/4 of a sigmoid, and at most 1.
@@ -242,6 +247,8 @@ def tap(name: str, f: Callable[..., Array]) -> Callable[..., Array]:
     def tapped(*args: Any, **kwargs: Any) -> Array:
         return f(*args, **kwargs)
 
+    from ._sites import TAP
+
     tapped.__name__ = tapped.__qualname__ = f"{TAP}{name}"  # what jit calls it
     return jax.jit(tapped)
 
@@ -288,6 +295,11 @@ class _Traced:
             self.out = [_HERE if _is_array(v) else v for v in outs]
             return [v for v in outs if _is_array(v)]
 
+        # loaded when something is observed, lest `import jaxact` wait for it
+        from ._plan import make_plan
+        from ._replay import HANDLERS, replay
+
+        self.replay = replay
         closed = jax.make_jaxpr(program)(*filter(_is_array, leaves))
         self.plan, unseen = make_plan(closed, options.keep, HANDLERS)
         self.unseen = tuple(unseen)
@@ -297,10 +309,10 @@ class _Traced:
 
     def run(
         self, called: _Called, into: Mapping[str, Any], settings: Settings
-    ) -> tuple[Any, list[Any], Seen]:
+    ) -> tuple[Any, list[Any], dict[str, Rows]]:
         """What it returns, the state of modules that it has changed, what was seen."""
         arrays = filter(_is_array, jax.tree.leaves(called))
-        outs, seen = replay(self.plan, list(arrays), into, settings)
+        outs, seen = self.replay(self.plan, list(arrays), into, settings)
         given = iter(outs)
         leaves = [next(given) if v is _HERE else v for v in self.out]
         out, states = jax.tree.unflatten(self.out_tree, leaves)
@@ -320,7 +332,7 @@ class _Traced:
             for name, rows in like.items()
         }
 
-    def observations(self, seen: Seen) -> Observations:
+    def observations(self, seen: Mapping[str, Rows]) -> Observations:
         stats = []
         for site in self.plan.sites:
             name, dtype = site.call.activation, str(site.y.aval.dtype)
