@@ -12,6 +12,8 @@ from jaxact._numerics import angles as angles
 from jaxact._numerics.precision import rounded_to
 from jaxact.testing import points
 
+pytestmark = pytest.mark.slow  # says nothing new with another JAX
+
 FACTORS = (30.0, 1.0, 0.3, 7.7e-9, 3e20)
 
 

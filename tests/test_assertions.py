@@ -9,6 +9,8 @@ from jaxact._core import activation, definition_of, derivative_of
 from jaxact.testing import assert_accurate, assert_derivatives, measure
 from jaxact.testing._assertions import _overflow
 
+pytestmark = pytest.mark.slow  # says nothing new with another JAX
+
 HALVES = ("bfloat16", "float16")
 BOUNDS = {"bfloat16": 0.51, "float16": 0.51, "float32": 4}
 

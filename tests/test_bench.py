@@ -27,6 +27,8 @@ from jaxact._cli._plain import PLAIN
 from jaxact.combinators import compose
 from jaxact.testing._measure import given
 
+pytestmark = pytest.mark.slow  # says nothing new with another JAX
+
 MINE = """
 import jax
 

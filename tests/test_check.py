@@ -23,6 +23,8 @@ from jaxact._core import lookup
 from jaxact.testing._exhaustive import examine, version_of
 from jaxact.testing._oracle import question
 
+pytestmark = pytest.mark.slow  # says nothing new with another JAX
+
 MINE = '''
 import jax
 import jax.numpy as jnp

@@ -11,6 +11,8 @@ from jaxact import catalogue
 from jaxact._cli import _bench, _check, _list, _report, app
 from jaxact._cli._report import Column, Listing, Progress
 
+pytestmark = pytest.mark.slow  # says nothing new with another JAX
+
 PUBLIC = {*catalogue.names(), *catalogue.aliases()}
 OTHERS = {n for n in dir(jaxact) if not n.startswith("_")} - PUBLIC
 

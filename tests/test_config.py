@@ -25,6 +25,8 @@ from jaxact.combinators import (
     surrogate,
 )
 
+pytestmark = pytest.mark.slow  # says nothing new with another JAX
+
 LEAKY = get("leaky_relu", negative_slope=0.2)
 BFLOAT16 = jnp.dtype("bfloat16").type
 

@@ -14,6 +14,8 @@ import jaxact.frameworks
 import jaxact.testing
 import jaxact.transforms
 
+pytestmark = pytest.mark.slow  # says nothing new with another JAX
+
 WHOLE = (jaxact, jaxact.testing, jaxact.transforms)  # what they import is public
 MODULES = (jaxact.catalogue, jaxact.combinators, jaxact.frameworks)
 PUBLIC = {

@@ -14,6 +14,8 @@ from jaxact._core import activation
 from jaxact._formula import find_formula, parse_formula
 from jaxact.testing._balls import UndefinedError, UnresolvedError, on_balls
 
+pytestmark = pytest.mark.slow  # says nothing new with another JAX
+
 TEXTS = (
     "x",
     "-x + 3",

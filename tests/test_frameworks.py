@@ -18,6 +18,8 @@ from jaxact import catalogue, frameworks, get
 from jaxact._cli._agreement import agreement, cases, recording
 from jaxact.catalogue import Bound
 
+pytestmark = pytest.mark.slow  # says nothing new with another JAX
+
 TABLE = frameworks.TABLE
 CASES = list(cases())
 INFINITE = (-math.inf, math.inf)

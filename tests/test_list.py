@@ -13,6 +13,8 @@ import jaxact
 from jaxact import catalogue, frameworks
 from jaxact._cli import _frameworks, app
 
+pytestmark = pytest.mark.slow  # says nothing new with another JAX
+
 
 def run(*args, command="list"):
     return CliRunner().invoke(app, [command, *args])

@@ -23,6 +23,8 @@ from jaxact._cli import app
 from jaxact.testing import measure, points
 from jaxact.testing._assertions import disagreement
 
+pytestmark = pytest.mark.slow  # says nothing new with another JAX
+
 X: Any = np.linspace(-3, 3, 7, dtype=np.float32)
 LEAKY = get("leaky_relu", negative_slope=0.2)
 

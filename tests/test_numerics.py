@@ -29,6 +29,8 @@ from jaxact._numerics import (
 from jaxact._numerics.pairs import Pair
 from jaxact._numerics.precision import in_half, rounded_to
 
+pytestmark = pytest.mark.slow  # says nothing new with another JAX
+
 Long: Any = np.longdouble
 FORMATS = ("float32", "float64")
 # how good the operations of pairs are: some eight bits more than one float

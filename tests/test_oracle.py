@@ -16,6 +16,8 @@ from jaxact.testing._panels import bulk
 from jaxact.testing._roots import roots
 from jaxact.testing._ulp import round_to, unit_error
 
+pytestmark = pytest.mark.slow  # says nothing new with another JAX
+
 SMALL = ("bfloat16", "float16", "float8_e4m3fn", "float8_e5m2")
 SIGMOID = "1 / (1 + exp(-x))"
 SILU = "x / (1 + exp(-x))"

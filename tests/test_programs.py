@@ -81,6 +81,7 @@ def not_there(platform: str, name: str) -> str | None:
 
 
 @pytest.mark.filterwarnings("ignore:The Pallas Triton backend:DeprecationWarning")
+@pytest.mark.slow
 @pytest.mark.parametrize("platform", ["tpu", "cuda"])
 @pytest.mark.parametrize("name", IN_KERNELS)
 def test_lowers_inside_a_pallas_kernel(name, platform):
@@ -223,6 +224,7 @@ def test_forward_mode_of_a_constant_operand_whose_slope_overflows():
 # --- exported, checked ----------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_exports_with_symbolic_sizes(name):
     f, count = call_of(name)

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow  # says nothing new with another JAX
+
 HOME = pathlib.Path(__file__).parents[1]
 PAGES = [HOME / "README.md", *sorted((HOME / "notebooks").glob("*.md"))]
 TEXT = "\n".join(page.read_text() for page in PAGES)

@@ -11,6 +11,8 @@ import jaxact
 from jaxact import frameworks, get
 from jaxact._translation import full_names
 
+pytestmark = pytest.mark.slow  # says nothing new with another JAX
+
 TABLE = frameworks.TABLE
 LEFT = "leaky_relu_left"
 

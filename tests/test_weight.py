@@ -39,6 +39,8 @@ from jaxact.combinators import (
     shift,
 )
 
+pytestmark = pytest.mark.slow  # says nothing new with another JAX
+
 MOST = 1.6  # times the operations of the rival
 LEAST = 16  # operations: with fewer, a function waits for memory
 
