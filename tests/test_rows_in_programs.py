@@ -246,7 +246,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
 mesh = jax.make_mesh((2, 2), ("a", "b"), axis_types=(AxisType.Explicit,) * 2)
 jax.set_mesh(mesh)
 X = np.random.default_rng(0).standard_normal((4, 8)).astype(np.float32)
-C = np.random.default_rng(1).standard_normal((8, 1)).astype(np.float32)
+C = np.random.default_rng(1).standard_normal(8).astype(np.float32)
 
 def program(x, c):
     found = {}

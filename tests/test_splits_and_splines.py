@@ -285,8 +285,8 @@ def test_errors():
     ):
         jaxact.b_spline(X, array(5, 4), axis=2)
     with complaint(
-        "apl: slopes: shape (5, 6, 4) does not fit x of shape (5, 6); along an axis go "
-        "those of shape (groups, n)"
+        "apl: slopes: shape (5, 6, 4) does not fit x of shape (5, 6); coefficients "
+        "along an axis have shape (groups, n)"
     ):
         jaxact.apl(X, array(5, 6, 4), array(4), axis=1)
     with complaint(

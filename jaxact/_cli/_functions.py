@@ -2,6 +2,7 @@
 
 import difflib
 import importlib
+import inspect
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -99,6 +100,8 @@ def rival(name: str, f: Callable[..., Any]) -> tuple[str, Callable[..., Any] | N
     formula = definition.formula and definition.formula.as_jnp(plain=True)
     written = PLAIN.get(name) or formula or definition.reference
     named = {*definition.parameters, *definition.options} - {*definition.required}
+    if name in PLAIN:  # they know no axis
+        named &= {*inspect.signature(written).parameters}
     written = partial(written, **{n: definition.default(n) for n in named})
     return (
         "plain" if name in PLAIN else "formula",

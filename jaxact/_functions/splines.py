@@ -263,14 +263,15 @@ def _bumps(x: Any, count: int, grid: tuple[float, float], degree: int) -> Any:
     (low, high), parts = grid, count - degree
     steps = np.arange(-degree, parts + degree + 1)
     knots = (low + (high - low) / parts * steps).astype(x.dtype)
-    begins = np.where(steps == parts, np.inf, knots)  # the last part has its end
     x = x[..., None]
+    knots = knots.reshape((1,) * (x.ndim - 1) + (-1,))
+    begins = np.where(steps == parts, np.inf, knots)  # the last part has its end
     after = (x >= begins.astype(x.dtype)).astype(x.dtype)
     bumps = after[..., :-1] - after[..., 1:]
     for d in range(1, degree + 1):
-        widths = knots[d:] - knots[:-d]
-        rising = (x - knots[: -d - 1]) / widths[:-1] * bumps[..., :-1]
-        falling = (knots[d + 1 :] - x) / widths[1:] * bumps[..., 1:]
+        widths = knots[..., d:] - knots[..., :-d]
+        rising = (x - knots[..., : -d - 1]) / widths[..., :-1] * bumps[..., :-1]
+        falling = (knots[..., d + 1 :] - x) / widths[..., 1:] * bumps[..., 1:]
         bumps = rising + falling
     return bumps
 

@@ -4,6 +4,7 @@ A jaxpr becomes steps: runs of equations that are left alone, sites, and equatio
 have sites inside.
 """
 
+import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,10 @@ from jax.extend import core, source_info_util
 
 from ._sites import Call, find, program, steepest
 from ._statistics import varies
+
+# the source of a site is the line that calls the activation
+_PACKAGE = os.path.dirname(os.path.dirname(__file__))
+source_info_util.register_exclusion(os.path.join(_PACKAGE, ""))
 
 SCOPE = "jaxact.observe"  # of the equations that observing adds
 

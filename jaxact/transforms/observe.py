@@ -6,7 +6,6 @@ each call of an activation the statistics of its samples (`_statistics`).
 """
 
 import functools
-import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
@@ -15,7 +14,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.extend import source_info_util
 
 from ._observations import (
     Keep,
@@ -45,10 +43,6 @@ def __dir__() -> list[str]:
 
 Which = Literal["all", "counts"]
 Scans = Literal["stack", "merge"]
-
-# the source of a site is the line that calls the activation
-_PACKAGE = os.path.dirname(os.path.dirname(__file__))
-source_info_util.register_exclusion(os.path.join(_PACKAGE, ""))
 
 
 def observe(
