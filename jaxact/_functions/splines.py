@@ -249,7 +249,9 @@ def _b_spline(
     wide = spread(coefficients, x, axis, "coefficients")
 
     def inside(x: Array) -> Array:
-        return (wide * _bumps(x, wide.shape[-1], grid, degree)).sum(-1)
+        bumps = _bumps(x, wide.shape[-1], grid, degree)
+        ranked = wide.reshape((1,) * (bumps.ndim - wide.ndim) + wide.shape)
+        return (ranked * bumps).sum(-1)
 
     at = jnp.where(x < low, low, jnp.where(x > high, high, x))
     if extrapolation == "clamped":
