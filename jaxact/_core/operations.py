@@ -92,19 +92,19 @@ def _write(
     jaxpr = closed.jaxpr
     numbers = dict(zip(jaxpr.invars, arguments, strict=True))
 
-    def constant(value: Any, dtype: Any) -> int:
+    def constant(value: Any, aval: Any) -> int:
         if np.ndim(value):
             raise NotImplementedError
-        start.append(np.asarray(value, dtype)[()])
+        start.append(np.asarray(value, aval.dtype)[()])
         return len(start) - 1
 
     def number(v: Any) -> int:
         if isinstance(v, core.Literal):
-            return constant(v.val, v.aval.dtype)
+            return constant(v.val, v.aval)
         return numbers[v]
 
     for v, value in zip(jaxpr.constvars, closed.consts, strict=True):
-        numbers[v] = constant(value, v.aval.dtype)
+        numbers[v] = constant(value, v.aval)
     for equation in jaxpr.eqns:
         name, operands = equation.primitive.name, [*map(number, equation.invars)]
         if name in ("jit", "pjit"):
