@@ -253,6 +253,9 @@ def program(x, c):
     for name in %r:
         y, pull = jax.vjp(lambda x: getattr(jaxact, name)(x, axis=-1), x)
         found[name] = y, pull(jnp.cos(y))
+    for name in ("elu", "erf", "xielu", "srelu"):  # a choice is among arrays
+        y, pull = jax.vjp(getattr(jaxact, name), x)
+        found[name] = y, pull(jnp.cos(y))
     y, pull = jax.vjp(jaxact.b_spline, x, c)
     found["b_spline"] = y, pull(jnp.cos(y))
     return found

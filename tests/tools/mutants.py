@@ -44,6 +44,11 @@ CORE = [
      "y.shape).astype(jnp.bfloat16).astype(self.dtype)]", _CATALOGUE),
     ("_core/rule.py", "with rounded_to(self.dtype):", "with rounded_to(jnp.bfloat16):",
      _CATALOGUE),
+    ("_core/rule.py", "key = (kernel, jnp.dtype(self.dtype), wide, dtypes, *fixed)",
+     "key = (kernel, wide, dtypes, *fixed)", _CATALOGUE),
+    ("_core/operations.py", "return lax.full_like(like, number, number.dtype)",
+     "return jnp.broadcast_to(number, shape)", "test_rows_in_programs"),
+    ("_core/operations.py", "operands = _alike(operands)", "pass", "test_axis"),
     # the rule: what is kept
     ("_core/rule.py",
      "(tangent,) = late(push, list(moving.values()), (*primals, y))",
