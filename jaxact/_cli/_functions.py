@@ -62,7 +62,7 @@ def functions(names: Iterable[str]) -> dict[str, Callable[..., Any]]:
     for name in list(names) or catalogue.defined():
         ours = name.removeprefix("jaxact.").removeprefix("jaxact:")
         if ":" in ours:
-            found[name] = _imported(name)
+            found[name] = imported(name)
             continue
         try:
             chosen = catalogue.choices(ours)
@@ -111,14 +111,19 @@ def both(name: str, f: Function, dtype: str) -> tuple[str, Function, Function | 
 
     Parameters without a default are set.
     """
-    set_here = {
-        name: jnp.asarray(value, dtype) if np.ndim(value) else value
-        for name, value in given(f, {}).items()
-    }
+    set_here = examples(f, dtype)
     which, other = rival(name, f)
     if set_here:
         f, other = partial(f, **set_here), other and partial(other, **set_here)
     return which, f, other
+
+
+def examples(f: Function, dtype: str) -> dict[str, Any]:
+    """Values for the parameters of f that have no default."""
+    return {
+        name: jnp.asarray(value, dtype) if np.ndim(value) else value
+        for name, value in given(f, {}).items()
+    }
 
 
 def benched_dtype(name: str) -> str:
@@ -149,7 +154,7 @@ def dtype_name(name: str) -> str:
     return dtype.name
 
 
-def _imported(spec: str) -> Callable[..., Any]:
+def imported(spec: str) -> Callable[..., Any]:
     """What ``module:attribute`` names, the working directory on the path."""
     module_name, _, attribute = spec.partition(":")
     if os.getcwd() not in sys.path:

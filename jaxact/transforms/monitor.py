@@ -1,6 +1,6 @@
 """A training step that is observed now and then: plain figures for a log."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar
 
@@ -9,8 +9,8 @@ import numpy as np
 from jax import Array
 from jax.core import Tracer
 
-from ._observations import merged_along
-from .observe import Keep, Observations, Scans, Statistics, merge, observe
+from ._figures import figures
+from .observe import Keep, Observations, Scans, merge, observe
 
 __all__ = ["Monitored", "monitor"]
 
@@ -123,7 +123,13 @@ class Monitored(Generic[_P, _R]):
         before the next observed call, it gives the same; before the first, nothing.
         """
         self._told = True
-        return dict(_scalars(self.seen)) if self.seen is not None else {}
+        if self.seen is None:
+            return {}
+        return {
+            f"{layer}/{name}": value
+            for layer, found in figures(self.seen).items()
+            for name, value in found.items()
+        }
 
     def _observe(self, called: Any) -> None:
         leaves, tree = jax.tree.flatten(called)
@@ -158,29 +164,3 @@ def _statistics(observed: Any, rest: _Rest, *arrays: Array) -> Observations:
 
 def _is_array(v: Any) -> bool:
     return isinstance(v, (jax.Array, np.ndarray, np.generic))
-
-
-def _scalars(seen: Observations) -> Iterator[tuple[str, float]]:
-    for name, site in jax.device_get(dict(seen)).items():
-        for turn, part in _turns(merged_along(site, "shards")):
-            for figure, value in _figures(part).items():
-                yield f"{name}{turn}/{figure}", float(value)
-
-
-def _turns(site: Statistics) -> Iterator[tuple[str, Any]]:
-    """The turns of a scan, numbered as the findings of `diagnose` number them."""
-    stacked = site.count.ndim
-    flat = jax.tree.map(lambda v: np.reshape(v, (-1, *v.shape[stacked:])), site)
-    for k in range(len(flat.count)):
-        yield f"[{k}]" if stacked else "", jax.tree.map(lambda v, k=k: v[k], flat)
-
-
-def _figures(site: Any) -> dict[str, Any]:
-    n = np.asarray(site.n, np.float64)
-    finite = max(np.sum(n), 1)
-    return {
-        "dead": np.mean((site.live == 0) & (n > 0)),
-        "saturated": np.sum(site.saturated, dtype=np.float64) / finite,
-        "mean_slope": np.sum(site.slope_mean * n) / finite,
-        "non_finite": 1 - np.sum(n) / max(site.count * n.size, 1),
-    }
