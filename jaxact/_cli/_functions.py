@@ -148,7 +148,7 @@ def dtype_name(name: str) -> str:
     try:
         dtype = jnp.dtype(name)
     except TypeError:
-        refuse(f"no dtype {name!r}{_close(name, known)}")
+        refuse(f"no dtype {name!r}{close(name, known)}")
     if not jnp.issubdtype(dtype, jnp.floating):
         refuse(f"{name!r} is not a floating dtype")
     return dtype.name
@@ -165,13 +165,13 @@ def imported(spec: str) -> Callable[..., Any]:
         refuse(f"cannot import {module_name!r}: {type(error).__name__}: {error}")
     for part in attribute.split("."):
         if not hasattr(value, part):
-            refuse(f"{spec}: no attribute {part!r}{_close(part, dir(value))}")
+            refuse(f"{spec}: no attribute {part!r}{close(part, dir(value))}")
         value = getattr(value, part)
     if not callable(value):
         refuse(f"{spec} is not a function but {value!r:.60}")
     return value
 
 
-def _close(name: str, known: Iterable[str]) -> str:
+def close(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, known, n=3)
     return f"; did you mean {' or '.join(close)}?" if close else ""

@@ -36,6 +36,11 @@ class Data(NamedTuple):
     test_x: Array
     test_y: Array
 
+    def flat(self) -> "Data":
+        """The same, each sample a row."""
+        x, test_x = (v.reshape(len(v), -1) for v in (self.x, self.test_x))
+        return self._replace(x=x, test_x=test_x)
+
 
 def digits() -> tuple[Any, Any]:
     """1,797 handwritten digits of 8 by 8 pixels, and which they are."""
@@ -150,9 +155,8 @@ class Training:
             right = jnp.argmax(apply(params, data.test_x), axis=-1) == data.test_y
             return jnp.mean(right.astype(jnp.float32))
 
-        self._state = jax.jit(jax.vmap(begin))(
-            jax.random.split(jax.random.key(0), seeds)
-        )
+        # compiled in one piece it takes long, and for every activation anew
+        self._state = jax.vmap(begin)(jax.random.split(jax.random.key(0), seeds))
         stepped = jax.jit(jax.vmap(step, in_axes=(0, None)), donate_argnums=0)
         self._step = stepped.lower(self._state, jnp.int32(0)).compile()
         self._seen = jax.jit(jax.vmap(seen))
@@ -188,3 +192,8 @@ def parts(steps: int) -> list[int]:
     """How many steps to take before each look."""
     ends = np.unique(np.linspace(0, steps, PROBES + 1).astype(int))
     return np.diff(ends).tolist()
+
+
+def versions() -> dict[str, str]:
+    """Of the libraries that train."""
+    return {"optax": optax.__version__}
