@@ -162,14 +162,17 @@ def _activations(names: Sequence[str], dtype: str, width: int) -> dict[str, Any]
     found: dict[str, Any] = {}
     x = jax.ShapeDtypeStruct((2, width), dtype)
     for name, f in functions(names).items():
-        if lookup(f) is None:
+        definition = lookup(f)
+        if definition is None:
             f = tap(name, f)
+        elif definition.family.startswith("gated_units"):
+            refuse(f"{name} is a function of two arrays, a gate and a value")
         if set_here := examples(f, dtype):
             f = partial(f, **set_here)
         try:
             y = jax.eval_shape(f, x)
         except Exception as error:  # whatever a user's function raises
-            refuse(f"{name} is not a function of one array: {error}")
+            refuse(f"{name} is not a function of one array: {error!s:.200}")
         if getattr(y, "shape", None) != x.shape:
             refuse(f"{name} does not keep the shape of its operand")
         found[name] = f

@@ -15,6 +15,7 @@ from jax import Array
 
 from ..diagnose import Finding, diagnose
 from ..transforms._figures import figures
+from ..transforms._statistics import wide_dtype
 from ..transforms.observe import observe_value_and_grad
 from ._workloads import Activation, temp_bytes
 
@@ -80,7 +81,7 @@ def mlp(shape: Shape, activation: Activation) -> Model:
         sizes = [x.shape[-1], *[shape.width] * shape.depth, shape.classes]
         keys = jax.random.split(key, shape.depth + 1)
         pairs = zip(keys, sizes[:-1], sizes[1:], strict=True)
-        wide = jnp.promote_types(x.dtype, jnp.float32)
+        wide = wide_dtype(x.dtype)
         weights = [shape.init(k, (n, m), wide) for k, n, m in pairs]
         return [(w, jnp.full((1, w.shape[1]), shape.bias, wide)) for w in weights]
 
@@ -131,7 +132,7 @@ class Training:
 
         def loss(params: Any, x: Array, y: Array) -> Array:
             scores = apply(params, x)
-            scores = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
+            scores = scores.astype(wide_dtype(scores.dtype))
             losses = optax.softmax_cross_entropy_with_integer_labels(scores, y)
             return jnp.mean(losses)
 

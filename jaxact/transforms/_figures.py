@@ -13,7 +13,7 @@ def figures(seen: Observations) -> dict[str, dict[str, float]]:
     """The figures of every layer by its name, that of a turn of a scan "relu[2]"."""
     return {
         f"{name}{turn}": {k: float(v) for k, v in _figures(part).items()}
-        for name, site in jax.device_get(dict(seen)).items()
+        for name, site in jax.device_get(seen).items()
         for turn, part in _turns(merged_along(site, "shards"))
     }
 
