@@ -138,15 +138,13 @@ class Training:
 
         def begin(key: Array) -> Any:
             params = init(key, data.x[:BATCH])
-            return params, optimizer.init(params), key
+            return params, optimizer.init(params)
 
-        def step(state: Any, n: Array) -> tuple[Any, Array]:
-            params, memory, key = state
-            chosen = jax.random.fold_in(key, n)
-            rows = jax.random.randint(chosen, (BATCH,), 0, len(data.x))
+        def step(state: Any, rows: Array) -> tuple[Any, Array]:
+            params, memory = state
             value, grads = jax.value_and_grad(loss)(params, data.x[rows], data.y[rows])
             updates, memory = update(grads, memory, params)
-            return (optax.apply_updates(params, updates), memory, key), value
+            return (optax.apply_updates(params, updates), memory), value
 
         def seen(params: Any) -> Any:
             sample = data.x[:PROBED], data.y[:PROBED]
@@ -156,10 +154,12 @@ class Training:
             right = jnp.argmax(apply(params, data.test_x), axis=-1) == data.test_y
             return jnp.mean(right.astype(jnp.float32))
 
+        self._samples, self._shape = len(data.x), (seeds, BATCH)
+        self._random = np.random.default_rng(0)  # the same batches for each activation
         # compiled in one piece it takes long, and for every activation anew
         self._state = jax.vmap(begin)(jax.random.split(jax.random.key(0), seeds))
-        stepped = jax.jit(jax.vmap(step, in_axes=(0, None)), donate_argnums=0)
-        self._step = stepped.lower(self._state, jnp.int32(0)).compile()
+        stepped = jax.jit(jax.vmap(step), donate_argnums=0)
+        self._step = stepped.lower(self._state, self._rows()).compile()
         self._seen = jax.jit(jax.vmap(seen))
         self._accuracy = jax.jit(jax.vmap(accuracy))
         self.temp_bytes = temp_bytes(self._step)
@@ -167,11 +167,11 @@ class Training:
 
     def take(self, steps: int) -> None:
         """Take so many steps, and look at where they lead."""
-        numbers = [jnp.int32(len(self.losses) + n) for n in range(steps)]
+        batches = [self._rows() for _ in range(steps)]
         jax.block_until_ready(self._state)
         started = time.perf_counter()
-        for n in numbers:
-            self._state, value = self._step(self._state, n)
+        for rows in batches:
+            self._state, value = self._step(self._state, rows)
             self.losses.append(value)
         jax.block_until_ready(self._state)
         self.seconds.append((time.perf_counter() - started) / steps)
@@ -180,6 +180,12 @@ class Training:
     def accuracy(self) -> np.ndarray:
         """The share of the test samples that is recognized, for each seed."""
         return np.asarray(self._accuracy(self._state[0]), np.float64)
+
+    def _rows(self) -> Array:
+        """Which samples a batch has, for each seed."""
+        return jnp.asarray(
+            self._random.integers(self._samples, size=self._shape), jnp.int32
+        )
 
     def _probe(self) -> None:
         found = jax.device_get(self._seen(self._state[0]))
