@@ -30,6 +30,8 @@ Observe:
   `tap` names an activation that is written out by hand.
 - `diagnose` lists what is wrong, the worst first.
 - `monitor` observes a training step now and then, and gives plain figures for a log.
+- `python -m jaxact compare` trains the same model with several activations, and tells
+  what goes wrong in it.
 
 Make your own:
 
