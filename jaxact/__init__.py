@@ -29,6 +29,9 @@ Observe:
   dead units; `observe_value_and_grad` those of a training step, `merge` joins them, and
   `tap` names an activation that is written out by hand.
 - `diagnose` lists what is wrong, the worst first.
+- `monitor` observes a training step now and then, and gives plain figures for a log.
+- `python -m jaxact compare` trains the same model with several activations, and tells
+  what goes wrong in it.
 
 Make your own:
 
@@ -315,6 +318,10 @@ from .diagnose import (
 from .transforms import (
     derivative as derivative,
     value_and_derivative as value_and_derivative,
+)
+from .transforms.monitor import (
+    Monitored as Monitored,
+    monitor as monitor,
 )
 from .transforms.observe import (
     Observations as Observations,

@@ -7,6 +7,7 @@ import typer
 
 from ._bench import bench
 from ._check import check
+from ._compare import compare
 from ._frameworks import frameworks
 from ._list import list_
 from ._models import models
@@ -22,6 +23,7 @@ app.command()(check)
 app.command()(bench)
 app.command()(overhead)
 app.command()(models)
+app.command()(compare)
 app.command("list")(list_)
 app.command()(frameworks)
 

@@ -63,7 +63,7 @@ def functions(names: Iterable[str]) -> dict[str, Callable[..., Any]]:
     for name in list(names) or catalogue.defined():
         ours = name.removeprefix("jaxact.").removeprefix("jaxact:")
         if ":" in ours:
-            found[name] = _imported(name)
+            found[name] = imported(name)
             continue
         try:
             chosen = catalogue.choices(ours)
@@ -114,14 +114,19 @@ def both(name: str, f: Function, dtype: str) -> tuple[str, Function, Function | 
 
     Parameters without a default are set.
     """
-    set_here = {
-        name: jnp.asarray(value, dtype) if np.ndim(value) else value
-        for name, value in given(f, {}).items()
-    }
+    set_here = examples(f, dtype)
     which, other = rival(name, f)
     if set_here:
         f, other = partial(f, **set_here), other and partial(other, **set_here)
     return which, f, other
+
+
+def examples(f: Function, dtype: str) -> dict[str, Any]:
+    """Values for the parameters of f that have no default."""
+    return {
+        name: jnp.asarray(value, dtype) if np.ndim(value) else value
+        for name, value in given(f, {}).items()
+    }
 
 
 def benched_dtype(name: str) -> str:
@@ -146,13 +151,13 @@ def dtype_name(name: str) -> str:
     try:
         dtype = jnp.dtype(name)
     except TypeError:
-        refuse(f"no dtype {name!r}{_close(name, known)}")
+        refuse(f"no dtype {name!r}{close(name, known)}")
     if not jnp.issubdtype(dtype, jnp.floating):
         refuse(f"{name!r} is not a floating dtype")
     return dtype.name
 
 
-def _imported(spec: str) -> Callable[..., Any]:
+def imported(spec: str) -> Callable[..., Any]:
     """What ``module:attribute`` names, the working directory on the path."""
     module_name, _, attribute = spec.partition(":")
     if os.getcwd() not in sys.path:
@@ -163,13 +168,13 @@ def _imported(spec: str) -> Callable[..., Any]:
         refuse(f"cannot import {module_name!r}: {type(error).__name__}: {error}")
     for part in attribute.split("."):
         if not hasattr(value, part):
-            refuse(f"{spec}: no attribute {part!r}{_close(part, dir(value))}")
+            refuse(f"{spec}: no attribute {part!r}{close(part, dir(value))}")
         value = getattr(value, part)
     if not callable(value):
         refuse(f"{spec} is not a function but {value!r:.60}")
     return value
 
 
-def _close(name: str, known: Iterable[str]) -> str:
+def close(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, known, n=3)
     return f"; did you mean {' or '.join(close)}?" if close else ""
