@@ -127,6 +127,9 @@ def test_integers_stay_whole():
 def test_rrelu_without_a_key_has_the_mean_slope():
     wanted = jaxact.leaky_relu(X, (1 / 8 + 1 / 3) / 2)
     chex.assert_trees_all_equal(jaxact.rrelu(X), wanted)
+    chex.assert_trees_all_equal(jax.jit(jaxact.rrelu)(X), wanted)
+    traced = jax.jit(lambda x, a, b: jaxact.rrelu(x, None, a, b))(X, 0.2, 0.4)
+    chex.assert_trees_all_close(traced, jaxact.leaky_relu(X, 0.3), rtol=1e-6)
     chex.assert_trees_all_equal(
         jaxact.rrelu(X, None, 0.2, 0.4), jaxact.leaky_relu(X, 0.3)
     )

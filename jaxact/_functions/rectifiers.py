@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.core import Tracer
 from jax.typing import ArrayLike
@@ -251,7 +252,8 @@ def rrelu(
     Reference:
         Xu, Wang, Chen, Li (2015), arXiv:1505.00853
     """
-    if not isinstance(lower, Tracer) and jnp.any(jnp.greater(lower, upper)):
+    known = not isinstance(lower, Tracer) and not isinstance(upper, Tracer)
+    if known and np.any(np.greater(lower, upper)):
         raise ValueError(f"rrelu: lower={lower} is larger than upper={upper}")
     if hasattr(x, "__jax_array__"):  # an object that only knows how to become one
         x = jnp.asarray(x)
