@@ -18,7 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from .transforms.observe import Observations, Statistics, merged_along
+from .transforms._figures import turns
+from .transforms.observe import Observations, Statistics
 
 __all__ = [  # noqa: RUF022 (in the order of the file)
     "DEAD",
@@ -169,21 +170,12 @@ def _chains(observations: Observations) -> Iterator[list[_Layer]]:
     """Layers that follow one another: turns of a scan, or all that is in none."""
     plain = []
     for name, site in observations.items():
-        site = jax.tree.map(np.asarray, merged_along(site, "shards"))
-        turns = _turns(site)
-        if turns is None:
-            plain.append(_layer(name, site))
+        here = {turn: _layer(f"{name}{turn}", part) for turn, part in turns(site)}
+        if "" in here:
+            plain.append(here[""])
         else:
-            yield [_layer(f"{name}[{k}]", turn) for k, turn in enumerate(turns)]
+            yield list(here.values())
     yield plain
-
-
-def _turns(site: Statistics) -> list[Statistics] | None:
-    if site.count.ndim == 0:
-        return None
-    while site.count.ndim > 1:  # an inner scan
-        site = jax.tree.map(lambda v: v.reshape(-1, *v.shape[2:]), site)
-    return [jax.tree.map(lambda v, k=k: v[k], site) for k in range(len(site.count))]
 
 
 def _layer(name: str, site: Statistics) -> _Layer:

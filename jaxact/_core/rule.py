@@ -17,7 +17,7 @@ from .definition import Arrays, Definition, Path, describe, is_number, read_by
 from .operations import program_of
 from .tangents import is_zero, late, times
 
-# of the kernels of users no more is known than what they give for these arrays
+# whose kernels are known not to look at shapes; those of users may
 _OURS = f"{__name__.partition('.')[0]}._functions."
 
 Binary = Callable[[Array, Array], Array]
@@ -194,7 +194,7 @@ class _Call:
         return product(t, jax.jvp(along, (at,), (jnp.ones_like(at),))[1])
 
     def run(self, kernel: Callable[..., Any], arrays: Arrays) -> Array:
-        """A kernel at `arrays`: what it comes to, if it is one of ours."""
+        """A kernel at `arrays`; one of ours by its list of operations."""
         read = read_by(kernel)
         given = {n: arrays[n] for n in read if n in arrays}
         home = getattr(kernel, "__module__", None) or ""

@@ -126,6 +126,7 @@ _CANCELS = {
     ("tanhexp", 1): 13.0,
     ("mila", 1): 12.0,
     ("phish", 1): 9.0,
+    ("b_spline", 1): 11.0,  # beyond the grid: the value at its end and the line
 }
 
 

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._core import Definition
-from ._bounds import in_frameworks
+from ._bounds import allowed_ulp
 from ._measure import QUICKLY, Measurement, given, merge
 from ._ulp import as_float64, format_of, ulp
 
@@ -139,10 +139,7 @@ def _arguments(
 def bound(definition: Definition, dtype: Any, order: int) -> float:
     """The error that an activation that is not elementwise may have."""
     if jnp.dtype(dtype).itemsize >= 4:
-        name = definition.name
-        if (name, order) == ("b_spline", 1):
-            return 11.0  # beyond the grid the value at its end and the line cancel
-        return 4.0 if hasattr(jax.nn, name) or name in in_frameworks() else 8.0
+        return allowed_ulp(definition.function, dtype, order)
     return 2.0 if order and _by_output(definition) else 0.51  # which is rounded
 
 

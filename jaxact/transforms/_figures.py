@@ -13,13 +13,14 @@ def figures(seen: Observations) -> dict[str, dict[str, float]]:
     """The figures of every layer by its name, that of a turn of a scan "relu[2]"."""
     return {
         f"{name}{turn}": {k: float(v) for k, v in _figures(part).items()}
-        for name, site in jax.device_get(seen).items()
-        for turn, part in _turns(merged_along(site, "shards"))
+        for name, site in seen.items()
+        for turn, part in turns(site)
     }
 
 
-def _turns(site: Statistics) -> Iterator[tuple[str, Any]]:
-    """The turns of a scan, numbered as the findings of `diagnose` number them."""
+def turns(site: Statistics) -> Iterator[tuple[str, Any]]:
+    """The turns of a scan by "[0]", "[1]", ...; what is in none, by "" alone."""
+    site = jax.device_get(merged_along(site, "shards"))
     stacked = site.count.ndim
     flat = jax.tree.map(lambda v: np.reshape(v, (-1, *v.shape[stacked:])), site)
     for k in range(len(flat.count)):

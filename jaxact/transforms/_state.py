@@ -1,10 +1,19 @@
-"""The state of Flax NNX modules, which a traced function changes in copies of them."""
+"""What a call holds: arrays, and Flax NNX modules.
+
+A traced function changes the state of modules in copies of them.
+"""
 
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 import jax
+import numpy as np
+
+
+def is_array(v: Any) -> bool:
+    """Whether a leaf of a call is traced; all else stays as it is."""
+    return isinstance(v, (jax.Array, np.ndarray, np.generic))
 
 
 def modules_in(tree: Any) -> list[Any]:

@@ -5,11 +5,11 @@ from functools import partial
 from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar
 
 import jax
-import numpy as np
 from jax import Array
 from jax.core import Tracer
 
 from ._figures import figures
+from ._state import is_array
 from .observe import Keep, Observations, Scans, merge, observe
 
 __all__ = ["Monitored", "monitor"]
@@ -138,8 +138,8 @@ class Monitored(Generic[_P, _R]):
                 "monitor: the arguments are traced; compile the step, and monitor what "
                 "is compiled: jaxact.monitor(jax.jit(step))"
             )
-        rest = tuple(_HERE if _is_array(v) else v for v in leaves)
-        seen = self._statistics(_Rest(tree, rest), *filter(_is_array, leaves))
+        rest = tuple(_HERE if is_array(v) else v for v in leaves)
+        seen = self._statistics(_Rest(tree, rest), *filter(is_array, leaves))
         anew = self._told or self.seen is None
         self.seen, self._told = seen if anew else _merge(self.seen, seen), False
 
@@ -160,7 +160,3 @@ def _statistics(observed: Any, rest: _Rest, *arrays: Array) -> Observations:
     leaves = [next(given) if v is _HERE else v for v in rest.leaves]
     args, kwargs = jax.tree.unflatten(rest.tree, leaves)
     return observed(*args, **kwargs)[1]
-
-
-def _is_array(v: Any) -> bool:
-    return isinstance(v, (jax.Array, np.ndarray, np.generic))

@@ -12,7 +12,6 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 
 from ._observations import (
@@ -23,7 +22,7 @@ from ._observations import (
     merged_along,
     predicate,
 )
-from ._state import changed_state, modules_in, update
+from ._state import changed_state, is_array, modules_in, update
 from ._statistics import COUNTS, Rows, Settings, of_cotangent_names, wide_dtype
 
 __all__ = [  # noqa: RUF022 (in the order of the file)
@@ -77,9 +76,8 @@ def observe(
     Of a training step observe the loss, inside: some versions of JAX take rules apart
     when they differentiate a scan, and then there are sites that cannot be seen.
 
-    On a CPU the counts alone cost up to a quarter of the forward pass, and everything
-    as much as it again, or twice that where layers are narrow; a training step takes a
-    tenth, or up to a half, more.
+    The counts alone cost a small part of the forward pass.  Everything may take as long
+    as the forward pass again on a CPU, and longer where layers are narrow.
 
     Args:
         fn: any JAX function, such as a model; what is not an array in its arguments
@@ -280,21 +278,21 @@ class _Traced:
 
         def program(*arrays: Any) -> list[Any]:
             given = iter(arrays)
-            again = [next(given) if _is_array(v) else v for v in leaves]
+            again = [next(given) if is_array(v) else v for v in leaves]
             fn, args, kwargs = called = jax.tree.unflatten(tree, again)
             modules = modules_in(called)
             before = jax.tree.leaves(modules)
             out = fn(*args, **kwargs), changed_state(modules, before)
             outs, self.out_tree = jax.tree.flatten(out)
-            self.out = [_HERE if _is_array(v) else v for v in outs]
-            return [v for v in outs if _is_array(v)]
+            self.out = [_HERE if is_array(v) else v for v in outs]
+            return [v for v in outs if is_array(v)]
 
         # loaded when something is observed, lest `import jaxact` wait for it
         from ._plan import make_plan
         from ._replay import HANDLERS, replay
 
         self.replay = replay
-        closed = jax.make_jaxpr(program)(*filter(_is_array, leaves))
+        closed = jax.make_jaxpr(program)(*filter(is_array, leaves))
         self.plan, unseen = make_plan(closed, options.keep, HANDLERS)
         self.unseen = tuple(unseen)
         if unseen:
@@ -305,7 +303,7 @@ class _Traced:
         self, called: _Called, into: Mapping[str, Any], settings: Settings
     ) -> tuple[Any, list[Any], dict[str, Rows]]:
         """What it returns, the state of modules that it has changed, what was seen."""
-        arrays = filter(_is_array, jax.tree.leaves(called))
+        arrays = filter(is_array, jax.tree.leaves(called))
         outs, seen = self.replay(self.plan, list(arrays), into, settings)
         given = iter(outs)
         leaves = [next(given) if v is _HERE else v for v in self.out]
@@ -339,10 +337,6 @@ class _Traced:
 
 
 _HERE = object()  # the place of an array among what is returned
-
-
-def _is_array(v: Any) -> bool:
-    return isinstance(v, (jax.Array, np.ndarray, np.generic))
 
 
 def _number_as_array(v: Any) -> Any:
