@@ -182,6 +182,22 @@ def test_keeps_no_more_than_the_input(name, dtype):
     assert residual_bytes(catalogue.get(name), dtype) <= size
 
 
+@pytest.mark.parametrize("name", ["tanh", "gelu_exact", "erf", "sigmoid"])
+def test_float32_keeps_its_digits_after_a_half_precision(name):
+    """The operations of a kernel are remembered, and are fewer in a half precision."""
+    f, x = catalogue.get(name), jnp.linspace(-4, 4, 101)
+
+    def both():
+        return f(x), jaxact.derivative(f)(x)
+
+    catalogue.info(name).forget_compiled()
+    half = x.astype(jnp.bfloat16)
+    f(half), jaxact.derivative(f)(half)
+    after = both()
+    catalogue.info(name).forget_compiled()
+    chex.assert_trees_all_equal(after, both())
+
+
 def forward(f):
     return lambda x: jax.jvp(f, (x,), (jnp.ones_like(x),))[1]
 

@@ -53,6 +53,7 @@ class Definition:
     slopes: Mapping[float, float]  # chosen, at kinks
     extras: dict[str, Callable[..., Any]] = field(default_factory=dict)
     derived: dict[Any, Any] = field(default_factory=dict)  # compiled
+    programs: dict[Any, Any] = field(default_factory=dict)  # of kernels, see rule.py
 
     @property
     def formula(self) -> Formula | None:
@@ -108,6 +109,7 @@ class Definition:
         for compiled in self.derived.values():
             compiled.clear_cache()
         self.derived.clear()
+        self.programs.clear()
 
     def kinks_at(self, **parameters: float) -> tuple[float, ...]:
         """The points where a derivative jumps, for the parameters given."""

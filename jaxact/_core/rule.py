@@ -205,7 +205,7 @@ class _Call:
         dtypes = tuple((n, v.dtype) for n, v in given.items())
         wide = jnp.result_type(float)  # with 64 bits other numbers are taken
         key = (kernel, jnp.dtype(self.dtype), wide, dtypes, *fixed)
-        programs = self.definition.derived
+        programs = self.definition.programs
         if key not in programs:
             programs[key] = program_of(lambda v: self.checked(kernel, v, v), given)
         program = programs[key]
